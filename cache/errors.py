@@ -1,0 +1,13 @@
+"""The errors of the store, each one sentence with its remedy."""
+
+from __future__ import annotations
+
+
+class CacheError(Exception):
+    """The store cannot be read or written as asked."""
+
+    exit_code = 1
+
+
+class LeaseTaken(CacheError):
+    """Another living process works on this key."""

@@ -1,0 +1,72 @@
+"""Writing so that a reader sees the whole file or none of it, whatever kills the writer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary neighbour of `path` to write to; it takes the name `path` when the block ends well, else it goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any, *, sync: bool = False) -> None:
+    """Write a value as JSON, atomically; with `sync` it is on the disk when this returns."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        json.dump(value, stream, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        stream.write("\n")
+        if sync:
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file, or None where the file is absent or not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a creation inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+MANY = 16
+
+
+def sync_files(paths: list[Path]) -> None:
+    """Bring the content of files to the disk: one by one where they are few, else with one call for the system."""
+    if len(paths) > MANY:
+        os.sync()  # an fsync costs milliseconds each; hundreds of sequences would take seconds
+        return
+    for path in paths:
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All files below a folder as (relative name, entry), one scandir per folder; temporary files are passed over."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda e: e.name):
+            if entry.is_dir(follow_symlinks=False):
+                yield from walk(Path(entry.path), f"{prefix}{entry.name}/")
+            elif not entry.name.endswith(".tmp"):
+                yield prefix + entry.name, entry

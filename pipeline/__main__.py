@@ -1,0 +1,98 @@
+"""The entry point: errors become sentences and exit codes, and the run that has nothing to do takes a short road.
+
+Typer and what it imports take longer to load than a plan of 2,000 files takes to check. So a plain
+`pipe run RECIPE… [--set K=V]…` is first planned without it; only if something has to run, or any other option is
+there, does Typer take over. Both roads use the same functions.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.errors import PipeError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 0 ok, 1 failed, 2 bad usage or recipe, 75 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(guarded(lambda: _run(words), debug="--debug" in words))
+
+
+def _run(words: list[str]) -> int:
+    if unchanged(words):
+        return 0
+    from pipeline.app import app
+
+    app(words, standalone_mode=True)
+    return 0
+
+
+def guarded(call: Callable[[], int], *, debug: bool = False) -> int:
+    """`call()`, errors printed as sentences. With `debug` the traceback comes too."""
+    try:
+        return call()
+    except KeyboardInterrupt:
+        print("interrupted; run again to go on", file=sys.stderr)
+        return 75
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        code = getattr(type(error), "exit_code", None)
+        if debug or code is None:
+            import traceback
+
+            if debug:
+                traceback.print_exception(error)
+        for line in (str(error) if code is not None else f"unexpected {type(error).__name__}: {error}").splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        if code is None and not debug:
+            print("this is a defect of facepipe; `pipe --debug …` shows where", file=sys.stderr)
+        return int(code or 1)
+
+
+def unchanged(words: Sequence[str]) -> bool:
+    """Whether the words are a plain run of recipes in which nothing has to run. If so, it is settled and told."""
+    parsed = _plain_run(words)
+    if parsed is None:
+        return False
+    from pipeline.commands.run import settle
+    from pipeline.plan import State, plan
+    from pipeline.recipe import load
+    from pipeline.workspace import Workspace
+
+    try:
+        workspace = Workspace.find()
+        plans = [(recipe, plan(recipe, workspace)) for recipe in (load(path, parsed[1]) for path in parsed[0])]
+    except PipeError:
+        return False  # the full command says it, in its own way
+    if any(entry.state is not State.CACHED for _, planned in plans for entry in planned.values()):
+        return False
+    for recipe, planned in plans:
+        settle(recipe, workspace, planned, set(planned))
+    return True
+
+
+def _plain_run(words: Sequence[str]) -> tuple[list[Path], list[str]] | None:
+    """(recipes, settings) of `run RECIPE… [--set K=V]…`, None for anything else."""
+    if not words or words[0] != "run":
+        return None
+    paths: list[Path] = []
+    settings: list[str] = []
+    rest = list(words[1:])
+    while rest:
+        word = rest.pop(0)
+        if word == "--set" and rest:
+            settings.append(rest.pop(0))
+        elif word.startswith("-"):
+            return None
+        else:
+            paths.append(Path(word))
+    return (paths, settings) if paths else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The command line. Options only: what the commands do is in `pipeline.commands`, imported when one is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="pipe",
+    help="Batch pipeline with stage caching for speech-driven 3D facial animation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
+cache_app = typer.Typer(help="Look at the store.", no_args_is_help=True)
+app.add_typer(recipe_app, name="recipe")
+app.add_typer(cache_app, name="cache")
+
+Recipes = Annotated[list[Path], typer.Argument(help="Recipe files.", show_default=False)]
+OneRecipe = Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a value: step.train.epochs=1 (again for more).", metavar="K=V")
+]
+Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
+Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads to use; 0: one per processor.", min=0)]
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Batch pipeline with stage caching for speech-driven 3D facial animation."""
+
+
+@app.command()
+def run(
+    recipes: Recipes,
+    settings: Settings = None,
+    only: Annotated[str, typer.Option(help="Run this step alone.", metavar="STEP")] = "",
+    start: Annotated[str, typer.Option("--from", help="Run this step and what hangs on it.", metavar="STEP")] = "",
+    until: Annotated[str, typer.Option(help="Run this step and what it needs.", metavar="STEP")] = "",
+    force: Annotated[list[str] | None, typer.Option(help="Run a step although it is cached.", metavar="STEP")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would run.")] = False,
+    tiny: Tiny = False,
+    device: Device = "auto",
+    jobs: Jobs = 0,
+    store: Store = None,
+    outputs: Outputs = None,
+) -> None:
+    """Bring recipes up to date: only what changed runs."""
+    from pipeline.commands import run as command
+    from pipeline.execute import Choice, Means
+    from pipeline.workspace import Workspace
+
+    choice = Choice(only, start, until, frozenset(force or ()))
+    workspace = Workspace.find(store, outputs)
+    command.run(recipes, settings or [], workspace, choice, Means(device, jobs), tiny=tiny, dry=dry_run)
+
+
+@app.command()
+def status(
+    recipes: Recipes, settings: Settings = None, tiny: Tiny = False, json: Json = False, store: Store = None
+) -> None:
+    """How every step stands: cached, or to run and why."""
+    from pipeline.commands import run as command
+    from pipeline.workspace import Workspace
+
+    command.status(recipes, settings or [], Workspace.find(store), tiny=tiny, as_json=json)
+
+
+@app.command()
+def why(
+    recipe: OneRecipe,
+    step: Annotated[str, typer.Argument(help="A step of it.", show_default=False)],
+    settings: Settings = None,
+    tiny: Tiny = False,
+    json: Json = False,
+    store: Store = None,
+) -> None:
+    """Why a step would run: what differs from the nearest earlier result."""
+    from pipeline.commands import run as command
+    from pipeline.workspace import Workspace
+
+    command.why(recipe, step, settings or [], Workspace.find(store), tiny=tiny, as_json=json)
+
+
+@app.command()
+def graph(
+    recipe: OneRecipe,
+    settings: Settings = None,
+    style: Annotated[str, typer.Option("--format", help="text, mermaid or dot.")] = "text",
+) -> None:
+    """The steps of a recipe and what they read."""
+    from pipeline.commands import run as command
+    from pipeline.errors import RecipeError
+
+    if style not in ("text", "mermaid", "dot"):
+        raise RecipeError(f"--format {style!r}: allowed are text, mermaid, dot")
+    command.graph(recipe, settings or [], style=style)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def stage(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="preprocess, features, train, …", show_default=False)],
+    device: Device = "auto",
+    jobs: Jobs = 0,
+    seed: Annotated[int, typer.Option(help="What a recipe's seed is.")] = 0,
+    store: Store = None,
+    outputs: Outputs = None,
+) -> None:
+    """Run one stage without a recipe: pipe stage preprocess --dataset vocaset --root DIR (--help after the name)."""
+    from pipeline.commands import stage as command
+    from pipeline.execute import Means
+    from pipeline.workspace import Workspace
+
+    command.run(name, context.args, Workspace.find(store, outputs), Means(device, jobs), seed)
+
+
+@app.command()
+def doctor(store: Store = None) -> None:
+    """What this machine can do and what is missing."""
+    from pipeline.commands.doctor import doctor as command
+    from pipeline.workspace import Workspace
+
+    if not command(Workspace.find(store)):
+        raise typer.Exit(1)
+
+
+@recipe_app.command("ls")
+def recipe_ls() -> None:
+    """The recipes at hand."""
+    from pipeline.commands import look
+
+    look.recipe_ls()
+
+
+@recipe_app.command("show")
+def recipe_show(recipe: OneRecipe, settings: Settings = None, tiny: Tiny = False) -> None:
+    """The resolved recipe, with the origin of every value."""
+    from pipeline.commands import look
+
+    look.recipe_show(recipe, settings or [], tiny=tiny)
+
+
+@recipe_app.command("check")
+def recipe_check(recipes: Recipes) -> None:
+    """Check recipes without running anything."""
+    from pipeline.commands import look
+
+    look.recipe_check(recipes)
+
+
+@cache_app.command("ls")
+def cache_ls(json: Json = False, store: Store = None) -> None:
+    """The artifacts of the store."""
+    from pipeline.commands import look
+    from pipeline.workspace import Workspace
+
+    look.cache_ls(Workspace.find(store), as_json=json)
+
+
+@cache_app.command("show")
+def cache_show(
+    name: Annotated[str, typer.Argument(help="A name that `pipe cache ls` shows.", show_default=False)],
+    store: Store = None,
+) -> None:
+    """The record of one artifact: key, content, provenance."""
+    from pipeline.commands import look
+    from pipeline.workspace import Workspace
+
+    look.cache_show(Workspace.find(store), name)

@@ -1,0 +1,99 @@
+"""`pipe recipe …`, `pipe cache …`: looking at recipes and at the store."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cache.store import Artifact
+from pipeline.errors import RecipeError
+from pipeline.progress import size_text, table
+from pipeline.recipe import load
+from pipeline.toml import shown
+from pipeline.workspace import PROJECT, Workspace
+
+
+def recipe_files() -> Iterator[Path]:
+    """The recipes of the current folder's `recipes/`, or those that come with the project."""
+    here = Path("recipes")
+    folder = here if here.is_dir() else PROJECT / "recipes"
+    yield from sorted(folder.glob("*.toml"))
+
+
+def recipe_ls() -> None:
+    """Name, title and steps of every recipe."""
+    rows = []
+    for path in recipe_files():
+        head = tomllib.loads(path.read_text(encoding="utf-8")).get("recipe", {})
+        rows.append((shown(path), head.get("title") or head.get("paper", "")))
+    print(table(rows, ("recipe", "what")))
+
+
+def recipe_show(path: Path, settings: Sequence[str], *, tiny: bool) -> None:
+    """The resolved recipe, a valid TOML file, with the origin of every value."""
+    recipe = load(path, settings, tiny=tiny)
+    lines = ["[recipe]", *(_line(key, value, "") for key, value in recipe.info.items())]
+    for name, step in recipe.steps.items():
+        lines += ["", f"[step.{name}]", _line("stage", step.stage.name, "")]
+        if step.inputs:
+            wires = ", ".join(f'{slot} = "{source}"' for slot, source in step.inputs.items())
+            lines.append(f"inputs = {{ {wires} }}")
+        for key, value in step.values.items():
+            if value is not None:
+                lines.append(_line(key, value, str(step.origins.get(key, "default"))))
+    print("\n".join(lines))
+
+
+def recipe_check(paths: Sequence[Path]) -> None:
+    """Load recipes; a line each, or the problems."""
+    for path in paths:
+        recipe = load(path)
+        print(f"{shown(path)}: fine, {len(recipe.steps)} steps: {', '.join(recipe.steps)}")
+
+
+def _line(key: str, value: Any, origin: str) -> str:
+    text = f"{key} = {_toml(value)}"
+    return f"{text:<48}# {origin}" if origin else text
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def cache_ls(workspace: Workspace, *, as_json: bool) -> None:
+    """The artifacts of the store, with size, age and the recipe that made them."""
+    artifacts = list(workspace.store.artifacts())
+    if as_json:
+        print(json.dumps([_summary(artifact) for artifact in artifacts], indent=1))
+        return
+    rows = [
+        (a.name, a.kind, size_text(a.record["bytes"]), made["finished"], f"{made['recipe']}/{made['step']}")
+        for a in artifacts
+        for made in [a.record["provenance"]]
+    ]
+    if rows:
+        print(table(rows, ("artifact", "kind", "size", "made", "by")))
+    total = sum(artifact.record["bytes"] for artifact in artifacts)
+    print(f"{len(rows)} artifacts, {size_text(total)} in {shown(workspace.store.root)}")
+
+
+def _summary(artifact: Artifact) -> dict[str, Any]:
+    made = artifact.record["provenance"]
+    return {"name": artifact.name, "kind": artifact.kind, "bytes": artifact.record["bytes"], "made": made["finished"]}
+
+
+def cache_show(workspace: Workspace, name: str) -> None:
+    """The record of one artifact: key, content, provenance."""
+    artifact = workspace.store.by_name(name)
+    if artifact is None:
+        raise RecipeError(f"the store has no artifact {name!r}; `pipe cache ls` shows what it has")
+    print(json.dumps(artifact.record, indent=1, ensure_ascii=False))

@@ -1,0 +1,86 @@
+"""The key of a step: everything that determines its result, as one JSON value that also explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.store import Artifact
+from pipeline import pretrained
+from pipeline.errors import StageError
+from pipeline.params import key_values
+from pipeline.recipe import Recipe, Step
+from pipeline.stage import Slot
+from pipeline.workspace import Workspace
+
+KEY_VERSION = 1
+"""Raised when the engine itself changes what a result is."""
+
+Key = dict[str, Any]
+
+
+def key_of(step: Step, recipe: Recipe, inputs: Mapping[str, Artifact], workspace: Workspace) -> Key:
+    """The key of a step whose inputs exist.
+
+    Raises:
+        StageError: an outside file is missing or a pretrained checkpoint is not here.
+    """
+    stage = step.stage
+    key: Key = {
+        "version": KEY_VERSION,
+        "stage": stage.name,
+        "stage_version": stage.version,
+        "params": key_values(step.params, step.values),
+        "code": workspace.code.closure(_modules(step, recipe)),
+        "inputs": {slot: _content(stage.inputs[slot], artifact) for slot, artifact in sorted(inputs.items())},
+        "sources": _sources(step, workspace),
+    }
+    if stage.seeded:
+        key["seed"] = recipe.seed
+    return key
+
+
+def _modules(step: Step, recipe: Recipe) -> Iterable[str]:
+    yield type(step.stage).__module__
+    yield from step.components
+    yield from step.stage.components(recipe.upstream(step))
+
+
+def _content(slot: Slot, artifact: Artifact) -> dict[str, str]:
+    """The digests of what the stage reads of an artifact."""
+    return {top: hash_ for top, hash_ in artifact.content.items() if not slot.uses or top in slot.uses}
+
+
+def _sources(step: Step, workspace: Workspace) -> dict[str, Any]:
+    sources = step.stage.sources()
+    found: dict[str, Any] = {}
+    for name, path in sources.files.items():
+        digest = _file_digest(name.removesuffix("?"), path, workspace, optional=name.endswith("?"))
+        if digest:
+            found[name.removesuffix("?")] = digest
+    for name, source in sources.pretrained.items():
+        found[name] = pretrained.identity(source, workspace.stats)
+    return found
+
+
+def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool) -> str:
+    try:
+        return workspace.stats.content(path)
+    except FileNotFoundError:
+        if optional:
+            return ""
+        raise StageError(_missing(name, path)) from None
+    except IsADirectoryError:
+        raise StageError(f"{path} is a folder, but {name} must be a file") from None
+    except PermissionError:
+        raise StageError(f"{path} may not be read; ask its owner for permission") from None
+
+
+def _missing(name: str, path: Path) -> str:
+    folder = path.parent
+    if folder.is_dir():
+        return f"{path} is missing; {name} must be there"
+    while not folder.parent.is_dir():
+        folder = folder.parent
+    return f"the folder {folder} does not exist, so {path.name} cannot be read; check the path"

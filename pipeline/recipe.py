@@ -1,0 +1,259 @@
+"""A recipe: a small graph of steps, checked in full before anything heavy is imported.
+
+`load` reads the file and its bases, applies `--set`, types every parameter by the stage that takes it, wires the
+inputs and orders the steps. All problems are gathered and raised together as one `RecipeError`, each with file, line,
+table, key, the allowed values and the nearest spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import params as typed
+from pipeline import registry, toml
+from pipeline.errors import RecipeError
+from pipeline.stage import Slot, Stage, Upstream
+from pipeline.toml import Address, Leaf, Origin
+from pipeline.wiring import Wiring, in_order, wire
+
+RECIPE_KEYS = ("paper", "title", "seed", "name")
+STEP_KEYS = ("stage", "inputs")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One use of a stage.
+
+    values: parameter → typed value, component settings included. origins: parameter → where it was written; a
+    parameter at its default has none. inputs: slot → step that fills it.
+    """
+
+    name: str
+    stage: Stage
+    params: Mapping[str, typed.Param]
+    values: Mapping[str, Any]
+    origins: Mapping[str, Origin]
+    inputs: Mapping[str, str]
+    components: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe. `steps` are in an order in which they can run."""
+
+    name: str
+    path: Path
+    info: Mapping[str, Any]
+    steps: Mapping[str, Step]
+    leaves: Mapping[Address, Leaf] = field(repr=False)
+
+    @property
+    def seed(self) -> int:
+        return int(self.info.get("seed", 0))
+
+    def upstream(self, step: Step) -> dict[str, Upstream]:
+        """What a step's stage may know of the steps behind its slots."""
+        found = {}
+        for slot, source in step.inputs.items():
+            behind = self.steps[source]
+            found[slot] = Upstream(source, behind.stage.label(self.upstream(behind)), behind.values)
+        return found
+
+
+class Problems:
+    """Gathers sentences with their places."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.found: list[str] = []
+
+    def add(self, sentence: str, origin: Origin | None, table: str = "") -> None:
+        place = str(origin) if origin else toml.shown(self._path)
+        self.found.append(f"{place}{f' [{table}]' if table else ''}: {sentence}")
+
+    def stop(self) -> None:
+        """Raise what was found, if anything."""
+        if self.found:
+            raise RecipeError("\n".join(self.found))
+
+
+def load(path: Path, settings: Sequence[str] = (), *, tiny: bool = False) -> Recipe:
+    """Read, check and wire a recipe.
+
+    Arguments:
+        path: the TOML file.
+        settings: `--set` words, "step.train.epochs=1".
+        tiny: apply the recipe's `[tiny]` table, a minutes-long form of it that only proves that everything fits.
+
+    Raises:
+        RecipeError: with a line for every problem.
+    """
+    leaves = toml.read(path)
+    shrunk = {address[1:]: leaf for address, leaf in leaves.items() if address[0] == "tiny"}
+    leaves = {address: leaf for address, leaf in leaves.items() if address[0] != "tiny"}
+    if tiny:
+        if not shrunk:
+            raise RecipeError(f"{toml.shown(path)} has no [tiny] table, so there is no tiny form of it")
+        leaves |= shrunk
+    for text in settings:
+        leaves = _set(leaves, text)
+    return build(path, leaves)
+
+
+def build(path: Path, leaves: dict[Address, Leaf]) -> Recipe:
+    """A recipe from its leaves."""
+    problems = Problems(path)
+    info = _info(leaves, problems)
+    names = list(dict.fromkeys(address[1] for address in leaves if address[0] == "step" and len(address) > 2))
+    if not names:
+        problems.add("has no steps; a recipe needs at least one [step.NAME] table", None)
+    steps = {name: step for name in names if (step := _step(name, leaves, problems)) is not None}
+    if len(steps) == len(names):
+        wirings = {name: Wiring(name, step.stage, step.inputs) for name, step in steps.items()}
+        wired = wire(wirings, lambda step, text: problems.add(text, _origin(leaves, ("step", step)), f"step.{step}"))
+        problems.stop()
+        order = in_order(wired, toml.shown(path))
+        steps = {name: _with_inputs(steps[name], wired[name]) for name in order}
+    problems.stop()
+    return Recipe(str(info.get("name", path.stem)), path, info, steps, leaves)
+
+
+def _set(leaves: dict[Address, Leaf], text: str) -> dict[Address, Leaf]:
+    """Apply one --set. The type is the parameter's; a step or key that does not exist is reported by `build`."""
+    place, equals, value = text.partition("=")
+    address = tuple(part.strip() for part in place.split("."))
+    if not equals or len(address) < 2 or not all(address):
+        raise RecipeError(f"--set {text!r} must read step.NAME.PARAMETER=VALUE, for example step.train.epochs=1")
+    if address[0] == "step":
+        steps = {other[1] for other in leaves if other[0] == "step"}
+        if address[1] not in steps:
+            known = ", ".join(sorted(steps))
+            raise RecipeError(
+                f"--set {text!r}: there is no step {address[1]!r}, only {known}.{registry.nearest(address[1], steps)}"
+            )
+    return toml.override(leaves, address, typed.from_text(value, _hint(leaves, address)))
+
+
+def _hint(leaves: Mapping[Address, Leaf], address: Address) -> Any:
+    """The type that a --set value is meant to have; str where it cannot be told yet."""
+    if address == ("recipe", "seed"):
+        return int
+    stage = leaves.get((*address[:2], "stage")) if address[0] == "step" and len(address) == 3 else None
+    if stage is None or address[2] in STEP_KEYS:
+        return str
+    try:
+        declared, _ = declarations(registry.load_stage(stage.value), _given(leaves, address[1]))
+    except RecipeError:
+        return str  # `build` says what is wrong with the stage
+    return declared[address[2]].type if address[2] in declared else str
+
+
+def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
+    info: dict[str, Any] = {}
+    for address, leaf in leaves.items():
+        if address[0] == "recipe" and len(address) == 2 and address[1] in RECIPE_KEYS:
+            info[address[1]] = leaf.value
+        elif address[0] == "recipe":
+            bad = typed.unknown([".".join(address[1:])], RECIPE_KEYS, "a recipe")
+            problems.add(next(iter(bad.values())), leaf.origin, "recipe")
+        elif address[0] != "step" or len(address) < 3:
+            known = ("extends", "recipe", "step", "tiny")
+            problems.add(
+                f"unknown entry {'.'.join(address)!r}; a recipe has {', '.join(known)}."
+                f"{registry.nearest(address[0], known)}",
+                leaf.origin,
+            )
+    if type(info.get("seed", 0)) is not int:
+        problems.add(f"'seed' must be a whole number, not {info['seed']!r}", leaves["recipe", "seed"].origin, "recipe")
+    return info
+
+
+def _given(leaves: Mapping[Address, Leaf], name: str) -> dict[str, Any]:
+    """A step's plain keys and values; tables deeper down are joined again."""
+    given: dict[str, Any] = {}
+    for address, leaf in leaves.items():
+        if address[:2] == ("step", name) and len(address) > 2:
+            table = given
+            for part in address[2:-1]:
+                table = table.setdefault(part, {})
+            table[address[-1]] = leaf.value
+    return given
+
+
+def _origin(leaves: Mapping[Address, Leaf], address: Address) -> Origin | None:
+    return next((leaf.origin for other, leaf in leaves.items() if other[: len(address)] == address), None)
+
+
+def _step(name: str, leaves: Mapping[Address, Leaf], problems: Problems) -> Step | None:
+    given = _given(leaves, name)
+    table = f"step.{name}"
+    stage_name, inputs = given.pop("stage", name), given.pop("inputs", {})
+    try:
+        stage_class = registry.load_stage(stage_name)
+        params, components = declarations(stage_class, given)
+    except RecipeError as error:
+        problems.add(str(error), _origin(leaves, ("step", name, "stage")) or _origin(leaves, ("step", name)), table)
+        return None
+
+    def report(key: str, sentence: str) -> None:
+        problems.add(sentence, _origin(leaves, ("step", name, key)) or _origin(leaves, ("step", name)), table)
+
+    for key, sentence in typed.unknown(given, (*params, *STEP_KEYS), f"stage {stage_name!r}").items():
+        report(key, sentence)
+    if not isinstance(inputs, dict) or not all(isinstance(step, str) for step in inputs.values()):
+        report("inputs", "'inputs' must be a table of slot = \"step\"")
+        inputs = {}
+    before = len(problems.found)
+    values = typed.with_paths_expanded(params, typed.fill(params, given, report))
+    if len(problems.found) > before:
+        return None
+    stage = instantiate(stage_class, components, values)
+    for sentence in stage.check():
+        report("stage", sentence)
+    origins = {key: origin for key in params if (origin := _origin(leaves, ("step", name, key)))}
+    return Step(name, stage, params, values, origins, inputs, tuple(path for path, _ in components.values()))
+
+
+Components = Mapping[str, tuple[str, type[Any] | None]]
+"""component parameter → (dotted module, its Settings class if it has one)."""
+
+
+def declarations(stage: type[Stage], given: Mapping[str, Any]) -> tuple[dict[str, typed.Param], Components]:
+    """A stage's parameters together with those of the components that the given values name."""
+    params = typed.declared(stage.Params)
+    components: dict[str, tuple[str, type[Any] | None]] = {}
+    for name, param in list(params.items()):
+        value = given.get(name, param.default)
+        if param.component and isinstance(value, str) and value:
+            path = registry.lookup(param.component, value)
+            settings = getattr(registry.load_module(path), "Settings", None)
+            components[name] = (registry.module_of(path), settings)
+            for key, extra in typed.declared(settings).items() if settings else ():
+                if key in params:
+                    raise RecipeError(f"{path} and stage {stage.name!r} both declare {key!r}; rename one of them")
+                params[key] = extra
+    return params, components
+
+
+def instantiate(stage: type[Stage], components: Components, values: Mapping[str, Any]) -> Stage:
+    """A stage with its typed parameters and the settings of its components."""
+    own = {name: values[name] for name in typed.declared(stage.Params)}
+    settings = {
+        name: owner(**{key: values[key] for key in typed.declared(owner)})
+        for name, (_, owner) in components.items()
+        if owner is not None
+    }
+    return stage(stage.Params(**own), settings)
+
+
+def _with_inputs(step: Step, inputs: Mapping[str, str]) -> Step:
+    return Step(step.name, step.stage, step.params, step.values, step.origins, dict(inputs), step.components)
+
+
+def slots(step: Step) -> Iterable[tuple[str, Slot, str]]:
+    """(slot name, slot, step behind it) for the wired slots of a step."""
+    for name, source in step.inputs.items():
+        yield name, step.stage.inputs[name], source

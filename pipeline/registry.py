@@ -1,0 +1,88 @@
+"""Where stages, models and datasets are found: a table of dotted paths, so that naming one imports only that one.
+
+A name is looked up in the table, then among the entry points of installed packages (groups "facepipe.stages",
+"facepipe.models", "facepipe.datasets"); a value with a colon or a dot in it is taken as a dotted path itself, so a
+recipe can name a stage of the user's own: `stage = "my_lab.stages:Smooth"`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.errors import RecipeError
+from pipeline.stage import Stage
+
+TABLE: dict[str, dict[str, str]] = {
+    "stages": {
+        "preprocess": "stages.preprocess:Preprocess",
+        "features": "stages.features:ExtractFeatures",
+        "train": "stages.train:Train",
+        "infer": "stages.infer:Infer",
+        "render": "stages.render:Render",
+        "metrics": "stages.metrics:Metrics",
+    },
+    "models": {
+        "faceformer": "models.faceformer",
+    },
+    "datasets": {
+        "synthetic": "stages.preprocess.synthetic",
+        "vocaset": "stages.preprocess.vocaset",
+    },
+}
+
+
+def names(table: str) -> list[str]:
+    """The built-in names of a table."""
+    return list(TABLE[table])
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """ " Did you mean …?" for a misspelt word, or ""."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def lookup(table: str, name: str) -> str:
+    """The dotted path behind a name. RecipeError, with the nearest spelling, where there is none."""
+    if name in TABLE[table]:
+        return TABLE[table][name]
+    if "." in name or ":" in name:
+        return name
+    from importlib.metadata import entry_points  # slow to import, and only third parties need it
+
+    for point in entry_points(group=f"facepipe.{table}"):
+        if point.name == name:
+            return point.value
+    known = names(table)
+    raise RecipeError(f"unknown {table[:-1]} {name!r}; there are {', '.join(known)}.{nearest(name, known)}")
+
+
+def module_of(path: str) -> str:
+    """The module part of a dotted path "package.module:Name"."""
+    return path.partition(":")[0]
+
+
+def load_module(path: str) -> Any:
+    """Import the module of a dotted path. Modules beside the user's recipe count: the current folder is searched."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        return importlib.import_module(module_of(path))
+    except ModuleNotFoundError as error:
+        raise RecipeError(f"module {module_of(path)!r} cannot be imported ({error}); is it installed?") from error
+
+
+def load_stage(name: str) -> type[Stage]:
+    """The stage class of a name."""
+    path = lookup("stages", name)
+    module, attribute = load_module(path), path.partition(":")[2]
+    found = getattr(module, attribute, None) if attribute else None
+    if not (isinstance(found, type) and issubclass(found, Stage)):
+        raise RecipeError(f"{path!r} is no stage; write it as 'package.module:ClassName' of a pipeline.stage.Stage")
+    return found

@@ -1,0 +1,191 @@
+"""The contract between the engine and a stage: what a stage declares, and what it is handed when it runs.
+
+A stage is a class with typed parameters, named input slots and one output kind. Its module is imported to *plan*
+(on the path that must stay free of NumPy and torch), so everything heavy is imported inside `run`. The engine
+finds stages, models and datasets by name in `pipeline.registry`; it never imports them all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+def param(
+    default: Any = dataclasses.MISSING,
+    *,
+    help: str,
+    choices: Sequence[str] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    exec: bool = False,
+    component: str | None = None,
+    path: bool = False,
+) -> Any:
+    """One parameter of a stage (a `dataclasses.field`).
+
+    Arguments:
+        default: the value where a recipe is silent; a list or dict is copied. Left out: the recipe must give it.
+        help: one line with the unit and, where there is one, the place in the paper.
+        choices: the allowed words. low, high: the allowed range, both included.
+        exec: the parameter says *how* to run (workers, device), not *what* comes out, and stays out of the key.
+        component: the table of `pipeline.registry` ("models", "datasets") that the value is a name of. The
+            component's module enters the code digest, and its `Settings` fields become parameters of the step too.
+        path: a file or folder. Relative paths are taken from the current folder, and the path itself stays out of
+            the key: what it holds enters through `Stage.sources`.
+    """
+    metadata = {
+        "help": help,
+        "choices": tuple(choices) if choices else None,
+        "low": low,
+        "high": high,
+        "exec": exec,
+        "component": component,
+        "path": path,
+    }
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A named input of a stage.
+
+    kind: the kind of artifact it takes ("sequences", "features", "checkpoint", "predictions", …).
+    uses: the top-level names inside the artifact that the stage reads, e.g. ("wav",); a change elsewhere in the
+        artifact then leaves the stage cached. Empty: all of it.
+    optional: the stage also runs without it; it is wired only where the recipe says so.
+    """
+
+    kind: str
+    uses: tuple[str, ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a stage reads from outside the store; the content enters the key, the location does not.
+
+    files: name → file. A missing file is an error unless its name ends in "?".
+    pretrained: name → a `transformers` checkpoint, a hub id ("facebook/wav2vec2-base-960h") or a folder.
+    """
+
+    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    pretrained: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """What a stage may know, while planning, of the step that fills one of its slots."""
+
+    step: str
+    label: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An artifact handed to a running stage. `path` is its folder, to be read only."""
+
+    path: Path
+    kind: str
+    label: str
+    params: Mapping[str, Any]
+
+
+class Job(Protocol):
+    """What a running stage is handed.
+
+    out: the folder to fill; it becomes the artifact when `run` returns, all at once or not at all.
+    state: a scratch folder that survives a failed or interrupted run of the same key and is never published.
+    inputs: slot → artifact; an unwired optional slot is absent.
+    seed: the recipe's seed. device: "cpu", "cuda", "cuda:1", "mps". workers: how many threads or processes to use.
+    """
+
+    out: Path
+    state: Path
+    inputs: Mapping[str, Input]
+    seed: int
+    workers: int
+
+    @property
+    def device(self) -> str: ...
+
+    def each(
+        self,
+        ids: Sequence[str],
+        make: Callable[[str], Iterable[Path]],
+        *,
+        unit: str = "sequences",
+        threads: int = 1,
+    ) -> None:
+        """Call `make(id)` for every id that an earlier attempt at this very key has not finished.
+
+        `make` writes its files below `out` or `state` and returns their paths; they are journalled, so that a
+        killed run keeps every finished item, and they are the item's entry in the manifest. With `threads` above
+        one, calls overlap: `make` must then not share what it changes.
+        """
+        ...
+
+    def track(self, things: Iterable[T], *, total: int | None = None, unit: str = "steps") -> Iterator[T]:
+        """Iterate with a progress bar (plain lines where there is no terminal)."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell the user something worth a line: what was skipped, an estimate, a result."""
+        ...
+
+    def note(self, **facts: Any) -> None:
+        """Facts for the record's provenance (peak memory, counts). They are not content: nothing reruns for them."""
+        ...
+
+    def stopping(self) -> bool:
+        """True once the user asked to stop (Ctrl-C, SIGTERM): save what is needed in `state`, raise `Interrupted`."""
+        ...
+
+
+class Stage:
+    """Base of all stages. A subclass fills in the class attributes and `run`.
+
+    name: the word in recipes. version: to be raised by hand for changes that no syntax tree shows.
+    Params: a frozen dataclass of `param(…)` fields. inputs: slot name → `Slot`. output: the kind it makes.
+    seeded: the result depends on the recipe's seed, which then enters the key.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    Params: ClassVar[type[Any]]
+    inputs: ClassVar[Mapping[str, Slot]] = {}
+    output: ClassVar[str]
+    seeded: ClassVar[bool] = False
+
+    def __init__(self, params: Any, settings: Mapping[str, Any] | None = None) -> None:
+        self.params = params
+        self.settings = dict(settings or {})
+        """component field → an instance of that component's `Settings`, e.g. settings["model"]."""
+
+    def check(self) -> Iterable[str]:
+        """Sentences on parameters that do not go together. Light: called while planning."""
+        return ()
+
+    def label(self, upstream: Mapping[str, Upstream]) -> str:
+        """A short readable name for the artifact's folder, e.g. "vocaset-w2v2base-conv". The key decides, not this."""
+        return "-".join(dict.fromkeys(u.label for u in upstream.values())) or self.name
+
+    def sources(self) -> Sources:
+        """Files and pretrained weights that the stage reads from outside the store."""
+        return Sources()
+
+    def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """Dotted modules that take part beyond this one and its components, e.g. the model behind a checkpoint."""
+        return ()
+
+    def run(self, job: Job) -> None:
+        """Fill `job.out` from `job.inputs`. Pure: same key, same bytes."""
+        raise NotImplementedError

@@ -1,0 +1,56 @@
+"""A step that stands for an artifact already in the store, so that one stage can run on it without a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cache.store import Artifact, Store
+from pipeline.errors import RecipeError
+from pipeline.recipe import Step
+from pipeline.registry import nearest
+from pipeline.stage import Slot, Stage, Upstream
+
+
+@dataclass(frozen=True)
+class _NoParams:
+    pass
+
+
+class Stored(Stage):
+    """Fills a slot with a published artifact; never runs."""
+
+    name = "stored"
+    Params = _NoParams
+
+    def __init__(self, artifact: Artifact) -> None:
+        super().__init__(_NoParams())
+        self.artifact = artifact
+        self.output = artifact.kind  # type: ignore[misc]
+
+    def label(self, upstream: Mapping[str, Upstream]) -> str:
+        return self.artifact.label
+
+
+def step_for(slot: str, artifact: Artifact) -> Step:
+    """A pseudo-step whose result is the artifact."""
+    values: Mapping[str, Any] = artifact.record["provenance"].get("params", {})
+    return Step(artifact.name, Stored(artifact), {}, values, {}, {}, ())
+
+
+def choose(slot: str, spec: Slot, store: Store, name: str) -> Artifact:
+    """The artifact for a slot: the one named, or the only one of its kind. RecipeError, with the choice, otherwise."""
+    fitting = {artifact.name: artifact for artifact in store.artifacts() if artifact.kind == spec.kind}
+    if name:
+        full = [key for key in fitting if key == name or key.startswith(name) or key.endswith(f"/{name}")]
+        if len(full) == 1:
+            return fitting[full[0]]
+        raise RecipeError(f"--input {slot}={name}: {_choice(spec.kind, fitting)}{nearest(name, fitting)}")
+    if len(fitting) == 1:
+        return next(iter(fitting.values()))
+    raise RecipeError(f"which {spec.kind}? Say --input {slot}=NAME: {_choice(spec.kind, fitting)}")
+
+
+def _choice(kind: str, fitting: Mapping[str, Artifact]) -> str:
+    return f"the store holds {', '.join(fitting)}." if fitting else f"the store holds no {kind} yet; make them first."

@@ -1,0 +1,65 @@
+"""A small recipe of toy stages in a folder of its own, and a workspace beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.progress import Reporter
+from pipeline.workspace import Workspace
+from tests.pipeline.toy import Double
+
+RECIPE = """\
+[recipe]
+title = "numbers"
+seed = 7
+
+[step.read]
+stage = "tests.pipeline.toy:Read"
+file = "numbers.txt"
+
+[step.double]
+stage = "tests.pipeline.toy:Double"
+factor = 2.0
+
+[step.sum]
+stage = "tests.pipeline.toy:Sum"
+
+[tiny]
+step.double.factor = 1.0
+"""
+
+
+class Recorder(Reporter):
+    """Keeps the lines instead of printing them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    @property
+    def ran(self) -> list[str]:
+        """Names of the steps that ran."""
+        return [line.split()[0] for line in self.lines if len(line.split()) > 1 and line.split()[1] == "running"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with `toy.toml` and its input; store and state are below it too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIPE_STATE", str(tmp_path / "state"))
+    for name in ("PIPE_STORE", "PIPE_OUTPUTS", "PIPE_TRUST"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "toy.toml").write_text(RECIPE)
+    (tmp_path / "numbers.txt").write_text("1\n2\n3\n")
+    Double.made.clear()
+    return tmp_path
+
+
+@pytest.fixture
+def workspace(here: Path) -> Workspace:
+    return Workspace.find()

@@ -1,0 +1,153 @@
+"""Recipes: what they may say, and one clear sentence for each thing they may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import RecipeError
+from pipeline.recipe import load
+
+TOY = "tests.pipeline.toy"
+
+
+def change(here: Path, old: str, new: str) -> Path:
+    text = (here / "toy.toml").read_text()
+    assert old in text
+    (here / "toy.toml").write_text(text.replace(old, new))
+    return Path("toy.toml")
+
+
+def test_values_defaults_origins_and_wires(here) -> None:
+    recipe = load(Path("toy.toml"))
+    assert list(recipe.steps) == ["read", "double", "sum"]
+    assert recipe.seed == 7
+    double = recipe.steps["double"]
+    assert double.values["factor"] == 2.0
+    assert double.values["mode"] == "plain"
+    assert str(double.origins["factor"]) == "toy.toml:11"
+    assert "mode" not in double.origins
+    assert double.inputs == {"data": "read"}
+    assert recipe.steps["sum"].inputs == {"left": "double"}  # the optional slot stays open
+
+
+def test_extends_merges_leaf_by_leaf(here) -> None:
+    (here / "child.toml").write_text('extends = "toy.toml"\n[recipe]\nname = "kid"\n[step.double]\nmode = "fancy"\n')
+    recipe = load(Path("child.toml"))
+    assert recipe.name == "kid"
+    assert recipe.info["title"] == "numbers"
+    assert recipe.steps["double"].values["factor"] == 2.0
+    assert recipe.steps["double"].values["mode"] == "fancy"
+    assert str(recipe.steps["double"].origins["mode"]) == "child.toml:5"
+    assert str(recipe.steps["double"].origins["factor"]) == "toy.toml:11"
+
+
+def test_set_is_typed_by_the_parameter(here) -> None:
+    recipe = load(Path("toy.toml"), ["step.double.factor=3", "step.read.offset=4", "recipe.seed=9"])
+    assert recipe.steps["double"].values["factor"] == 3.0
+    assert type(recipe.steps["double"].values["factor"]) is float
+    assert recipe.steps["read"].values["offset"] == 4
+    assert str(recipe.steps["read"].origins["offset"]) == "--set"
+    assert recipe.seed == 9
+
+
+def test_set_text_needs_no_quotes(here) -> None:
+    assert load(Path("toy.toml"), ["step.double.mode=fancy"]).steps["double"].values["mode"] == "fancy"
+
+
+def test_tiny_form(here) -> None:
+    assert load(Path("toy.toml"), tiny=True).steps["double"].values["factor"] == 1.0
+    change(here, "[tiny]\nstep.double.factor = 1.0\n", "")
+    with pytest.raises(RecipeError, match=r"no \[tiny\] table"):
+        load(Path("toy.toml"), tiny=True)
+
+
+def test_environment_in_paths(here, monkeypatch) -> None:
+    change(here, '"numbers.txt"', '"${TOY_NUMBERS:-other.txt}"')
+    assert load(Path("toy.toml")).steps["read"].values["file"] == "other.txt"
+    monkeypatch.setenv("TOY_NUMBERS", "/data/n.txt")
+    assert load(Path("toy.toml")).steps["read"].values["file"] == "/data/n.txt"
+    change(here, "${TOY_NUMBERS:-other.txt}", "${TOY_UNSET}")
+    with pytest.raises(RecipeError, match="TOY_UNSET"):
+        load(Path("toy.toml"))
+
+
+BAD = [
+    ("factor = 2.0", "facter = 2.0", r"toy.toml:11 \[step.double\]: unknown key 'facter' .* Did you mean 'factor'\?"),
+    ("factor = 2.0", 'factor = "two"', r"toy.toml:11 .*'factor' must be a number, not 'two'"),
+    ("factor = 2.0", "factor = nan", r"toy.toml:11 .*finite"),
+    ("factor = 2.0", 'mode = "fency"', r"toy.toml:11 .*allowed: plain, fancy. Did you mean 'fancy'\?"),
+    ('file = "numbers.txt"', "", r"\[step.read\]: 'file' must be given"),
+    ('file = "numbers.txt"', 'file = "numbers.txt"\noffset = -1', r"toy.toml:8 .*outside the range 0 to 100"),
+    ('file = "numbers.txt"', 'file = "numbers.txt"\noffset = 1.5', r"'offset' must be a whole number, not 1.5"),
+    ('file = "numbers.txt"', 'file = "numbers.txt"\noffset = true', r"'offset' must be a whole number, not True"),
+    (f"{TOY}:Double", f"{TOY}:Doubel", r"toy.toml:10 \[step.double\].*is no stage"),
+    (f"{TOY}:Double", "no.such.module:X", r"'no.such.module' cannot be imported"),
+    (f"{TOY}:Double", "preproces", r"unknown stage 'preproces'; .*Did you mean 'preprocess'\?"),
+    ("factor = 2.0", 'inputs = { data = "reed" }', r"names step 'reed', which does not exist. Did you mean 'read'\?"),
+    ("factor = 2.0", 'inputs = { data = "sum" }', r"takes numbers, but step 'sum' makes total"),
+    ("factor = 2.0", 'inputs = { dta = "read" }', r"no input 'dta'; it has data. Did you mean 'data'\?"),
+    ('[step.read]\nstage = "tests.pipeline.toy:Read"\nfile = "numbers.txt"\n', "", r"needs numbers, and no step makes"),
+    (
+        "[step.sum]",
+        f'[step.read2]\nstage = "{TOY}:Read"\nfile = "x"\n[step.sum]',
+        r"could come from read or read2; say",
+    ),
+    ("seed = 7", 'seed = "x"', r"toy.toml:3 \[recipe\]: 'seed' must be a whole number"),
+    ("seed = 7", "sed = 7", r"toy.toml:3 \[recipe\]: unknown key 'sed' .*Did you mean 'seed'\?"),
+    ("[tiny]", "[stepp.x]\ny = 1\n[tiny]", r"unknown entry 'stepp.x.y'.* Did you mean 'step'\?"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), BAD, ids=[b[2][:40] for b in BAD])
+def test_a_mistake_is_named_with_its_place(here, old, new, sentence) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        load(change(here, old, new))
+
+
+def test_all_mistakes_are_told_at_once(here) -> None:
+    change(here, "factor = 2.0", 'facter = 2.0\nmode = "no"')
+    change(here, 'file = "numbers.txt"', "offset = 1.5")
+    with pytest.raises(RecipeError) as caught:
+        load(Path("toy.toml"))
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_a_circle_is_spelt_out(here) -> None:
+    (here / "round.toml").write_text(
+        f'[step.a]\nstage = "{TOY}:Echo"\ninputs = {{ data = "b" }}\n'
+        f'[step.b]\nstage = "{TOY}:Echo"\ninputs = {{ data = "a" }}\n'
+    )
+    with pytest.raises(RecipeError, match=r"round.toml: .* in a circle: a → b → a"):
+        load(Path("round.toml"))
+
+
+def test_files_that_are_not_recipes(here) -> None:
+    with pytest.raises(RecipeError, match=r"there is no recipe absent.toml; `pipe recipe ls`"):
+        load(Path("absent.toml"))
+    (here / "torn.toml").write_text("[step.a\n")
+    with pytest.raises(RecipeError, match=r"torn.toml is not valid TOML: .*line 1"):
+        load(Path("torn.toml"))
+    (here / "empty.toml").write_text("")
+    with pytest.raises(RecipeError, match="no steps"):
+        load(Path("empty.toml"))
+    with pytest.raises(RecipeError, match="is a folder"):
+        load(here)
+    (here / "self.toml").write_text('extends = "self.toml"')
+    with pytest.raises(RecipeError, match="extends itself"):
+        load(Path("self.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("step.duble.factor=1", "no step 'duble', only double, read, sum. Did you mean 'double'"),
+        ("step.double.facter=1", "unknown key 'facter'"),
+        ("step.double.factor=big", "'factor' must be a number, not 'big'"),
+        ("factor", "must read step.NAME.PARAMETER=VALUE"),
+    ],
+)
+def test_bad_set(here, text, sentence) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        load(Path("toy.toml"), [text])
