@@ -28,7 +28,7 @@ def run(name: str, arguments: Sequence[str], workspace: Workspace, means: Means,
         print(help_text(name, words))
         return
     recipe = _recipe(name, words, workspace, seed)
-    step = next(reversed(recipe.steps))
+    step = list(recipe.steps)[-1]
     execute.run(recipe, workspace, reporter(), execute.Choice(only=step), means)
     print(f"result: {shown(outputs.place(workspace, recipe, step))}")
 

@@ -101,7 +101,7 @@ def test_disk_full_publishes_nothing_and_keeps_the_work(store, monkeypatch, mome
         real(path, value, sync=sync)
 
     monkeypatch.setattr(store_module, "write_json", full)
-    with pytest.raises(CacheError, match="disk .* is full; nothing was published"):
+    with pytest.raises(CacheError, match=r"disk .* is full; nothing was published"):
         publish(store)
     assert store.find("toy", KEY) is None
     assert not list(store.artifacts())

@@ -185,7 +185,10 @@ def test_planning_imports_nothing_heavy(here, words) -> None:
 
 def test_an_unchanged_run_does_not_even_import_typer(here) -> None:
     assert process("run", "toy.toml").returncode == 0
-    code = "import sys\nfrom pipeline.__main__ import unchanged\nassert unchanged(sys.argv[1:])\nprint('typer' in sys.modules)"
+    code = (
+        "import sys\nfrom pipeline.__main__ import unchanged\n"
+        "assert unchanged(sys.argv[1:])\nprint('typer' in sys.modules)"
+    )
     assert process("run", "toy.toml", code=code).stdout.endswith("False\n")
 
 

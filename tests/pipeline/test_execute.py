@@ -75,7 +75,7 @@ def test_choice_of_steps(here, workspace) -> None:
     assert go(workspace, choice=Choice(until="double")).ran == ["read", "double"]
     assert go(workspace, choice=Choice(only="sum")).ran == ["sum"]
     assert go(workspace, "step.double.factor=5", choice=Choice(start="double")).ran == ["double", "sum"]
-    with pytest.raises(RecipeError, match="step 'sum' reads from 'double', which is left out .* has no result yet"):
+    with pytest.raises(RecipeError, match=r"step 'sum' reads from 'double', which is left out .* has no result yet"):
         go(workspace, "step.double.factor=6", choice=Choice(only="sum"))
     with pytest.raises(RecipeError, match="no step 'summ'"):
         go(workspace, choice=Choice(only="summ"))
