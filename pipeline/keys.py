@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cache.digest import of_tree
+from cache.files import walk
 from cache.store import Artifact
 from pipeline import pretrained
 from pipeline.errors import StageError
@@ -66,13 +68,14 @@ def _sources(step: Step, workspace: Workspace) -> dict[str, Any]:
 
 def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool) -> str:
     try:
+        if path.is_dir():
+            files = {inside: workspace.stats.content(Path(entry.path)) for inside, entry in walk(path)}
+            return of_tree(files)
         return workspace.stats.content(path)
     except FileNotFoundError:
         if optional:
             return ""
         raise StageError(_missing(name, path)) from None
-    except IsADirectoryError:
-        raise StageError(f"{path} is a folder, but {name} must be a file") from None
     except PermissionError:
         raise StageError(f"{path} may not be read; ask its owner for permission") from None
 

@@ -7,7 +7,6 @@ recipe can name a stage of the user's own: `stage = "my_lab.stages:Smooth"`.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -43,6 +42,8 @@ def names(table: str) -> list[str]:
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """ " Did you mean …?" for a misspelt word, or ""."""
+    import difflib  # only for mistakes
+
     close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
 

@@ -72,7 +72,8 @@ class Slot:
 class Sources:
     """What a stage reads from outside the store; the content enters the key, the location does not.
 
-    files: name → file. A missing file is an error unless its name ends in "?".
+    files: name → file, or a folder, which counts by the names and contents of all files below it. A missing one is
+        an error unless its name ends in "?".
     pretrained: name → a `transformers` checkpoint, a hub id ("facebook/wav2vec2-base-960h") or a folder.
     """
 

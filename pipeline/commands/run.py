@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline import execute, explain, outputs
+from pipeline import explain, outputs
 from pipeline.errors import RecipeError
-from pipeline.execute import Choice, Means
 from pipeline.plan import Planned, State, plan
 from pipeline.progress import reporter, table
 from pipeline.recipe import Recipe, load
 from pipeline.registry import nearest
 from pipeline.toml import shown
 from pipeline.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipeline.execute import Choice, Means
 
 
 def run(
@@ -35,6 +37,8 @@ def run(
             show_plan(recipe, plan(recipe, workspace, choice.force & choice.steps(recipe)))
             workspace.stats.save()
         elif not _all_cached(recipe, workspace, choice):
+            from pipeline import execute  # what runs steps is not needed to see that none must run
+
             execute.run(recipe, workspace, reporter(), choice, means)
             _say_where(recipe, workspace)
 
