@@ -110,7 +110,8 @@ def main() -> None:
     for name, values in times.items():
         median = statistics.median(values)
         print(
-            f"{name:<28}{median:7.0f} ms   {median / ours:5.2f} of pipe run   (from {min(values):.0f} to {max(values):.0f})"
+            f"{name:<28}{median:7.0f} ms   {median / ours:5.2f} of pipe run   "
+            f"(from {min(values):.0f} to {max(values):.0f})"
         )
 
 

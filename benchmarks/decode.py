@@ -1,0 +1,139 @@
+"""`python -m benchmarks.decode`: FaceFormer's autoregressive part against the loop that the paper's formulas suggest.
+
+Official sizes, random weights, one clip, one style, the speech encoder left out. The naive loop, written here with
+`torch.nn.TransformerDecoder`, runs the decoder and the motion decoder on all tokens at every step; ours is
+`FaceFormer.decode_own` and the projection to vertices. Both must give the same motion. Prints the ratio at 5 s and our
+cost per frame at 5, 15 and 60 s, which should be flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.faceformer.network import FaceFormer
+from models.faceformer.settings import Settings
+from models.positions import alignment_mask, periodic_encoding, temporal_bias
+from models.talking_face import DataFacts
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Official:
+    """The sizes of one published model."""
+
+    name: str
+    vertices: int
+    fps: float
+    subjects: int
+    settings: Settings
+
+    def build(self) -> FaceFormer:
+        """The network with random weights, and with the smallest speech encoder, which stays unused."""
+        names = [str(i) for i in range(self.subjects)]
+        facts = DataFacts(self.vertices, self.fps, names, channels=80, encoder="log-mel")
+        network = FaceFormer.build(self.settings, facts).eval()
+        # The published initialisation is zero, which would make every motion the template.
+        nn.init.normal_(network.vertice_map_r.weight, std=self.settings.feature_dim**-0.5)
+        return network
+
+
+_UNUSED = {"encoder_layers": 1, "encoder_width": 16, "encoder_heads": 1}
+OFFICIAL = (
+    Official("VOCASET", 5023, 30.0, 8, Settings(feature_dim=64, period=30, **_UNUSED)),
+    Official("BIWI", 23370, 25.0, 6, Settings(feature_dim=128, period=25, alignment="pairs", **_UNUSED)),
+)
+
+
+class Naive:
+    """The autoregression without a single simplification, from the library's own decoder."""
+
+    def __init__(self, network: FaceFormer) -> None:
+        settings = network.settings
+        d = settings.feature_dim
+        layer = nn.TransformerDecoderLayer(d, settings.heads, 2 * d, dropout=0.0, batch_first=True)
+        self.network = network
+        self.decoder = nn.TransformerDecoder(layer, num_layers=settings.layers).eval()
+        self.decoder.load_state_dict(network.transformer_decoder.state_dict())
+
+    def __call__(self, memory: Tensor, style: Tensor, template: Tensor) -> Tensor:
+        network, settings = self.network, self.network.settings
+        frames = memory.shape[1] // network.per_frame
+        bias = temporal_bias(frames, settings.heads, settings.period)
+        hidden_from = alignment_mask(frames, memory.shape[1], network.per_frame)
+        positions = periodic_encoding(frames, settings.feature_dim, settings.period)
+        tokens = style[:, None]
+        for i in range(1, frames + 1):
+            decoded = self.decoder(
+                tokens + positions[:i], memory, tgt_mask=bias[:, :i, :i], memory_mask=hidden_from[:i]
+            )
+            offsets = network.vertice_map_r(decoded)
+            fed_back = network.vertice_map(offsets[:, -1:]) + style[:, None]
+            tokens = torch.cat((tokens, fed_back), dim=1)
+        return offsets + template
+
+
+def ours(network: FaceFormer, memory: Tensor, style: Tensor, template: Tensor) -> Tensor:
+    """What `FaceFormer.predict` does after the speech encoder."""
+    hidden = network.decode_own(memory, style)
+    return F.linear(hidden, network.vertice_map_r.weight, network.vertice_map_r.bias + template)
+
+
+def clip(official: Official, network: FaceFormer, seconds: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Random memory (1, S, d), style (1, d) and template (D,) of a clip."""
+    d = official.settings.feature_dim
+    frames = network.frames_for(int(seconds * 50) - 1)
+    memory = torch.randn(1, frames * network.per_frame, d)
+    return memory, network.obj_vector(torch.eye(official.subjects)[:1]), 0.1 * torch.randn(3 * official.vertices)
+
+
+def seconds_of(run: Callable[[], Tensor], repeats: int) -> float:
+    """Wall time of the best of some repeats, in seconds."""
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def compare(official: Official) -> None:
+    """Print one model's lines. AssertionError where the two disagree."""
+    torch.manual_seed(0)
+    network = official.build()
+    naive = Naive(network)
+    inputs = clip(official, network, 5)
+    apart = (naive(*inputs) - ours(network, *inputs)).abs().max().item()
+    assert apart < TOLERANCE, f"{official.name}: the naive loop and ours differ by {apart:.2g}"
+    slow = seconds_of(lambda: naive(*inputs), 2)
+    fast = seconds_of(lambda: ours(network, *inputs), 7)
+    frames = inputs[0].shape[1] // network.per_frame
+    print(f"{official.name}: 5 s ({frames} frames): naive {slow:.3f} s, ours {fast:.4f} s, ratio {slow / fast:.0f}x")
+    print(f"{official.name}: largest difference {apart:.1e}")
+    for seconds in (5, 15, 60):
+        inputs = clip(official, network, seconds)
+        frames = inputs[0].shape[1] // network.per_frame
+        spent = seconds_of(lambda inputs=inputs: ours(network, *inputs), 5)  # type: ignore[misc]
+        print(f"{official.name}: {seconds:2d} s: {1e3 * spent / frames:.3f} ms per frame")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads for torch")
+    torch.set_num_threads(parser.parse_args().threads)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    with torch.no_grad():
+        for official in OFFICIAL:
+            compare(official)
+
+
+if __name__ == "__main__":
+    main()
