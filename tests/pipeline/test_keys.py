@@ -1,0 +1,130 @@
+"""What enters a key: components apart from each other, the contents of folders, pretrained weights."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import registry
+from pipeline.errors import RecipeError, StageError
+from pipeline.plan import State, plan
+from pipeline.pretrained import NotDownloaded, identity
+from pipeline.recipe import load
+from pipeline.workspace import Workspace
+
+STAGES = '''
+from dataclasses import dataclass
+from pathlib import Path
+from pipeline.stage import Sources, Stage, param
+
+
+@dataclass(frozen=True)
+class Params:
+    model: str = param(help="the network", component="models")
+    folder: str = param("", help="more data", path=True)
+    encoder: str = param("", help="pretrained")
+
+
+class Train(Stage):
+    """A stage with a component."""
+
+    name = "toytrain"
+    Params = Params
+    output = "checkpoint"
+
+    def sources(self):
+        files = {"folder": Path(self.params.folder)} if self.params.folder else {}
+        return Sources(files=files, pretrained={"encoder": self.params.encoder} if self.params.encoder else {})
+'''
+MODEL = "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Settings:\n    width: int = 4\n"
+CLASH = MODEL.replace("width: int = 4", "folder: str = ''")
+RECIPE = '[step.train]\nstage = "keytoys.stages:Train"\nmodel = "keytoys.red"\n'
+
+
+@pytest.fixture
+def toys(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = here / "keytoys"
+    folder.mkdir()
+    for name, text in (("__init__", ""), ("stages", STAGES), ("red", MODEL), ("blue", MODEL), ("green", CLASH)):
+        (folder / f"{name}.py").write_text(text)
+    (here / "t.toml").write_text(RECIPE)
+    monkeypatch.syspath_prepend(here)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "keytoys"]:
+        monkeypatch.delitem(sys.modules, name)
+    return folder
+
+
+def key(*settings: str) -> dict:
+    entry = plan(load(Path("t.toml"), settings), Workspace.find())["train"]
+    assert entry.key is not None, entry.reason
+    return entry.key
+
+
+def test_editing_one_model_leaves_the_key_of_another_alone(toys) -> None:
+    red, blue = key(), key("step.train.model=keytoys.blue")
+    (toys / "blue.py").write_text(MODEL + "\nFACTOR = 2\n")
+    assert key() == red
+    assert key("step.train.model=keytoys.blue") != blue
+    assert "keytoys.blue" not in red["code"]
+
+
+def test_settings_of_the_component_are_parameters_of_the_step(toys) -> None:
+    assert key()["params"] == {"model": "keytoys.red", "encoder": "", "width": 4}
+    assert key("step.train.width=8")["params"]["width"] == 8
+
+
+def test_a_clash_of_names_is_refused(toys) -> None:
+    with pytest.raises(RecipeError, match=r"both declare 'folder'"):
+        key("step.train.model=keytoys.green")
+
+
+def test_real_models_share_nothing_but_what_they_import(here) -> None:
+    """The table imports no model, and no package's __init__ imports what it contains."""
+    code = Workspace.find().code
+    for name in registry.names("models"):
+        package = registry.module_of(registry.lookup("models", name))
+        others = {registry.module_of(registry.lookup("models", other)) for other in registry.names("models")} - {
+            package
+        }
+        found = code.closure(["stages.train", package])
+        assert package in found
+        assert not [module for module in found for other in others if module == other or module.startswith(f"{other}.")]
+
+
+def test_a_folder_counts_by_names_and_contents_not_by_place(toys, here) -> None:
+    (here / "data" / "deep").mkdir(parents=True)
+    (here / "data" / "deep" / "a.txt").write_text("1")
+    before = key("step.train.folder=data")["sources"]
+    (here / "data").rename(here / "moved")
+    assert key("step.train.folder=moved")["sources"] == before
+    (here / "moved" / "deep" / "b.txt").write_text("2")
+    assert key("step.train.folder=moved")["sources"] != before
+
+
+def test_a_pretrained_folder_counts_by_its_files(toys, here) -> None:
+    stats = Workspace.find().stats
+    (here / "enc").mkdir()
+    (here / "enc" / "config.json").write_text("{}")
+    with pytest.raises(StageError, match="holds no transformers checkpoint"):
+        identity("enc", stats)
+    (here / "enc" / "model.safetensors").write_bytes(b"1")
+    before = key("step.train.encoder=enc")["sources"]
+    (here / "enc" / "README.md").write_text("not a weight")
+    assert key("step.train.encoder=enc")["sources"] == before
+    (here / "enc" / "model.safetensors").write_bytes(b"2")
+    assert key("step.train.encoder=enc")["sources"] != before
+
+
+def test_a_hub_checkpoint_counts_by_commit(toys, here, monkeypatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(here / "hub"))
+    with pytest.raises(NotDownloaded, match="neither a folder here nor in the Hugging Face cache"):
+        identity("lab/enc", Workspace.find().stats)
+    entry = plan(load(Path("t.toml"), ["step.train.encoder=lab/enc"]), Workspace.find())["train"]
+    assert entry.state is State.TO_RUN
+    assert entry.key is None
+    refs = here / "hub" / "models--lab--enc" / "refs"
+    refs.mkdir(parents=True)
+    (refs / "main").write_text("abc123\n")
+    assert key("step.train.encoder=lab/enc")["sources"] == {"encoder": {"hub": "lab/enc", "commit": "abc123"}}
