@@ -22,10 +22,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any, *, sync: bool = False) -> None:
-    """Write a value as JSON, atomically; with `sync` it is on the disk when this returns."""
+def write_json(path: Path, value: Any, *, sync: bool = False, compact: bool = False) -> None:
+    """Write a value as JSON, atomically; with `sync` it is on the disk when this returns. `compact`: for machines."""
+    indent, separators = (None, (",", ":")) if compact else (1, None)
+    text = json.dumps(value, indent=indent, separators=separators, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        stream.write(text)
         stream.write("\n")
         if sync:
             stream.flush()

@@ -58,7 +58,7 @@ class StatCache:
         if not self._changed or self._entries is None:
             return
         try:
-            write_json(self._path, {"format": _FORMAT, "files": self._entries})
+            write_json(self._path, {"format": _FORMAT, "files": self._entries}, compact=True)
         except OSError:
             return
         self._changed = False

@@ -169,7 +169,7 @@ class Store:
             raise CacheError(f"stage {work.stage} made no files; that is a defect of the stage")
         payload = [work.out / name for name in manifest.files]
         sync_files(payload)
-        write_json(work.out / MANIFEST, manifest.to_json(), sync=True)
+        write_json(work.out / MANIFEST, manifest.to_json(), sync=True, compact=True)
         record = {
             "format": 1,
             "stage": work.stage,

@@ -95,10 +95,10 @@ def _clash(value: str, made: Artifact) -> str:
 def test_disk_full_publishes_nothing_and_keeps_the_work(store, monkeypatch, moment) -> None:
     real = store_module.write_json
 
-    def full(path: Path, value: object, *, sync: bool = False) -> None:
+    def full(path: Path, value: object, *, sync: bool = False, compact: bool = False) -> None:
         if moment in path.name:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(path, value, sync=sync)
+        real(path, value, sync=sync, compact=compact)
 
     monkeypatch.setattr(store_module, "write_json", full)
     with pytest.raises(CacheError, match=r"disk .* is full; nothing was published"):
