@@ -1,6 +1,6 @@
-"""The entry point: errors become sentences and exit codes, and the run that has nothing to do takes a short road.
+"""The entry point: errors become sentences and exit codes, and what needs only a plan takes a short road.
 
-Typer and what it imports take longer to load than a plan of 2,000 files takes to check. So a plain
+Typer and what it imports take longer to load than a plan of 2,000 files takes to make. So a plain `pipe status` or
 `pipe run RECIPE… [--set K=V]…` is first planned without it; only if something has to run, or any other option is
 there, does Typer take over. Both roads use the same functions.
 """
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> int:
-    if unchanged(words):
+    if planned_only(words):
         return 0
     from pipeline.app import app
 
@@ -54,12 +54,12 @@ def guarded(call: Callable[[], int], *, debug: bool = False) -> int:
         return int(code or 1)
 
 
-def unchanged(words: Sequence[str]) -> bool:
-    """Whether the words are a plain run of recipes in which nothing has to run. If so, it is settled and told."""
-    parsed = _plain_run(words)
+def planned_only(words: Sequence[str]) -> bool:
+    """Whether the words are a plain status, or a plain run in which nothing has to run. If so, it is done here."""
+    parsed = _plain(words)
     if parsed is None:
         return False
-    from pipeline.commands.run import settle
+    from pipeline.commands.run import settle, show_plan
     from pipeline.plan import State, plan
     from pipeline.recipe import load
     from pipeline.workspace import Workspace
@@ -69,6 +69,11 @@ def unchanged(words: Sequence[str]) -> bool:
         plans = [(recipe, plan(recipe, workspace)) for recipe in (load(path, parsed[1]) for path in parsed[0])]
     except PipeError:
         return False  # the full command says it, in its own way
+    if words[0] == "status":
+        for recipe, planned in plans:
+            show_plan(recipe, planned)
+        workspace.stats.save()
+        return True
     if any(entry.state is not State.CACHED for _, planned in plans for entry in planned.values()):
         return False
     for recipe, planned in plans:
@@ -76,9 +81,9 @@ def unchanged(words: Sequence[str]) -> bool:
     return True
 
 
-def _plain_run(words: Sequence[str]) -> tuple[list[Path], list[str]] | None:
-    """(recipes, settings) of `run RECIPE… [--set K=V]…`, None for anything else."""
-    if not words or words[0] != "run":
+def _plain(words: Sequence[str]) -> tuple[list[Path], list[str]] | None:
+    """(recipes, settings) of `run|status RECIPE… [--set K=V]…`, None for anything else."""
+    if not words or words[0] not in ("run", "status"):
         return None
     paths: list[Path] = []
     settings: list[str] = []

@@ -183,11 +183,11 @@ def test_planning_imports_nothing_heavy(here, words) -> None:
     assert "heavy: []" in done.stderr
 
 
-def test_an_unchanged_run_does_not_even_import_typer(here) -> None:
+def test_a_plan_does_not_even_import_typer(here) -> None:
     assert process("run", "toy.toml").returncode == 0
     code = (
-        "import sys\nfrom pipeline.__main__ import unchanged\n"
-        "assert unchanged(sys.argv[1:])\nprint('typer' in sys.modules)"
+        "import sys\nfrom pipeline.__main__ import planned_only\n"
+        "assert planned_only(sys.argv[1:])\nprint('typer' in sys.modules)"
     )
     assert process("run", "toy.toml", code=code).stdout.endswith("False\n")
 

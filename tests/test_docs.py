@@ -1,0 +1,85 @@
+"""The README and the docs agree with the code: commands parse, files that are named exist, tables are complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pipeline import registry
+from pipeline.commands.stage import help_text
+from tests.pipeline.test_cli import pipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = ("run", "status", "why", "graph", "stage", "doctor", "recipe ls", "recipe show", "recipe check", "cache ls", "cache show")
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The `pipe …` lines of a page's code blocks and inline code, comments cut."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`(pipe [^`]+)`", text)
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("pipe ")]
+
+
+def options_of(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
+    """The help of the command that the words begin with."""
+    name = " ".join(words[:2]) if words[0] in ("recipe", "cache") else words[0]
+    assert name in COMMANDS, f"`pipe {name}` is no command"
+    if name == "stage":
+        if len(words) < 2 or words[1] == "NAME":
+            return "--help"
+        components = [(o[2:], v) for o, v in zip(words, words[1:], strict=False) if o in ("--dataset", "--model")]
+        return help_text(words[1], components) + " --input --store --help"
+    capsys.readouterr()
+    pipe(*name.split(), "--help")
+    return capsys.readouterr().out + " --help"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_exist_with_their_options(page, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for words in commands(page):
+        if not words or words[0].isupper() or words[0] in ("…", "--help", "--debug"):
+            continue
+        known = options_of(capsys, words)
+        for option in (word.partition("=")[0] for word in words if word.startswith("--")):
+            assert option in known, f"{page.name}: `pipe {' '.join(words)}`: no option {option}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces)/[\w/.-]+\.(?:toml|md|py)", text))
+    linked = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if not link.startswith("http")}
+    missing = [name for name in named if not (ROOT / name).exists()]
+    missing += [link for link in linked if not (page.parent / link).exists()]
+    assert not missing, f"{page.name} names {missing}"
+
+
+def test_benchmarks_that_are_named_exist() -> None:
+    for page in PAGES:
+        for name in re.findall(r"python -m (benchmarks\.\w+|tests\.golden)", page.read_text(encoding="utf-8")):
+            path = ROOT / name.replace(".", "/")
+            assert path.with_suffix(".py").exists() or path.is_dir(), f"{page.name}: python -m {name}"
+
+
+@pytest.mark.parametrize("stage", registry.names("stages"))
+def test_every_stage_has_help_for_every_option(stage) -> None:
+    text = help_text(stage, [])
+    options = [line for line in text.splitlines() if line.startswith("  --") and not line.startswith("  --input")]
+    assert options
+    assert all(len(re.split(r"\s{2,}", line.strip())) >= 3 for line in options), text
+
+
+def test_dependencies_are_explained() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    explained = (ROOT / "docs/dependencies.md").read_text()
+    for requirement in project["dependencies"] + sum(project["optional-dependencies"].values(), []):
+        name = re.split(r"[<>=!\[ ]", requirement)[0]
+        assert name in explained, f"docs/dependencies.md does not say why {name}"
