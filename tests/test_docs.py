@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from tests.pipeline.test_cli import pipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("run", "status", "why", "graph", "stage", "doctor", "recipe ls", "recipe show", "recipe check", "cache ls", "cache show")
+COMMANDS = ("run", "status", "why", "graph", "stage", "doctor")
+GROUPS = ("recipe ls", "recipe show", "recipe check", "cache ls", "cache show")
+FOLDERS = "recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces"
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -28,11 +31,11 @@ def commands(page: Path) -> list[list[str]]:
 def options_of(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
     """The help of the command that the words begin with."""
     name = " ".join(words[:2]) if words[0] in ("recipe", "cache") else words[0]
-    assert name in COMMANDS, f"`pipe {name}` is no command"
+    assert name in (*COMMANDS, *GROUPS), f"`pipe {name}` is no command"
     if name == "stage":
         if len(words) < 2 or words[1] == "NAME":
             return "--help"
-        components = [(o[2:], v) for o, v in zip(words, words[1:], strict=False) if o in ("--dataset", "--model")]
+        components = [(o[2:], v) for o, v in pairwise(words) if o in ("--dataset", "--model")]
         return help_text(words[1], components) + " --input --store --help"
     capsys.readouterr()
     pipe(*name.split(), "--help")
@@ -53,7 +56,7 @@ def test_commands_exist_with_their_options(page, capsys, monkeypatch) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_named_exist(page) -> None:
     text = page.read_text(encoding="utf-8")
-    named = set(re.findall(r"(?:recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces)/[\w/.-]+\.(?:toml|md|py)", text))
+    named = set(re.findall(rf"(?:{FOLDERS})/[\w/.-]+\.(?:toml|md|py)", text))
     linked = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if not link.startswith("http")}
     missing = [name for name in named if not (ROOT / name).exists()]
     missing += [link for link in linked if not (page.parent / link).exists()]
@@ -80,6 +83,7 @@ def test_dependencies_are_explained() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     explained = (ROOT / "docs/dependencies.md").read_text()
-    for requirement in project["dependencies"] + sum(project["optional-dependencies"].values(), []):
+    extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
+    for requirement in project["dependencies"] + extras:
         name = re.split(r"[<>=!\[ ]", requirement)[0]
         assert name in explained, f"docs/dependencies.md does not say why {name}"

@@ -1,0 +1,81 @@
+"""Sound in, 16 kHz mono out: what every speech encoder here is fed.
+
+Any file libsndfile reads, at any rate, bit depth and channel count. Channels are averaged in NumPy (FFmpeg's down-mix
+has another gain), the rate is changed with soxr HQ (what librosa >= 0.10 uses). Sound that no encoder can use raises
+`DataError` with the file's name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from faces.errors import DataError
+
+SAMPLE_RATE = 16_000
+WINDOW = 400
+"""Samples that the seven convolutions of wav2vec 2.0, HuBERT and WavLM need for their first step (25 ms)."""
+HOP = 320
+"""Samples from one step to the next (20 ms, hence 50 Hz)."""
+
+Wave = NDArray[np.float32]
+
+
+def feature_steps(samples: int) -> int:
+    """L, how many 50 Hz steps N samples at 16 kHz give: floor((N - 400) / 320) + 1, and 0 below one window."""
+    return 0 if samples < WINDOW else (samples - WINDOW) // HOP + 1
+
+
+def speech(path: Path) -> Wave:
+    """Read a sound file: (N,) float32 at 16 kHz, mono, full scale ±1.
+
+    Raises DataError for a file that is no sound, empty, shorter than one window, silent, or holds NaN or infinity.
+    """
+    samples, rate = _read(path)
+    if not np.isfinite(samples).all():
+        raise DataError(f"{path} holds samples that are not numbers (NaN or infinity): export the sound again")
+    wave = to_16k(samples.mean(axis=1, dtype=np.float64), rate)
+    if len(wave) < WINDOW:
+        raise DataError(
+            f"{path} is {1000 * len(samples) / rate:.1f} ms long and the speech encoder needs at least "
+            f"{1000 * WINDOW // SAMPLE_RATE} ms: leave the clip out, or record it again"
+        )
+    if np.ptp(wave) == 0.0:
+        raise DataError(f"{path} is silent, all its samples are equal: leave the clip out, or record it again")
+    return wave
+
+
+def _read(path: Path) -> tuple[NDArray[np.float32], int]:
+    """(N, channels) float32 and the rate in Hz."""
+    if not path.is_file():
+        raise DataError(f"{path} is not there: give a wav, flac or ogg file")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise DataError(f"{path} cannot be read as sound ({error}): convert it to wav, flac or ogg") from error
+    if not len(samples):
+        raise DataError(f"{path} is empty, it has no samples: leave the clip out, or record it again")
+    return samples, int(rate)
+
+
+def to_16k(wave: NDArray[np.floating], rate: float) -> Wave:
+    """Change a mono wave's rate to 16 kHz with soxr HQ; (N,) in, float32 out."""
+    if rate == SAMPLE_RATE:
+        return wave.astype(np.float32)
+    changed: Wave = soxr.resample(wave.astype(np.float32), rate, SAMPLE_RATE, quality="HQ")
+    return changed
+
+
+def standardise(wave: Wave, eps: float = 1e-7) -> Wave:
+    """(x - mean) / sqrt(var + eps) over the whole clip, population variance.
+
+    What the wav2vec 2.0 feature extractor of `transformers` does (Baevski et al. 2020, section 4.1); eps was 1e-5 up to
+    version 4.6, which FaceFormer pins. The sums are taken in float64: near-silent clips depend on them.
+    """
+    x = wave.astype(np.float64)
+    standard: Wave = ((x - x.mean()) / np.sqrt(x.var() + eps)).astype(np.float32)
+    return standard

@@ -1,0 +1,80 @@
+"""The work of the stage `features`: one clip after the other through the encoder, then everything into one file.
+
+Finished clips lie in `job.state` and survive an interruption; the HDF5 file is made from them in one go, because a
+half-written one is lost.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faces.errors import DataError
+from pipeline.stage import Job
+from stages.audio import Wave, speech, standardise
+from stages.features.logmel import BANDS, log_mel
+from stages.kinds.features import LOG_MEL, Encoder, write_features
+from stages.kinds.sequences import SOUND
+
+Array = NDArray[np.floating]
+
+
+class Encoded(NamedTuple):
+    """features: (L, C). hidden: (L, H), or None where it was not asked for."""
+
+    features: Array
+    hidden: Array | None = None
+
+
+class Extractor(NamedTuple):
+    """facts: what goes into the artifact. encode: a raw 16 kHz wave → its features."""
+
+    facts: Encoder
+    encode: Callable[[Wave], Encoded]
+
+
+def extract(job: Job, source: str, *, hidden: bool, dtype: str) -> None:
+    """Fill `job.out` with the features of every sound in the slot `data`."""
+    sounds = job.inputs["data"].path / SOUND
+    names = sorted(path.stem for path in sounds.glob("*.wav"))
+    if not names:
+        raise DataError(f"{sounds} holds no wav file: run preprocess on a data set with sound")
+    extractor = _extractor(job, source, hidden=hidden)
+    items = job.state / "items"
+    items.mkdir(exist_ok=True)
+
+    def make(name: str) -> list[Path]:
+        encoded = extractor.encode(speech(sounds / f"{name}.wav"))
+        parts = {f"{name}.npy": encoded.features, f"{name}.hidden.npy": encoded.hidden}
+        return [_save(items / file, part.astype(dtype)) for file, part in parts.items() if part is not None]
+
+    job.each(names, make)
+    write_features(
+        job.out,
+        names,
+        extractor.facts,
+        load=lambda name: np.load(items / f"{name}.npy"),
+        load_hidden=(lambda name: np.load(items / f"{name}.hidden.npy")) if hidden else None,
+    )
+
+
+def _extractor(job: Job, source: str, *, hidden: bool) -> Extractor:
+    if source == LOG_MEL:
+        return Extractor(Encoder(LOG_MEL, LOG_MEL, BANDS), lambda wave: Encoded(log_mel(standardise(wave))))
+    # torch and transformers take four seconds to import, and asking for the device may import torch: not for log-mel.
+    from stages.features.speech_encoder import speech_encoder
+
+    return speech_encoder(source, hidden=hidden, device=job.device)
+
+
+def _save(path: Path, array: Array) -> Path:
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as stream:
+        np.save(stream, array)
+    os.replace(partial, path)
+    return path

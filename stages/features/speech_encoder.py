@@ -1,0 +1,59 @@
+"""A pretrained wav2vec 2.0, HuBERT or WavLM as an extractor of features, one clip at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models import hub
+from stages.audio import Wave, standardise
+from stages.features.extract import Encoded, Extractor
+from stages.kinds.features import Encoder
+
+
+def speech_encoder(source: str, *, hidden: bool, device: str) -> Extractor:
+    """The extractor of a hub id or folder. DataError, from `models.hub`, where there is no such speech encoder."""
+    config = hub.load_config(source)
+    network: Any = hub.load_encoder(source)
+    facts = Encoder(
+        # A folder's place on this machine is no content.
+        name=Path(source).name if Path(source).is_dir() else source,
+        kind="conv",
+        channels=int(config["conv_dim"][-1]),
+        config=config,
+        weights=digest(network),
+    )
+    network = network.to(device).eval()
+
+    def encode(wave: Wave) -> Encoded:
+        # Base models do not notice the standardisation (their GroupNorm does it again); large ones were trained on it.
+        samples = torch.from_numpy(standardise(wave))[None].to(device)
+        with torch.no_grad():
+            features = network.feature_extractor(samples).transpose(1, 2)
+            states = transformer(network, features) if hidden else None
+        return Encoded(features[0].cpu().numpy(), None if states is None else states[0].cpu().numpy())
+
+    return Extractor(facts, encode)
+
+
+def transformer(network: Any, features: Tensor) -> Tensor:
+    """(1, L, C) convolution output → (1, L, H), the last hidden state."""
+    projected = network.feature_projection(features)  # a pair or a tensor: the families differ
+    states: Tensor = network.encoder(projected[0] if isinstance(projected, tuple) else projected).last_hidden_state
+    return states
+
+
+def digest(network: nn.Module) -> str:
+    """A digest of all pretrained parameters by name, shape and value, whatever kind of file they came from."""
+    total = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(network.state_dict().items()):
+        if name == "masked_spec_embed":
+            continue  # most published files lack it, and it is then drawn anew at each loading
+        array = value.detach().cpu().contiguous().numpy()
+        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        total.update(array.data if array.ndim else array.tobytes())
+    return total.hexdigest()

@@ -1,0 +1,169 @@
+"""The kind `checkpoint`: a trained network, what it was built for, and how its training went.
+
+`Checkpoint(path)` reads such an artifact; weights are safetensors, so a checkpoint can never run code. `read_weights`
+also takes the files that the papers published. What is missing, of another model or of another size is a `DataError`.
+Importing this module loads no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from faces.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.talking_face import DataFacts, TalkingFace
+
+BEST = "model.safetensors"
+LAST = "last.safetensors"
+CONFIG = "config.json"
+HISTORY = "history.jsonl"
+CURVES = "curves.png"
+OURS = {"producer": "facepipe"}
+"""One entry only: safetensors writes several in an order that changes from run to run."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `config.json` says.
+
+    model: its name in recipes. settings: its `Settings`, as plain values. facts: the fields of `DataFacts`.
+    dataset, units: of the training data. encoder_weights: digest of the speech encoder that made the features, empty
+    for log-mel. training: how it went (epochs, steps, best epoch, …); for the reader's eyes only.
+    """
+
+    model: str
+    settings: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    dataset: str
+    units: str
+    encoder_weights: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def model_module(name: str) -> str:
+    """The dotted module of a model: "faceformer" → "models.faceformer"; a dotted name is a path of its own."""
+    return name.partition(":")[0] if "." in name else f"models.{name.replace('-', '_')}"
+
+
+def write_config(folder: Path, config: Config) -> None:
+    text = json.dumps(asdict(config), indent=1, ensure_ascii=False)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def write_weights(file: Path, state: Mapping[str, Tensor]) -> None:
+    """Safetensors in sorted order, whole or not at all."""
+    from safetensors.torch import save_file
+
+    # Sorted and cloned: tied tensors share memory, which the format refuses.
+    tensors = {name: state[name].detach().cpu().clone().contiguous() for name in sorted(state)}
+    partial = file.with_name(file.name + ".part")
+    save_file(tensors, partial, metadata=OURS)
+    os.replace(partial, file)
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """The state dict in a `.safetensors` file, or in a published `.pth` or `.pt` file (`models.official`)."""
+    from models.official import OfficialState, read_official
+
+    if file.suffix != ".safetensors":
+        return read_official(file)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = OfficialState(load_file(file))
+    except FileNotFoundError:
+        raise DataError(f"{file} is not there: give the file of a checkpoint, or train again") from None
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{file} cannot be read as weights ({error}): copy it again, or train again") from error
+    state.source = str(file)
+    return state
+
+
+def is_ours(file: Path) -> bool:
+    """Whether `write_weights` made this file, so that its names are those of our own modules."""
+    if file.suffix != ".safetensors":
+        return False
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as stream:
+        return (stream.metadata() or {}).get("producer") == OURS["producer"]
+
+
+def fill(network: TalkingFace, file: Path, *, model: str) -> None:
+    """Load a file of weights, our own or a published one, into a network. DataError where they do not fit."""
+    state = read_weights(file)
+    if not is_ours(file):
+        network.load_official(state)
+        return
+    import torch
+
+    try:
+        cast("torch.nn.Module", network).load_state_dict(state)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        first = (lines[1] if len(lines) > 1 else lines[0]).rstrip(".")
+        raise DataError(
+            f"{file} does not fit the model {model!r} with these settings and data ({first}): "
+            "it is of another model or of another size"
+        ) from None
+
+
+class Checkpoint:
+    """Reads an artifact of the kind `checkpoint`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    @cached_property
+    def config(self) -> Config:
+        file = self.path / CONFIG
+        try:
+            return Config(**json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{file} does not describe a network ({error}): train again, or give its folder") from None
+
+    @cached_property
+    def facts(self) -> DataFacts:
+        from models.talking_face import DataFacts
+
+        return DataFacts(**self.config.facts)
+
+    def history(self) -> list[dict[str, Any]]:
+        """One record per epoch."""
+        text = (self.path / HISTORY).read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def load_network(self, device: str = "cpu", *, weights: str = BEST) -> TalkingFace:
+        """The network in evaluation mode, the best weights by default."""
+        network = build(self.config.model, self.config.settings, self.facts, where=self.path / CONFIG)
+        fill(network, self.path / weights, model=self.config.model)
+        module = cast("Any", network).to(device).eval()
+        return cast("TalkingFace", module)
+
+
+def network_class(model: str) -> type[TalkingFace]:
+    """The class behind a model's name. Its module is a component of the step, so its code is in the step's key."""
+    import importlib
+
+    return cast("type[TalkingFace]", importlib.import_module(model_module(model)).network())
+
+
+def build(model: str, settings: Mapping[str, Any], facts: DataFacts, *, where: Path) -> TalkingFace:
+    """A fresh network from plain settings."""
+    import importlib
+
+    try:
+        module = importlib.import_module(model_module(model))
+        return cast("TalkingFace", module.network().build(module.Settings(**settings), facts))
+    except (ModuleNotFoundError, TypeError) as error:
+        raise DataError(f"{where} describes a model {model!r} that this program cannot build: {error}") from error

@@ -1,0 +1,149 @@
+"""The kind `features`: what a frozen speech encoder made of each sequence's sound, at 50 Hz, in one HDF5 file.
+
+`Features(path)` reads such an artifact, lazily and from any number of threads and processes; `write_features` makes it
+with equal bytes for equal content. `encoder.json` beside it names the encoder, its configuration and a digest of its
+weights, so that other weights are another artifact even where the convolutions agree. A file that is missing or not
+what it should be is a `DataError`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from faces.errors import DataError
+
+if TYPE_CHECKING:
+    import h5py
+    import numpy as np
+    from numpy.typing import NDArray
+
+FILE = "features.h5"
+ENCODER = "encoder.json"
+HIDDEN = "hidden"
+LOG_MEL = "log-mel"
+RATE = 50.0
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What made the features.
+
+    name: "log-mel", a hub id, or a folder's last part. kind: "conv" or "log-mel". channels: C. config: the encoder's
+    configuration as `transformers` writes it, and weights: the digest of all its parameters; both empty for log-mel.
+    """
+
+    name: str
+    kind: str
+    channels: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+
+
+class Features:
+    """Reads an artifact of the kind `features`: `features[id]` is (L, C), float16 or float32 as it was stored."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._lock = Lock()
+        self._opened: tuple[int, h5py.File] | None = None
+
+    def __getitem__(self, name: str) -> NDArray[np.floating]:
+        return self._read(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._file
+
+    def hidden(self, name: str) -> NDArray[np.floating]:
+        """(L, H), the encoder's last hidden state, where the stage was asked to keep it."""
+        if HIDDEN not in self._file:
+            raise DataError(f"{self.path / FILE} holds no hidden states: set hidden = true in the features step")
+        return self._read(f"{HIDDEN}/{name}")
+
+    def ids(self) -> list[str]:
+        return sorted(name for name in self._file if name != HIDDEN)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        file = self.path / ENCODER
+        try:
+            return Encoder(**json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(
+                f"{file} does not say what made the features ({error}): run the features step again"
+            ) from None
+
+    @property
+    def channels(self) -> int:
+        return self.encoder.channels
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process opens the file for itself: HDF5 handles do not travel."""
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Features.__init__(self, state["path"])
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened[1].close()
+            self._opened = None
+
+    def _read(self, name: str) -> NDArray[np.floating]:
+        try:
+            array: NDArray[np.floating] = self._file[name][()]
+            return array
+        except KeyError:
+            raise DataError(
+                f"{self.path / FILE} has no sequence {name}: run the features step on the same data"
+            ) from None
+
+    @property
+    def _file(self) -> h5py.File:
+        with self._lock:
+            if self._opened is None or self._opened[0] != os.getpid():
+                self._opened = (os.getpid(), _open(self.path / FILE))
+            return self._opened[1]
+
+
+def _open(file: Path) -> h5py.File:
+    import h5py
+
+    try:
+        # A published file never changes, and shared file systems often have no locks.
+        return h5py.File(file, "r", locking=False)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read as HDF5 ({error}): run the features step again") from None
+
+
+def write_features(
+    folder: Path,
+    names: Iterable[str],
+    encoder: Encoder,
+    load: Callable[[str], NDArray[np.floating]],
+    load_hidden: Callable[[str], NDArray[np.floating]] | None = None,
+) -> None:
+    """Write `features.h5` and `encoder.json`. `load(id)` gives (L, C); one sequence is in memory at a time.
+
+    Contiguous and without compression: features are noise to a compressor (14 % at most, three to fifteen times the
+    time). No time stamps, so that equal content is equal bytes.
+    """
+    import h5py
+
+    ordered = sorted(names)
+    with h5py.File(folder / FILE, "w", track_order=False) as file:
+        file.attrs.update({"encoder": encoder.name, "kind": encoder.kind, "rate": RATE, "channels": encoder.channels})
+        for name in ordered:
+            file.create_dataset(name, data=load(name), track_times=False)
+        if load_hidden is not None:
+            group = file.create_group(HIDDEN)
+            for name in ordered:
+                group.create_dataset(name, data=load_hidden(name), track_times=False)
+    text = json.dumps(asdict(encoder), indent=1, sort_keys=True, ensure_ascii=False)
+    (folder / ENCODER).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,106 @@
+"""The kind `predictions`: what a network made of speech, one mesh sequence per sentence and manner of speaking.
+
+Files are named as the field's published code names them, `npy/<id>_condition_<subject>.npy`, float32 (T, 3 V): the
+sentence, and the training subject whose manner it is spoken in. `Predictions(path)` reads such an artifact and loads
+nothing before it is asked for; `write_index` writes its `predictions.json`. What is not as it should be is a
+`DataError`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faces.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+INDEX = "predictions.json"
+MOTION = "npy"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One predicted sequence.
+
+    id: the sentence's id in `sequences`. subject: whose neutral face moves. condition: the training subject whose
+    manner of speaking it has. split: the sentence's. frames: T.
+    """
+
+    id: str
+    subject: str
+    condition: str
+    split: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class Info:
+    """What `predictions.json` says. fps: frames per second. units: of the positions, as in `sequences`."""
+
+    fps: float
+    units: str
+    dataset: str
+    model: str
+    items: Mapping[str, Item]
+
+
+def prediction_name(sentence: str, condition: str) -> str:
+    """The name of a prediction's files: "<id>_condition_<subject>"."""
+    return f"{sentence}_condition_{condition}"
+
+
+def write_index(folder: Path, info: Info) -> Path:
+    """Write `predictions.json`, items sorted by name, so that equal content is equal bytes."""
+    facts = asdict(info)
+    facts["items"] = dict(sorted(facts["items"].items()))
+    target = folder / INDEX
+    target.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return target
+
+
+class Predictions:
+    """Reads an artifact of the kind `predictions`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    @cached_property
+    def info(self) -> Info:
+        file = self.path / INDEX
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+            items = {name: Item(**item) for name, item in facts.pop("items").items()}
+            return Info(items=items, **facts)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataError(f"{file} is not an index of predictions ({error}); make it with infer") from error
+
+    @property
+    def items(self) -> Mapping[str, Item]:
+        """name → item, in the index's order: sorted by name."""
+        return self.info.items
+
+    def file(self, name: str) -> Path:
+        return self.path / MOTION / f"{name}.npy"
+
+    def motion(self, name: str) -> NDArray[np.float32]:
+        """(T, V, 3) float32 in the predictions' units, a read-only memory map."""
+        import numpy as np
+
+        if name not in self.items:
+            raise DataError(f"{self.path} has no prediction {name}")
+        frames, file = self.items[name].frames, self.file(name)
+        try:
+            rows = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file} cannot be read ({error}); make it again with infer") from error
+        if rows.ndim != 2 or rows.dtype != np.float32 or len(rows) != frames or rows.shape[1] % 3:
+            found = f"{rows.dtype} {rows.shape}"
+            raise DataError(f"{file} holds {found}, not float32 ({frames}, 3 V): make it again with infer")
+        return rows.reshape(frames, -1, 3)

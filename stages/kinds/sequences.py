@@ -1,0 +1,198 @@
+"""The kind `sequences`: mesh sequences with their sound, templates, topology, regions and splits.
+
+`Sequences(path)` reads such an artifact and loads nothing before it is asked for; vertices come as read-only memory
+maps. `write_index` writes its `sequences.json`. A file that is missing or not what it should be is a `DataError`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faces.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+INDEX = "sequences.json"
+VERTICES = "vertices_npy"
+SOUND = "wav"
+TEMPLATES = "templates.npz"
+TOPOLOGY = "topology.ply"
+REGIONS = "regions"
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One sequence: one sentence by one subject.
+
+    split: "train", "val", "test" or "" (in no split). frames: T at the artifact's fps. samples, sample_rate: of its
+    sound; 0 where it has none.
+    """
+
+    subject: str
+    sentence: str
+    split: str
+    frames: int
+    samples: int
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class Info:
+    """What `sequences.json` says.
+
+    fps: frames per second. units: "m", "mm" or "unit-area". up: the axis that points up, e.g. "y". vertices: V.
+    subjects: split → subjects; the order of "train" defines the one-hot style. skipped: id → why it was left out.
+    """
+
+    dataset: str
+    fps: float
+    units: str
+    up: str
+    vertices: int
+    subjects: Mapping[str, Sequence[str]]
+    sequences: Mapping[str, Entry]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_index(folder: Path, info: Info) -> Path:
+    """Write `sequences.json`, sequences and reasons sorted by id, so that equal content is equal bytes."""
+    facts = asdict(info)
+    facts["subjects"] = {split: list(info.subjects.get(split, ())) for split in SPLITS}
+    for table in ("sequences", "skipped"):
+        facts[table] = dict(sorted(facts[table].items()))
+    target = folder / INDEX
+    partial = target.with_name(INDEX + ".tmp")
+    partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, target)
+    return target
+
+
+class Sequences:
+    """Reads an artifact of the kind `sequences`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    @cached_property
+    def info(self) -> Info:
+        facts = self._read_index()
+        try:
+            entries = {name: Entry(**entry) for name, entry in facts.pop("sequences").items()}
+            return Info(sequences=entries, **facts)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise DataError(
+                f"{self.path / INDEX} is not an index of sequences ({error}); make it again with preprocess"
+            ) from error
+
+    @property
+    def fps(self) -> float:
+        return self.info.fps
+
+    @property
+    def units(self) -> str:
+        return self.info.units
+
+    @property
+    def train_subjects(self) -> list[str]:
+        """In the order of the one-hot style."""
+        return self.subjects("train")
+
+    def subjects(self, split: str) -> list[str]:
+        return list(self.info.subjects.get(split, ()))
+
+    def ids(self, split: str | None = None) -> list[str]:
+        """Sorted ids, all of them or one split's ("train", "val", "test", "" for those in no split)."""
+        return sorted(name for name, entry in self.info.sequences.items() if split is None or entry.split == split)
+
+    def entry(self, name: str) -> Entry:
+        try:
+            return self.info.sequences[name]
+        except KeyError:
+            reason = self.info.skipped.get(name, "there is no sequence of that name")
+            raise DataError(f"{self.path} has no sequence {name}: {reason}") from None
+
+    def vertices(self, name: str) -> NDArray[np.float32]:
+        """(T, V, 3) float32 in `units`, a read-only memory map."""
+        import numpy as np
+
+        entry = self.entry(name)
+        shape = (entry.frames, self.info.vertices * 3)
+        file = self.path / VERTICES / f"{name}.npy"
+        try:
+            rows = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file} cannot be read ({error}); make it again with preprocess") from error
+        if rows.shape != shape or rows.dtype != np.float32:
+            raise DataError(
+                f"{file} holds {rows.dtype} {rows.shape}, not float32 {shape}: make it again with preprocess"
+            )
+        sequence: NDArray[np.float32] = rows.reshape(entry.frames, self.info.vertices, 3)
+        return sequence
+
+    def wav(self, name: str) -> Path:
+        """The sequence's sound file: 16-bit PCM mono at its native rate."""
+        self.entry(name)
+        return self.path / SOUND / f"{name}.wav"
+
+    @cached_property
+    def templates(self) -> dict[str, NDArray[np.float32]]:
+        """subject → (V, 3) float32, the neutral face."""
+        import numpy as np
+
+        with np.load(self.path / TEMPLATES, allow_pickle=False) as archive:
+            return {subject: archive[subject] for subject in archive.files}
+
+    @cached_property
+    def faces(self) -> NDArray[np.int32]:
+        """(F, 3) int32 triangles, counter-clockwise seen from outside."""
+        from faces.ply import read_ply
+
+        return read_ply(self.path / TOPOLOGY).faces
+
+    @cached_property
+    def region_names(self) -> list[str]:
+        return sorted(file.stem for file in (self.path / REGIONS).glob("*.txt"))
+
+    def region(self, name: str) -> NDArray[np.int64] | None:
+        """Vertex indices of a region in their published order, duplicates kept; None where there is no such region."""
+        from faces.regions import read_region
+
+        file = self.path / REGIONS / f"{name}.txt"
+        return read_region(file, self.info.vertices) if file.is_file() else None
+
+    def _read_index(self) -> dict[str, Any]:
+        file = self.path / INDEX
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DataError(
+                f"{self.path} holds no sequences ({INDEX}: {error.strerror}); run preprocess first"
+            ) from None
+        except ValueError as error:
+            raise DataError(f"{file} is not JSON ({error}); make it again with preprocess") from None
+        if not isinstance(facts, dict):
+            raise DataError(f"{file} is not an index of sequences; make it again with preprocess")
+        return facts
+
+
+def sequence_id(subject: str, sentence: str) -> str:
+    """The name of a sequence's files: "<subject>_<sentence>"."""
+    return f"{subject}_{sentence}"
+
+
+def write_region(folder: Path, name: str, indices: Iterable[int]) -> Path:
+    """Write one region, one index per line, in the order given."""
+    from faces import regions
+
+    file = folder / REGIONS / f"{name}.txt"
+    file.parent.mkdir(exist_ok=True)
+    return regions.write_region(file, indices)

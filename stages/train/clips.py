@@ -1,0 +1,94 @@
+"""Batches of clips, read when they are wanted: vertices from memory maps, features from HDF5, styles by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faces.errors import DataError
+from models.talking_face import Clips, DataFacts
+from stages.kinds.features import Features
+from stages.kinds.sequences import Sequences
+
+
+class Take(NamedTuple):
+    """One sequence in one style: the sequence's id and the index of a training subject."""
+
+    name: str
+    style: int
+
+
+class ClipReader:
+    """Reads takes into padded batches. DataError where data and features do not belong together."""
+
+    def __init__(self, data: Sequences, features: Features) -> None:
+        self.data = data
+        self.features = features
+        self.subjects = data.train_subjects
+        if not self.subjects:
+            raise DataError(f"{data.path} names no training subject: give the data set a train split")
+
+    def facts(self) -> DataFacts:
+        encoder = self.features.encoder
+        return DataFacts(
+            vertices=self.data.info.vertices,
+            fps=self.data.fps,
+            train_subjects=tuple(self.subjects),
+            channels=encoder.channels,
+            encoder=encoder.name,
+            encoder_config=encoder.config,
+        )
+
+    def takes(self, split: str) -> list[list[Take]]:
+        """Per sequence of a split its takes: its own style if its subject was trained on, else every style."""
+        return [self._takes_of(name) for name in self.data.ids(split)]
+
+    def _takes_of(self, name: str) -> list[Take]:
+        subject = self.data.entry(name).subject
+        if name not in self.features:
+            raise DataError(f"{self.features.path} has no features of {name}: run the features step on the same data")
+        if subject not in self.data.templates:
+            raise DataError(
+                f"{self.data.path} has no template of {subject}, the subject of {name}: run preprocess again"
+            )
+        own = [self.subjects.index(subject)] if subject in self.subjects else range(len(self.subjects))
+        return [Take(name, style) for style in own]
+
+    def batch(self, takes: Sequence[Take]) -> Clips:
+        features = [self.features[take.name].astype(np.float32) for take in takes]
+        vertices = [flat(self.data.vertices(take.name)) for take in takes]
+        return Clips(
+            features=padded(features),
+            feature_lengths=torch.tensor([len(item) for item in features]),
+            template=torch.stack([self.template(self.data.entry(take.name).subject) for take in takes]),
+            style=one_hot([take.style for take in takes], len(self.subjects)),
+            vertices=padded(vertices),
+            frames=torch.tensor([len(item) for item in vertices]),
+        )
+
+    def template(self, subject: str) -> Tensor:
+        """(D,)"""
+        return torch.from_numpy(self.data.templates[subject].astype(np.float32).reshape(-1))
+
+
+def flat(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T, V, 3) → (T, D)"""
+    return vertices.reshape(len(vertices), -1)
+
+
+def padded(items: Sequence[NDArray[np.float32]]) -> Tensor:
+    """(n_i, C) each → (B, max n, C), zeros at the end."""
+    batch = np.zeros((len(items), max(len(item) for item in items), items[0].shape[1]), np.float32)
+    for row, item in zip(batch, items, strict=True):
+        row[: len(item)] = item
+    return torch.from_numpy(batch)
+
+
+def one_hot(styles: Sequence[int], subjects: int) -> Tensor:
+    """(S, K) float32"""
+    return torch.nn.functional.one_hot(torch.tensor(list(styles)), subjects).float()

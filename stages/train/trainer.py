@@ -1,0 +1,180 @@
+"""The training loop: Adam at a constant rate over shuffled clips, validation, the best and the last weights.
+
+The order of an epoch's clips is a function of (seed, epoch), and state is saved only between steps of the optimiser,
+so a resumed run repeats nothing and skips nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.talking_face import TalkingFace
+from pipeline.errors import Interrupted, StageError
+from pipeline.stage import Job
+from stages.train import Params
+from stages.train.clips import ClipReader, Take
+from stages.train.report import Reporter
+from stages.train.state import Progress, StateFile
+
+T = TypeVar("T")
+
+
+class Work(NamedTuple):
+    """One step of the optimiser: its batches of takes, and whether it ends the epoch."""
+
+    batches: Sequence[Sequence[Take]]
+    last: bool
+
+
+class Trainer:
+    """Fits `network` to the train split of `clips`. `fit` returns where it ended; the state folder holds the best."""
+
+    def __init__(self, job: Job, network: TalkingFace, clips: ClipReader, options: Params) -> None:
+        self.job = job
+        self.network = network
+        self.module = cast("torch.nn.Module", network)
+        self.clips = clips
+        self.options = options
+        self.optimiser = torch.optim.Adam((p for p in self.module.parameters() if p.requires_grad), lr=options.lr)
+        self.train_takes = [take for takes in clips.takes("train") for take in takes]
+        self.val_takes = self._validation_batches(clips.takes("val"))
+        self.files = StateFile(job.state)
+        self.progress = self.files.restore(self.module, self.optimiser) or Progress()
+        self.saved_at = time.monotonic()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.train_takes) / (self.options.batch_size * self.options.accumulate))
+
+    def fit(self) -> Progress:
+        """Run all epochs. Interrupted after a saved state when the user asked to stop; StageError on a loss of NaN."""
+        if not self.train_takes:
+            raise StageError(f"{self.clips.data.path} has no sequence in its train split: there is nothing to train on")
+        total = self.options.epochs * self.steps_per_epoch
+        reporter = Reporter(self.job, self.progress, epochs=self.options.epochs, steps=self.steps_per_epoch)
+        self.module.train()
+        for work in self.job.track(self._remaining(), total=total - self.progress.step, unit="steps"):
+            began = time.monotonic()
+            self._step(work)
+            if work.last:
+                self._end_epoch()
+                reporter.epoch()
+            self.progress.seconds += time.monotonic() - began
+            reporter.step()
+            self._save_if_due()
+        return self.progress
+
+    def _remaining(self) -> Iterator[Work]:
+        """What is left to do, from where the progress stands."""
+        while self.progress.epoch < self.options.epochs and not self._out_of_patience():
+            groups = self._groups(self.progress.epoch)
+            for index in range(self.progress.position, len(groups)):
+                yield Work(groups[index], last=index == len(groups) - 1)
+
+    def _groups(self, epoch: int) -> list[list[list[Take]]]:
+        """An epoch's shuffled takes: steps of batches of takes. The last of each may be smaller; nothing is dropped."""
+        order = np.random.default_rng([self.job.seed, epoch]).permutation(len(self.train_takes))
+        batches = chunks([self.train_takes[i] for i in order], self.options.batch_size)
+        return chunks(batches, self.options.accumulate)
+
+    def _validation_batches(self, sequences: list[list[Take]]) -> list[list[Take]]:
+        """All takes, in batches no larger than training's or than the styles of one sequence, whichever is more."""
+        size = max([self.options.batch_size, *(len(takes) for takes in sequences)])
+        return chunks([take for takes in sequences for take in takes], size)
+
+    def _step(self, work: Work) -> None:
+        """One step down the gradient of the mean loss of all clips in `work`, however they are batched."""
+        clips = sum(len(batch) for batch in work.batches)
+        self.optimiser.zero_grad()
+        for batch in work.batches:
+            losses = self._losses(batch)
+            torch.autograd.backward(losses["loss"] * (len(batch) / clips))
+            add(self.progress.sums, losses, len(batch))
+        if self.options.grad_clip > 0:
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.options.grad_clip)
+        self.optimiser.step()
+        self.progress.clips += clips
+        self.progress.step += 1
+        self.progress.position += 1
+
+    def _losses(self, batch: Sequence[Take]) -> dict[str, Tensor]:
+        clips = self.clips.batch(batch).to(self.job.device)
+        with self._precision():
+            losses = self.network.losses(clips)
+        if not torch.isfinite(losses["loss"]):
+            names = ", ".join(take.name for take in batch)
+            raise StageError(
+                f"training diverged: the loss is {losses['loss'].item()} in epoch {self.progress.epoch + 1}, step "
+                f"{self.progress.position + 1} ({names}); lower lr (now {self.options.lr:g}) or set grad_clip, and "
+                "check the data of these sequences"
+            )
+        return losses
+
+    def _end_epoch(self) -> None:
+        progress = self.progress
+        record: dict[str, Any] = {"epoch": progress.epoch + 1, "step": progress.step, "lr": self.options.lr}
+        record["train"] = {name: total / progress.clips for name, total in progress.sums.items()}
+        final = progress.epoch + 1 == self.options.epochs
+        if self.val_takes and (final or (progress.epoch + 1) % self.options.validate_every == 0):
+            record["val"] = self.validate()
+            self._judge(record["val"]["loss"])
+        progress.history.append(record)
+        progress.sums, progress.clips, progress.position = {}, 0, 0
+        progress.epoch += 1
+
+    def _judge(self, loss: float) -> None:
+        progress = self.progress
+        if loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch, progress.stale = loss, progress.epoch + 1, 0
+            progress.best_file = self.files.save_best(self.module, progress.best_epoch)
+        else:
+            progress.stale += 1
+
+    def validate(self) -> dict[str, float]:
+        """Mean validation losses over all (sequence, condition) pairs of the val split, each counted once."""
+        sums: dict[str, float] = {}
+        self.module.eval()
+        with torch.no_grad(), self._precision():
+            for batch in self.val_takes:
+                losses = self.network.validation_losses(self.clips.batch(batch).to(self.job.device))
+                add(sums, losses, len(batch))
+        self.module.train()
+        count = sum(len(batch) for batch in self.val_takes)
+        return {name: total / count for name, total in sums.items()}
+
+    def _save_if_due(self) -> None:
+        stopping = self.job.stopping()
+        if not stopping and time.monotonic() - self.saved_at < self.options.save_every:
+            return
+        self.files.save(self.module, self.optimiser, self.progress)
+        self.saved_at = time.monotonic()
+        if stopping:
+            raise Interrupted(
+                f"training was stopped in epoch {self.progress.epoch + 1} of {self.options.epochs}, after step "
+                f"{self.progress.step}; run the same command again to go on from there"
+            )
+
+    def _out_of_patience(self) -> bool:
+        return 0 < self.options.patience <= self.progress.stale
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        kind = torch.device(self.job.device).type
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.options.precision == "bf16")
+
+
+def chunks(things: Sequence[T], size: int) -> list[list[T]]:
+    return [list(things[start : start + size]) for start in range(0, len(things), size)]
+
+
+def add(sums: dict[str, float], losses: dict[str, Tensor], clips: int) -> None:
+    """Add a batch's mean losses, weighted by its clips."""
+    for name, value in losses.items():
+        sums[name] = sums.get(name, 0.0) + value.item() * clips

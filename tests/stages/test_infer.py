@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from faces.errors import DataError
+from pipeline.errors import StageError
+from pipeline.stage import Input, Upstream
+from stages.features import ExtractFeatures
+from stages.features import Params as FeatureParams
+from stages.infer import Infer, Params
+from stages.kinds.checkpoint import Checkpoint
+from stages.kinds.features import Features
+from stages.kinds.predictions import Predictions
+from stages.kinds.sequences import Sequences
+from stages.train import Params as TrainParams
+from stages.train import Train
+from tests.stages import fake_face
+from tests.stages.fake_job import FakeJob
+from tests.stages.tiny import VERTICES, make_sequences
+
+
+def features_of(data: Path, folder: Path) -> Path:
+    job = FakeJob.under(folder, {"data": data})
+    ExtractFeatures(FeatureParams(encoder="log-mel")).run(job)
+    return job.out
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("inputs")
+    found = {"data": make_sequences(root / "sequences")}
+    found["features"] = features_of(found["data"], root / "f")
+    job = FakeJob.under(root / "t", found)
+    Train(TrainParams(model=fake_face.NAME, epochs=5, lr=1e-2), {"model": fake_face.Settings()}).run(job)
+    return found | {"checkpoint": job.out}
+
+
+def run(folder: Path, inputs: dict[str, Path], **params: Any) -> Predictions:
+    job = FakeJob.under(folder, inputs)
+    Infer(Params(**params)).run(job)
+    return Predictions(job.out)
+
+
+def test_published_conditions_and_names(inputs: dict[str, Path], tmp_path: Path) -> None:
+    made = run(tmp_path, inputs)
+    assert sorted(made.items) == [
+        "B_s03_condition_B",
+        *(f"D_s0{i}_condition_{condition}" for i in (1, 2, 3) for condition in "AB"),
+    ]
+    assert sorted(path.stem for path in (made.path / "npy").iterdir()) == sorted(made.items)
+    item = made.items["D_s02_condition_A"]
+    assert (item.id, item.subject, item.condition, item.split) == ("D_s02", "D", "A", "test")
+    info = json.loads((made.path / "predictions.json").read_text())
+    assert {key: info[key] for key in ("fps", "units", "dataset", "model")} == {
+        "fps": 30.0, "units": "m", "dataset": "tiny", "model": fake_face.NAME,
+    }  # fmt: skip
+
+
+def test_motion_is_what_the_network_says(inputs: dict[str, Path], tmp_path: Path) -> None:
+    made = run(tmp_path, inputs)
+    network, data = Checkpoint(inputs["checkpoint"]).load_network(), Sequences(inputs["data"])
+    features = torch.from_numpy(Features(inputs["features"])["D_s01"])
+    template = torch.from_numpy(data.templates["D"].reshape(-1))
+    expected = network.predict(features, template, torch.eye(2))
+    for style, condition in enumerate("AB"):
+        motion = made.motion(f"D_s01_condition_{condition}")
+        assert motion.dtype == np.float32
+        assert motion.shape == (network.frames_for(len(features)), VERTICES, 3)
+        np.testing.assert_allclose(motion.reshape(len(motion), -1), expected[style], atol=1e-6)
+    raw = np.load(made.path / "npy" / "D_s01_condition_A.npy")
+    assert raw.shape == (made.items["D_s01_condition_A"].frames, 3 * VERTICES)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("all", "A_s01:AB B_s01:AB"),
+        ("own", "A_s01:A B_s01:B"),
+        (["B"], "A_s01:B B_s01:B"),
+        ("published", "A_s01:A B_s01:B"),
+    ],
+)
+def test_condition_rules(inputs: dict[str, Path], tmp_path: Path, rule: Any, expected: str) -> None:
+    made = run(tmp_path, inputs, splits=["train"], conditions=rule)
+    found: dict[str, str] = {}
+    for item in made.items.values():
+        found[item.id] = found.get(item.id, "") + item.condition
+    assert {f"{name}:{''.join(sorted(found[name]))}" for name in ("A_s01", "B_s01")} == set(expected.split())
+
+
+def test_several_splits(inputs: dict[str, Path], tmp_path: Path) -> None:
+    made = run(tmp_path, inputs, splits=["val", "test"], weights="last")
+    assert {item.split for item in made.items.values()} == {"val", "test"}
+
+
+def test_encoder_runs_once_for_all_styles(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    original = fake_face.FakeFace.predict
+
+    def counted(self: Any, features: Any, template: Any, styles: Any) -> Any:
+        runs.append(len(styles))
+        return original(self, features, template, styles)
+
+    monkeypatch.setattr(fake_face.FakeFace, "predict", counted)
+    together = run(tmp_path / "a", inputs)
+    assert sorted(runs) == [1, 2, 2, 2]
+    runs.clear()
+    apart = run(tmp_path / "b", inputs, styles_at_once=1)
+    assert runs == [1] * 7
+    for name in together.items:
+        np.testing.assert_allclose(together.motion(name), apart.motion(name), atol=1e-6)
+
+
+def test_two_runs_and_a_resumed_one_give_equal_bytes(inputs: dict[str, Path], tmp_path: Path) -> None:
+    first, job = run(tmp_path / "a", inputs), FakeJob.under(tmp_path / "b", inputs)
+    (job.out / "npy").mkdir()
+    for name in ("D_s01_condition_A.npy", "D_s01_condition_B.npy"):
+        os.link(first.path / "npy" / name, job.out / "npy" / name)
+    job.done["D_s01"] = []
+    Infer(Params()).run(job)
+    for file in first.path.rglob("*"):
+        if file.is_file():
+            assert file.read_bytes() == (job.out / file.relative_to(first.path)).read_bytes()
+
+
+def test_what_does_not_fit_is_said(inputs: dict[str, Path], tmp_path: Path) -> None:
+    data = make_sequences(tmp_path / "slow", fps=25.0)
+    with pytest.raises(DataError, match=r"another frames per second: 30\.0, and this is 25\.0"):
+        run(tmp_path / "a", inputs | {"data": data})
+    other = tmp_path / "features"
+    other.mkdir()
+    (other / "features.h5").write_bytes((inputs["features"] / "features.h5").read_bytes())
+    facts = {"name": "hubert", "kind": "conv", "channels": 512, "config": {}, "weights": "x"}
+    for key, sentence in (
+        ("channels", "feature channels"),
+        ("name", "speech encoder: log-mel"),
+        ("weights", "weights"),
+    ):
+        (other / "encoder.json").write_text(json.dumps(facts))
+        with pytest.raises(DataError, match=sentence):
+            run(tmp_path / key, inputs | {"features": other})
+        facts[key] = {"channels": 80, "name": "log-mel", "weights": ""}[key]
+
+
+def test_conditions_that_cannot_be(inputs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="D, who speaks D_s01, was not trained on"):
+        run(tmp_path / "a", inputs, conditions="own")
+    with pytest.raises(StageError, match=r"conditions names Z; .* was trained on A, B"):
+        run(tmp_path / "b", inputs, conditions=["A", "Z"])
+    with pytest.raises(StageError, match="no sequence in test"):
+        only_train = make_sequences(tmp_path / "two", sentences=1)
+        index = json.loads((only_train / "sequences.json").read_text())
+        index["sequences"] = {name: entry for name, entry in index["sequences"].items() if entry["split"] == "train"}
+        (only_train / "sequences.json").write_text(json.dumps(index))
+        run(tmp_path / "c", inputs | {"data": only_train})
+
+
+def test_a_broken_network_is_not_published(inputs: dict[str, Path], tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    from stages.kinds.checkpoint import write_weights
+
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in inputs["checkpoint"].iterdir():
+        os.link(file, broken / file.name)
+    state = load_file(broken / "model.safetensors")
+    state["move.bias"][3] = float("nan")
+    write_weights(broken / "model.safetensors", state)
+    with pytest.raises(StageError, match="is not finite"):
+        run(tmp_path / "run", inputs | {"checkpoint": broken})
+
+
+def test_reader_refuses(inputs: dict[str, Path], tmp_path: Path) -> None:
+    made = run(tmp_path / "a", inputs)
+    np.save(made.path / "npy" / "B_s03_condition_B.npy", np.zeros((3, 36)))
+    with pytest.raises(DataError, match="holds float64"):
+        made.motion("B_s03_condition_B")
+    (made.path / "npy" / "B_s03_condition_B.npy").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        made.motion("B_s03_condition_B")
+    with pytest.raises(DataError, match="is not an index of predictions"):
+        _ = Predictions(tmp_path).info
+
+
+def test_declarations(inputs: dict[str, Path]) -> None:
+    stage = Infer(Params(conditions="ownn"))
+    assert "training subjects" in next(iter(stage.check()))
+    assert list(Infer(Params(conditions=["A"])).check()) == []
+    assert list(Infer(Params(splits=[])).check())
+    upstream = {"checkpoint": Upstream("train", "tiny-face", {"model": "codetalker-vq"})}
+    assert list(stage.components(upstream)) == ["models.codetalker_vq"]
+    assert stage.label(upstream) == "tiny-face-test"
+    assert Input(inputs["data"], "sequences", "x", {}).kind == Infer.inputs["data"].kind

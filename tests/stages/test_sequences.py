@@ -1,0 +1,103 @@
+"""The reader of the kind `sequences`: lazy, read-only, and clear about what is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faces.errors import DataError
+from faces.ply import write_ply
+from stages.kinds.sequences import Entry, Info, Sequences, sequence_id, write_index, write_region
+
+FRAMES = np.arange(2 * 4 * 3, dtype=np.float32).reshape(2, 12)
+ENTRIES = {
+    "b_sentence02": Entry("b", "sentence02", "test", 2, 1000, 22000),
+    "a_sentence01": Entry("a", "sentence01", "train", 2, 1000, 22000),
+    "b_sentence01": Entry("b", "sentence01", "", 2, 1000, 22000),
+}
+INFO = Info("made", 30.0, "m", "y", 4, {"train": ["z", "a"], "test": ["b"]}, ENTRIES, {"c_sentence01": "no sound"})
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    (tmp_path / "vertices_npy").mkdir()
+    for name in ENTRIES:
+        np.save(tmp_path / "vertices_npy" / f"{name}.npy", FRAMES)
+    np.savez(tmp_path / "templates.npz", a=np.ones((4, 3), np.float32))
+    write_ply(tmp_path / "topology.ply", np.zeros((4, 3)), np.array([[0, 1, 2], [1, 3, 2]]))
+    write_region(tmp_path, "lips", np.array([3, 1, 3]))
+    write_index(tmp_path, INFO)
+    return tmp_path
+
+
+def test_what_was_written_is_read(artifact: Path) -> None:
+    read = Sequences(artifact)
+    assert read.info == Info(
+        "made", 30.0, "m", "y", 4, {"train": ["z", "a"], "val": [], "test": ["b"]}, ENTRIES, INFO.skipped
+    )
+    assert (read.fps, read.units, read.train_subjects, read.subjects("val")) == (30.0, "m", ["z", "a"], [])
+    assert read.ids() == ["a_sentence01", "b_sentence01", "b_sentence02"]
+    assert (read.ids("train"), read.ids("val"), read.ids("")) == (["a_sentence01"], [], ["b_sentence01"])
+    assert read.entry("b_sentence02") == ENTRIES["b_sentence02"]
+    assert read.wav("b_sentence02") == artifact / "wav" / "b_sentence02.wav"
+    assert (read.faces.tolist(), read.faces.dtype) == ([[0, 1, 2], [1, 3, 2]], np.int32)
+    assert read.templates["a"].shape == (4, 3)
+    lips = read.region("lips")
+    assert lips is not None
+    assert (lips.tolist(), lips.dtype) == ([3, 1, 3], np.int64)
+    assert read.region("nose") is None
+    assert read.region_names == ["lips"]
+    assert sequence_id("a", "sentence01") == "a_sentence01"
+
+
+def test_vertices_are_a_read_only_map(artifact: Path) -> None:
+    vertices = Sequences(artifact).vertices("a_sentence01")
+    np.testing.assert_array_equal(vertices, FRAMES.reshape(2, 4, 3))
+    assert isinstance(vertices, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        vertices[0] = 0
+
+
+def test_the_index_does_not_depend_on_the_order_of_making(artifact: Path) -> None:
+    before = (artifact / "sequences.json").read_bytes()
+    turned = Info("made", 30.0, "m", "y", 4, INFO.subjects, dict(reversed(ENTRIES.items())), INFO.skipped)
+    assert write_index(artifact, turned).read_bytes() == before
+
+
+def test_a_skipped_sequence_says_why_it_is_not_there(artifact: Path) -> None:
+    with pytest.raises(DataError, match="has no sequence c_sentence01: no sound"):
+        Sequences(artifact).vertices("c_sentence01")
+    with pytest.raises(DataError, match="no sequence of that name"):
+        Sequences(artifact).wav("d_sentence01")
+
+
+def test_damage_is_named(artifact: Path) -> None:
+    np.save(artifact / "vertices_npy" / "a_sentence01.npy", FRAMES[:1])
+    with pytest.raises(DataError, match=r"a_sentence01\.npy holds float32 \(1, 12\), not float32 \(2, 12\)"):
+        Sequences(artifact).vertices("a_sentence01")
+    (artifact / "vertices_npy" / "b_sentence01.npy").unlink()
+    with pytest.raises(DataError, match=r"b_sentence01\.npy cannot be read"):
+        Sequences(artifact).vertices("b_sentence01")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"sequences": {"a": {}}}', '{"sequences": 3}'])
+def test_an_index_that_is_none(artifact: Path, text: str) -> None:
+    (artifact / "sequences.json").write_text(text)
+    with pytest.raises(DataError, match=r"sequences\.json is not"):
+        Sequences(artifact).ids()
+
+
+def test_a_folder_without_index(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no sequences\.json|holds no sequences"):
+        Sequences(tmp_path).ids()
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    modules = "stages.preprocess, stages.preprocess.vocaset, stages.preprocess.synthetic, stages.kinds.sequences"
+    heavy = "{'numpy', 'torch', 'soundfile', 'h5py', 'matplotlib'}"
+    code = f"import sys, {modules}; sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from faces.errors import DataError
+from models.talking_face import DataFacts
+from pipeline.errors import Interrupted, StageError
+from pipeline.stage import Input, Sources, Upstream
+from stages.features import ExtractFeatures
+from stages.features import Params as FeatureParams
+from stages.kinds.checkpoint import Checkpoint, build, model_module, write_weights
+from stages.kinds.features import Features
+from stages.kinds.sequences import Sequences
+from stages.train import Params, Train
+from stages.train.clips import ClipReader, Take
+from stages.train.state import random_state, seed_everything, set_random_state
+from tests.stages import fake_face
+from tests.stages.fake_job import FakeJob
+from tests.stages.tiny import VERTICES, make_sequences
+
+FILES = ("model.safetensors", "last.safetensors", "config.json", "history.jsonl", "curves.png")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Input]:
+    root = tmp_path_factory.mktemp("inputs")
+    data = make_sequences(root / "sequences")
+    job = FakeJob.under(root, {"data": data})
+    ExtractFeatures(FeatureParams(encoder="log-mel")).run(job)
+    return {
+        "data": Input(data, "sequences", "tiny", {}),
+        "features": Input(job.out, "features", "tiny-log-mel", {"encoder": "log-mel"}),
+    }
+
+
+def new_job(folder: Path, inputs: dict[str, Input], **options: Any) -> FakeJob:
+    return FakeJob.under(folder, inputs, **options)
+
+
+def run(job: FakeJob, settings: fake_face.Settings | None = None, **params: Any) -> Checkpoint:
+    given: dict[str, Any] = {"model": fake_face.NAME, "epochs": 3, "lr": 1e-2} | params
+    Train(Params(**given), {"model": settings or fake_face.Settings()}).run(job)
+    return Checkpoint(job.out)
+
+
+def clips(inputs: dict[str, Input]) -> ClipReader:
+    return ClipReader(Sequences(inputs["data"].path), Features(inputs["features"].path))
+
+
+def test_reader_pads_and_names_styles(inputs: dict[str, Input]) -> None:
+    reader = clips(inputs)
+    takes = [Take("A_s01", 0), Take("B_s02", 1)]
+    batch = reader.batch(takes)
+    assert batch.vertices is not None
+    assert batch.frames is not None
+    for i, take in enumerate(takes):
+        length, frames = int(batch.feature_lengths[i]), int(batch.frames[i])
+        np.testing.assert_array_equal(batch.features[i, :length], reader.features[take.name])
+        assert not batch.features[i, length:].any()
+        truth = reader.data.vertices(take.name).reshape(frames, -1)
+        np.testing.assert_array_equal(batch.vertices[i, :frames], truth)
+        assert not batch.vertices[i, frames:].any()
+    assert batch.style.tolist() == [[1, 0], [0, 1]]
+    np.testing.assert_array_equal(batch.template[1], reader.data.templates["B"].reshape(-1))
+
+
+def test_conditions_are_the_published_rule(inputs: dict[str, Input]) -> None:
+    reader = clips(inputs)
+    assert sorted(take for takes in reader.takes("train") for take in takes) == [
+        ("A_s01", 0), ("A_s02", 0), ("A_s03", 0), ("B_s01", 1),
+    ]  # fmt: skip
+    by_name = {takes[0].name: [take.style for take in takes] for takes in reader.takes("val")}
+    assert by_name == {"B_s02": [1], "C_s01": [0, 1], "C_s02": [0, 1], "C_s03": [0, 1]}
+
+
+def test_training_learns_and_publishes(inputs: dict[str, Input], tmp_path: Path) -> None:
+    job = new_job(tmp_path, inputs)
+    checkpoint = run(job, epochs=30)
+    assert sorted(path.name for path in job.out.iterdir()) == sorted(FILES)
+    history = checkpoint.history()
+    assert [record["epoch"] for record in history] == list(range(1, 31))
+    assert history[-1]["step"] == 30 * 4
+    assert history[-1]["val"]["loss"] < 0.5 * history[0]["val"]["loss"]
+    assert history[0]["train"]["half"] == pytest.approx(history[0]["train"]["loss"] / 2)
+    best = min(history, key=lambda record: record["val"]["loss"])
+    assert checkpoint.config.training["best_epoch"] == best["epoch"]
+    assert checkpoint.config.training["best_loss"] == best["val"]["loss"]
+    assert checkpoint.config.training["motion_energy"] > 0.05
+    assert not any("warning" in line for line in job.said)
+    assert job.notes["training_steps"] == 120
+
+
+def test_validation_counts_every_condition_once(inputs: dict[str, Input], tmp_path: Path) -> None:
+    """The recorded number, recomputed by hand from the published weights."""
+    checkpoint = run(new_job(tmp_path, inputs), epochs=1)
+    network, reader = checkpoint.load_network(weights="last.safetensors"), clips(inputs)
+    takes = [take for group in reader.takes("val") for take in group]
+    assert len(takes) == 7
+    with torch.no_grad():
+        losses = [network.validation_losses(reader.batch([take]))["loss"].item() for take in takes]
+    assert checkpoint.history()[0]["val"]["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_checkpoint_knows_its_network(inputs: dict[str, Input], tmp_path: Path) -> None:
+    checkpoint = run(new_job(tmp_path, inputs), fake_face.Settings(width=5))
+    config = checkpoint.config
+    assert (config.model, config.dataset, config.units) == (fake_face.NAME, "tiny", "m")
+    assert config.settings == {"width": 5, "break_at": -1}
+    assert checkpoint.facts.train_subjects == ["A", "B"]
+    assert (checkpoint.facts.vertices, checkpoint.facts.fps, checkpoint.facts.channels) == (VERTICES, 30.0, 80)
+    network: Any = checkpoint.load_network()
+    assert not network.training
+    for name, value in load_file(checkpoint.path / "model.safetensors").items():
+        torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_two_runs_give_equal_bytes(inputs: dict[str, Input], tmp_path: Path) -> None:
+    a, b = new_job(tmp_path / "a", inputs), new_job(tmp_path / "b", inputs)
+    run(a)
+    run(b)
+    for name in FILES:
+        assert (a.out / name).read_bytes() == (b.out / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("stop", [0, 1, 3, 4, 9])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_stopping_and_resuming_is_bit_exact(
+    inputs: dict[str, Input], tmp_path: Path, stop: int, accumulate: int
+) -> None:
+    """Wherever it stops, in an epoch or between two, the published bytes are those of a run straight through."""
+    straight, broken = new_job(tmp_path / "straight", inputs), new_job(tmp_path / "broken", inputs)
+    options: dict[str, Any] = {"epochs": 5, "batch_size": 1 + stop % 2, "accumulate": accumulate}
+    run(straight, **options)
+    steps = 5 * math.ceil(4 / (options["batch_size"] * accumulate))
+    if stop < steps:
+        broken.stop_after = stop
+        with pytest.raises(Interrupted, match="run the same command again"):
+            run(broken, **options)
+        assert not list(broken.out.iterdir())
+        broken.stop_after = None
+    seed_everything(12345)
+    run(broken, **options)
+    assert any("going on after step" in line for line in broken.said) == (stop < steps)
+    for name in FILES:
+        assert (straight.out / name).read_bytes() == (broken.out / name).read_bytes(), name
+
+
+def test_a_killed_run_goes_on_from_its_last_saved_state(inputs: dict[str, Input], tmp_path: Path) -> None:
+    """No farewell: the run dies in a step, after states were saved at every step and a newer best was written."""
+    straight, killed = new_job(tmp_path / "straight", inputs), new_job(tmp_path / "killed", inputs)
+    run(straight, fake_face.Settings(break_at=-1))
+
+    class Killed(Exception):
+        pass
+
+    def die() -> bool:
+        if len(list(killed.state.glob("best-*.safetensors"))) > 1:
+            raise Killed
+        return False
+
+    killed.stopping = die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        run(killed, save_every=0.0)
+    killed.stopping = lambda: False  # type: ignore[method-assign]
+    run(killed, save_every=0.0)
+    for name in FILES:
+        assert (straight.out / name).read_bytes() == (killed.out / name).read_bytes(), name
+    assert len(list(killed.state.glob("best-*.safetensors"))) == 1
+
+
+def test_accumulated_batches_are_one_large_batch(inputs: dict[str, Input], tmp_path: Path) -> None:
+    large = run(new_job(tmp_path / "large", inputs, seed=3), epochs=1, batch_size=4)
+    small = run(new_job(tmp_path / "small", inputs, seed=3), epochs=1, accumulate=4)
+    assert large.history()[0]["step"] == small.history()[0]["step"] == 1
+    for name, value in load_file(large.path / "last.safetensors").items():
+        # The fake network draws other noise for one batch than for four; it is 1e-4 of the data.
+        torch.testing.assert_close(value, load_file(small.path / "last.safetensors")[name], rtol=0, atol=2e-2)
+
+
+def test_order_depends_on_seed_and_epoch(inputs: dict[str, Input], tmp_path: Path) -> None:
+    a = run(new_job(tmp_path / "a", inputs, seed=1))
+    b = run(new_job(tmp_path / "b", inputs, seed=2))
+    assert a.history() != b.history()
+
+
+def test_nan_stops_with_a_sentence(inputs: dict[str, Input], tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"the loss is nan in epoch 2, step 3 \([AB]_s0\d\); lower lr \(now 0\.01\)"):
+        run(new_job(tmp_path, inputs), fake_face.Settings(break_at=6))
+
+
+def test_frozen_mouth_is_told(inputs: dict[str, Input], tmp_path: Path) -> None:
+    job = new_job(tmp_path, inputs)
+    checkpoint = run(job, lr=0.0, epochs=1)
+    assert checkpoint.config.training["motion_energy"] == pytest.approx(0.0, abs=1e-9)
+    assert any(line.startswith("warning: the predicted faces hardly move") for line in job.said)
+
+
+def test_patience_and_rare_validation(inputs: dict[str, Input], tmp_path: Path) -> None:
+    stuck = run(new_job(tmp_path / "a", inputs), epochs=50, lr=0.0, patience=2)
+    assert len(stuck.history()) == 3
+    rare = run(new_job(tmp_path / "b", inputs), epochs=5, validate_every=2)
+    assert [record["epoch"] for record in rare.history() if "val" in record] == [2, 4, 5]
+
+
+def test_mixed_precision_and_clipping_train(inputs: dict[str, Input], tmp_path: Path) -> None:
+    checkpoint = run(new_job(tmp_path, inputs), epochs=20, precision="bf16", grad_clip=1.0)
+    history = checkpoint.history()
+    assert history[-1]["val"]["loss"] < 0.7 * history[0]["val"]["loss"]
+    assert all(value.dtype == torch.float32 for value in load_file(checkpoint.path / "model.safetensors").values())
+
+
+def test_published_weights_are_published_as_they_are(inputs: dict[str, Input], tmp_path: Path) -> None:
+    network: Any = fake_face.FakeFace(fake_face.Settings(), clips(inputs).facts())
+    with torch.no_grad():
+        network.move.weight.normal_()
+    torch.save({"state_dict": {f"module.{k}": v for k, v in network.state_dict().items()}}, tmp_path / "paper.pth")
+    job = new_job(tmp_path / "run", inputs)
+    checkpoint = run(job, epochs=0, weights=str(tmp_path / "paper.pth"))
+    assert sorted(path.name for path in job.out.iterdir()) == sorted(set(FILES) - {"curves.png"})
+    assert checkpoint.history() == []
+    for name, value in load_file(job.out / "model.safetensors").items():
+        torch.testing.assert_close(value, network.state_dict()[name], rtol=0, atol=0)
+
+
+def test_own_weights_go_on(inputs: dict[str, Input], tmp_path: Path) -> None:
+    first = run(new_job(tmp_path / "first", inputs), epochs=10)
+    weights = str(first.path / "model.safetensors")
+    second = run(new_job(tmp_path / "second", inputs), epochs=1, lr=0.0, weights=weights)
+    assert second.history()[0]["val"]["loss"] == pytest.approx(first.config.training["best_loss"], rel=1e-6)
+
+
+def test_weights_of_another_size_or_kind(inputs: dict[str, Input], tmp_path: Path) -> None:
+    first = run(new_job(tmp_path / "first", inputs))
+    with pytest.raises(DataError, match="of another size"):
+        run(
+            new_job(tmp_path / "wide", inputs),
+            fake_face.Settings(width=9),
+            weights=str(first.path / "model.safetensors"),
+        )
+    save_file({"elsewhere.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(DataError, match=r"other\.safetensors does not fit"):
+        run(new_job(tmp_path / "other", inputs), weights=str(tmp_path / "other.safetensors"))
+    (tmp_path / "broken.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(DataError, match=r"broken\.safetensors cannot be read as weights"):
+        run(new_job(tmp_path / "broken", inputs), weights=str(tmp_path / "broken.safetensors"))
+
+
+def test_checkpoint_reader_refuses(inputs: dict[str, Input], tmp_path: Path) -> None:
+    checkpoint = run(new_job(tmp_path, inputs))
+    config = json.loads((checkpoint.path / "config.json").read_text())
+    for key, value, sentence in [
+        ("settings", {"width": 9}, "of another size"),
+        ("settings", {"depth": 9}, "cannot build"),
+        ("model", "no-such-face", "cannot build"),
+    ]:
+        (checkpoint.path / "config.json").write_text(json.dumps(config | {key: value}))
+        with pytest.raises(DataError, match=sentence):
+            Checkpoint(checkpoint.path).load_network()
+    (checkpoint.path / "config.json").write_text("{")
+    with pytest.raises(DataError, match="does not describe a network"):
+        Checkpoint(checkpoint.path).load_network()
+    with pytest.raises(DataError, match="does not describe a network"):
+        _ = Checkpoint(tmp_path / "absent").config
+
+
+def test_a_prior_needs_a_model_that_takes_one(inputs: dict[str, Input], tmp_path: Path) -> None:
+    prior = Input(tmp_path, "checkpoint", "prior", {})
+    with pytest.raises(StageError, match="takes no motion prior"):
+        run(new_job(tmp_path / "run", inputs | {"prior": prior}))
+
+
+def test_features_of_other_data(inputs: dict[str, Input], tmp_path: Path) -> None:
+    more = make_sequences(tmp_path / "more", sentences=4)
+    with pytest.raises(DataError, match="no features of A_s04"):
+        run(new_job(tmp_path / "run", inputs | {"data": Input(more, "sequences", "more", {})}))
+
+
+def test_pretrained_source_comes_from_the_features_step(
+    inputs: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = Input(tmp_path / "features", "features", "f", {"encoder": "some/encoder"})
+    features.path.mkdir()
+    (features.path / "features.h5").write_bytes((inputs["features"].path / "features.h5").read_bytes())
+    facts = {"name": "encoder", "kind": "conv", "channels": 80, "config": {"conv_dim": [80]}, "weights": "abc"}
+    (features.path / "encoder.json").write_text(json.dumps(facts))
+    loaded: list[str] = []
+    monkeypatch.setattr(fake_face.FakeFace, "load_speech_weights", lambda self, source: loaded.append(source))
+    checkpoint = run(new_job(tmp_path / "run", inputs | {"features": features}))
+    assert loaded == ["some/encoder"]
+    assert checkpoint.config.encoder_weights == "abc"
+    assert checkpoint.facts.encoder_config == {"conv_dim": [80]}
+
+
+def test_random_state_round_trip(tmp_path: Path) -> None:
+    import random
+
+    def draws() -> tuple[float, ...]:
+        return random.random(), float(np.random.rand()), float(np.random.randn()), torch.rand(()).item()
+
+    seed_everything(7)
+    draws()
+    torch.save(random_state(), tmp_path / "state.pt")
+    expected = draws()
+    draws()
+    set_random_state(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert draws() == expected
+
+
+def test_declarations() -> None:
+    assert model_module("codetalker-vq") == "models.codetalker_vq"
+    assert model_module("my_lab.faces:Thing") == "my_lab.faces"
+    stage = Train(Params(model="faceformer", epochs=0))
+    assert "weights" in next(iter(stage.check()))
+    assert stage.sources() == Sources()
+    given = Train(Params(model="faceformer", epochs=0, weights="paper.pth"))
+    assert list(given.check()) == []
+    assert given.sources().files == {"weights": Path("paper.pth")}
+    upstream = {"features": Upstream("f", "vocaset-log-mel", {}), "data": Upstream("d", "vocaset", {})}
+    assert given.label(upstream) == "vocaset-log-mel-faceformer"
+    assert {field.name for field in dataclasses.fields(Params)} >= {"model", "epochs", "lr", "weights"}
+
+
+def test_tied_tensors_can_be_written(tmp_path: Path) -> None:
+    one = torch.arange(6.0)
+    write_weights(tmp_path / "w.safetensors", {"b": one, "a": one.reshape(2, 3).T})
+    back = load_file(tmp_path / "w.safetensors")
+    torch.testing.assert_close(back["a"], one.reshape(2, 3).T)
+    facts = DataFacts(VERTICES, 30.0, ("A",), 80, "log-mel")
+    assert isinstance(build(fake_face.NAME, {}, facts, where=tmp_path), fake_face.FakeFace)
