@@ -1,0 +1,9 @@
+"""The one error of this package: data that cannot be used, said in a sentence that names the file and the remedy."""
+
+from __future__ import annotations
+
+
+class DataError(ValueError):
+    """A file or an array is not what it should be. The message says what, where and what to do."""
+
+    exit_code = 1

@@ -1,0 +1,76 @@
+"""The stage `preprocess`: a data set as its owners hand it out → the kind `sequences`.
+
+What is particular to a data set lives in the component that the parameter `dataset` names: a light module with a
+dataclass `Settings` that fulfils `Dataset`. One module per corpus; none imports another but `synthetic`, which writes
+VOCASET's raw layout and has VOCASET's reader read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from pipeline.errors import StageError
+from pipeline.stage import Job, Sources, Stage, Upstream, param
+
+
+class Dataset(Protocol):
+    """What the `Settings` of a data set's module offer beside their fields. Light until `prepare`.
+
+    native_fps: frames per second as recorded.
+    """
+
+    native_fps: ClassVar[float]
+
+    def sources(self) -> Sources:
+        """The raw files."""
+        ...
+
+    def prepare(self, job: Job, *, step: int, limit: int) -> None:
+        """Fill `job.out` with every `step`-th frame of at most `limit` sequences per subject and split (0: all)."""
+        ...
+
+
+class Preprocess(Stage):
+    """Raw data set → vertices at the training rate, sound, templates, topology, regions and splits."""
+
+    name = "preprocess"
+    output = "sequences"
+
+    @dataclass(frozen=True)
+    class Params:
+        dataset: str = param(component="datasets", help="the data set: synthetic, vocaset, or one of your own")
+        fps: float = param(30.0, low=1.0, help="frames per second to keep; must divide the recorded rate evenly")
+        limit: int = param(0, low=0, help="at most this many sequences per subject and split, for a trial; 0: all")
+
+    params: Params
+
+    def check(self) -> Iterable[str]:
+        native = self.dataset.native_fps
+        if frame_step(native, self.params.fps) == 0:
+            rates = ", ".join(f"{native / step:g}" for step in (1, 2, 3, 4))
+            yield f"fps = {self.params.fps:g} does not divide {self.params.dataset}'s {native:g} evenly; use {rates}, …"
+
+    def label(self, upstream: Mapping[str, Upstream]) -> str:
+        return self.params.dataset.rpartition(".")[2]
+
+    def sources(self) -> Sources:
+        return self.dataset.sources()
+
+    def run(self, job: Job) -> None:
+        for problem in self.check():
+            raise StageError(problem)
+        step = frame_step(self.dataset.native_fps, self.params.fps)
+        self.dataset.prepare(job, step=step, limit=self.params.limit)
+
+    @property
+    def dataset(self) -> Dataset:
+        settings: Dataset = self.settings["dataset"]
+        return settings
+
+
+def frame_step(native: float, fps: float) -> int:
+    """Keep every n-th frame to come from `native` to `fps` frames per second; 0 where no whole n does it."""
+    step = round(native / fps) if fps > 0 else 0
+    return step if step >= 1 and abs(step * fps - native) < 1e-6 * native else 0

@@ -1,0 +1,61 @@
+"""VOCASET as its owners hand it out (Cudeiro et al., "Capture, Learning, and Synthesis of 3D Speaking Styles", 2019).
+
+12 subjects, 40 sentences each, 60 frames per second, FLAME topology with 5,023 vertices in metres, head pose removed.
+The data are licensed to each user by their owners; nothing of them is in this project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.stage import Job, Sources, param
+
+OFFICIAL_SPLITS = Path(__file__).parent.parent / "splits" / "vocaset.toml"
+
+RAW_FILES = {
+    "vertices": "data_verts.npy",
+    "audio": "raw_audio_fixed.pkl",
+    "templates": "templates.pkl",
+    "index": "subj_seq_to_idx.pkl",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the raw files are."""
+
+    root: str = param(
+        path=True, help="folder with data_verts.npy, raw_audio_fixed.pkl, templates.pkl, subj_seq_to_idx.pkl"
+    )
+    topology: str = param("", path=True, help="a mesh of the topology; default: FLAME_sample.ply in root")
+    masks: str = param("", path=True, help="a pickle of region masks, such as FLAME_masks.pkl")
+    regions: str = param("", path=True, help="a folder of <region>.txt vertex indices; wins over masks")
+    splits: str = param("", path=True, help="a split file of your own; default: the official splits")
+    skip: list[str] = param([], help="ids <subject>_<sentence> to leave out")
+
+    native_fps: ClassVar[float] = 60.0
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What is read, by name."""
+        root = Path(self.root)
+        found = {name: root / file for name, file in RAW_FILES.items()}
+        found["topology"] = Path(self.topology) if self.topology else root / "FLAME_sample.ply"
+        found["splits"] = Path(self.splits) if self.splits else OFFICIAL_SPLITS
+        if self.masks:
+            found["masks"] = Path(self.masks)
+        return found
+
+    def sources(self) -> Sources:
+        folder = Path(self.regions)
+        lists = sorted(folder.glob("*.txt")) if self.regions else []
+        if self.regions and not lists:
+            lists = [folder / "lips.txt"]  # lets the engine say that the folder, or what it should hold, is missing
+        return Sources(files=self.files | {f"regions/{file.stem}": file for file in lists})
+
+    def prepare(self, job: Job, *, step: int, limit: int) -> None:
+        from stages.preprocess.vocaset.prepare import prepare
+
+        prepare(self, job, dataset="vocaset", step=step, limit=limit)
