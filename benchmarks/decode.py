@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -45,10 +45,10 @@ class Official:
         return network
 
 
-_UNUSED = {"encoder_layers": 1, "encoder_width": 16, "encoder_heads": 1}
+_UNUSED = Settings(encoder_layers=1, encoder_width=16, encoder_heads=1)
 OFFICIAL = (
-    Official("VOCASET", 5023, 30.0, 8, Settings(feature_dim=64, period=30, **_UNUSED)),
-    Official("BIWI", 23370, 25.0, 6, Settings(feature_dim=128, period=25, alignment="pairs", **_UNUSED)),
+    Official("VOCASET", 5023, 30.0, 8, replace(_UNUSED, feature_dim=64, period=30)),
+    Official("BIWI", 23370, 25.0, 6, replace(_UNUSED, feature_dim=128, period=25, alignment="pairs")),
 )
 
 
@@ -77,7 +77,8 @@ class Naive:
             offsets = network.vertice_map_r(decoded)
             fed_back = network.vertice_map(offsets[:, -1:]) + style[:, None]
             tokens = torch.cat((tokens, fed_back), dim=1)
-        return offsets + template
+        moved: Tensor = offsets + template
+        return moved
 
 
 def ours(network: FaceFormer, memory: Tensor, style: Tensor, template: Tensor) -> Tensor:
@@ -127,7 +128,7 @@ def compare(official: Official) -> None:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads for torch")
+    parser.add_argument("--threads", type=int, default=1, help="threads for torch; one clip cannot use many")
     torch.set_num_threads(parser.parse_args().threads)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     with torch.no_grad():

@@ -1,0 +1,1 @@
+"""The networks, one package per paper, and what they share. Pure PyTorch: no files, no caching, no command line."""

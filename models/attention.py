@@ -1,0 +1,143 @@
+"""The two attentions of the biased causal decoder: over its own past, and over the memory that each frame owns.
+
+Parameters have the names, shapes and initialisation of `torch.nn.MultiheadAttention`, so that published checkpoints
+load as they are. Shapes: B clips, Q new frames, K frames so far, T frames, S memory steps, d channels, H heads,
+e = d/H channels per head.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class KeyValueCache:
+    """Keys and values of the frames so far, for one layer.
+
+    Where gradients are recorded, every step makes new tensors (a tensor that autograd still needs must not change);
+    otherwise room for all T frames is taken once and filled in place.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+        self.used = 0
+        self._room: Tensor | None = None
+
+    def append(self, keys_values: Tensor) -> Tensor:
+        """(2, B, H, Q, e) of the new frames → (2, B, H, K, e) of all frames so far."""
+        before, self.used = self.used, self.used + keys_values.shape[3]
+        if torch.is_grad_enabled():
+            self._room = keys_values if self._room is None else torch.cat((self._room, keys_values), dim=3)
+            return self._room
+        if self._room is None:
+            two, batch, heads, _, width = keys_values.shape
+            self._room = keys_values.new_empty(two, batch, heads, self.frames, width)
+        self._room[:, :, :, before : self.used] = keys_values
+        return self._room[:, :, :, : self.used]
+
+
+class PackedAttention(nn.Module):
+    """Projections of multi-head attention, rows of the input projection packed as query, key, value."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def project(self, x: Tensor, first: int, last: int) -> Tensor:
+        """(B, X, d) → (last − first, B, H, X, e): parts `first` to `last` of (query, key, value)."""
+        dim = x.shape[-1]
+        rows = slice(first * dim, last * dim)
+        packed = F.linear(x, self.in_proj_weight[rows], self.in_proj_bias[rows])
+        return packed.view(*x.shape[:2], last - first, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+
+    def merge(self, attended: Tensor) -> Tensor:
+        """(B, H, Q, e) → (B, Q, d), through the output projection."""
+        joined: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
+        return joined
+
+
+class BiasedSelfAttention(PackedAttention):
+    """Causal self-attention with a bias per head that grows with the distance in whole periods."""
+
+    def forward(self, u: Tensor, bias: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """(B, Q, d) → (B, Q, d).
+
+        bias: (1, H, Q, K). cache: the frames before u; without one, u is all there is and K = Q.
+        """
+        projected = self.project(u, 0, 3)
+        query, keys_values = projected[0], projected[1:]
+        keys, values = cache.append(keys_values) if cache is not None else keys_values
+        dropout = self.dropout if self.training else 0.0
+        # A mask of another dtype than the query gives wrong numbers without a word in some releases of torch.
+        bias = bias.to(query.dtype)
+        return self.merge(F.scaled_dot_product_attention(query, keys, values, attn_mask=bias, dropout_p=dropout))
+
+
+class Lookup(Protocol):
+    """What frames see of their memory, prepared for a whole clip."""
+
+    def __call__(self, queries: Tensor, frames: slice) -> Tensor:
+        """The cross-attention's output (B, Q, d) for these frames, whose tokens are `queries` (B, Q, d)."""
+        ...
+
+
+class AlignedCrossAttention(PackedAttention):
+    """Cross-attention in which frame i sees only the `per_frame` (1 or 2) memory steps that it owns."""
+
+    def __init__(self, dim: int, heads: int, dropout: float, per_frame: int) -> None:
+        super().__init__(dim, heads, dropout)
+        self.per_frame = per_frame
+
+    def prepare(self, memory: Tensor) -> Lookup:
+        """(B, S, d) → the lookup of its S // per_frame frames. A batch of one serves queries of any batch size."""
+        return _OwnStep(self, memory) if self.per_frame == 1 else _OwnPair(self, memory)
+
+    def project_pairs(self, memory: Tensor) -> Tensor:
+        """(B, S, d) → keys and values (2, B, H, S // 2, 2, e); an odd last step belongs to no frame."""
+        pairs = memory.shape[1] // 2
+        projected = self.project(memory[:, : 2 * pairs], 1, 3)
+        return projected.reshape(*projected.shape[:3], pairs, 2, projected.shape[-1])
+
+    def drop(self, weights: Tensor) -> Tensor:
+        """Dropout as it acts on attention weights."""
+        return F.dropout(weights, self.dropout, self.training)
+
+
+class _OwnStep:
+    """One visible step: the softmax over it is 1, so the output is W_o(W_v·memory) whatever the query says.
+
+    In training, attention dropout still acts on that single weight, per frame and head.
+    """
+
+    def __init__(self, attention: AlignedCrossAttention, memory: Tensor) -> None:
+        values = attention.project(memory, 2, 3)[0]
+        weights = attention.drop(values.new_ones(*values.shape[:-1], 1))
+        self.seen = attention.merge(weights * values)
+
+    def __call__(self, queries: Tensor, frames: slice) -> Tensor:
+        return self.seen[:, frames]
+
+
+class _OwnPair:
+    """Two visible steps: the softmax is a sigmoid of the difference of their scores, per head."""
+
+    def __init__(self, attention: AlignedCrossAttention, memory: Tensor) -> None:
+        keys, values = attention.project_pairs(memory)
+        self.attention = attention
+        self.key_difference = (keys[..., 0, :] - keys[..., 1, :]) * keys.shape[-1] ** -0.5
+        self.values = values
+
+    def __call__(self, queries: Tensor, frames: slice) -> Tensor:
+        query = self.attention.project(queries, 0, 1)[0]
+        first = torch.sigmoid((query * self.key_difference[:, :, frames]).sum(-1))
+        weights = self.attention.drop(torch.stack((first, 1 - first), dim=-1))
+        return self.attention.merge((weights[..., None] * self.values[:, :, frames]).sum(-2))

@@ -1,0 +1,86 @@
+"""What every network of this package offers to training and inference: a batch of clips in, losses or motion out.
+
+Shapes: B clips, L speech-feature steps at 50 Hz, C feature channels, T motion frames, V vertices, D = 3 V, K training
+subjects. Batches are padded at the end with zeros; `feature_lengths` and `frames` say where each clip stops, and a
+padded batch gives every clip what it would get alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a network must know of its data. Stored in a checkpoint's config.json.
+
+    vertices: V. fps: motion frames per second. train_subjects: names in the order of the one-hot style.
+    channels: C. encoder: "log-mel", or the hub id or folder of the speech encoder whose convolutions made the features.
+    encoder_config: that encoder's configuration as `transformers` writes it; empty for "log-mel".
+    """
+
+    vertices: int
+    fps: float
+    train_subjects: Sequence[str]
+    channels: int
+    encoder: str
+    encoder_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A padded batch.
+
+    features: (B, L, C). feature_lengths: (B,) int. template: (B, D). style: (B, K) one-hot, or any mixture.
+    vertices: (B, T, D) absolute positions, or None at inference. frames: (B,) int, or None at inference.
+    """
+
+    features: Tensor
+    feature_lengths: Tensor
+    template: Tensor
+    style: Tensor
+    vertices: Tensor | None = None
+    frames: Tensor | None = None
+
+    def to(self, device: Any) -> Clips:
+        moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
+        return Clips(**moved)
+
+
+class TalkingFace(Protocol):
+    """The face that the train and infer stages see. Implementations are `torch.nn.Module`s."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def build(cls, settings: Any, facts: DataFacts) -> TalkingFace:
+        """A freshly initialised network; the speech encoder has the right shape but no pretrained weights."""
+        ...
+
+    def load_speech_weights(self, source: str) -> None:
+        """Fill the speech encoder from a `transformers` checkpoint (hub id or folder)."""
+        ...
+
+    def load_official(self, state: Mapping[str, Tensor]) -> None:
+        """Load a published checkpoint's state dict. DataError when it is another model's or another size."""
+        ...
+
+    def losses(self, clips: Clips) -> dict[str, Tensor]:
+        """Training losses; "loss" is the one to minimise, the others are its parts. Mean over clips."""
+        ...
+
+    def validation_losses(self, clips: Clips) -> dict[str, Tensor]:
+        """What the paper prints while training; "loss" chooses the best checkpoint."""
+        ...
+
+    def frames_for(self, feature_length: int) -> int:
+        """How many motion frames inference makes of L feature steps."""
+        ...
+
+    def predict(self, features: Tensor, template: Tensor, styles: Tensor) -> Tensor:
+        """One clip in several styles: (L, C), (D,), (S, K) → (S, T, D). The speech encoder runs once."""
+        ...

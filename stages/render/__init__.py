@@ -1,0 +1,67 @@
+"""The stage `render`: predictions as videos with their sound, beside the ground truth and the error where there is one.
+
+H.264 and AAC in mp4 at the data's exact frame rate, the sound starting with the first frame; a few stills as PNG; one
+clip after another or several at a time, and a killed run keeps the finished ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pipeline.stage import Job, Slot, Stage, param
+from stages.render.settings import COLUMNS, PRESETS, background_problem
+
+
+@dataclass(frozen=True)
+class Params:
+    size: int = param(512, low=64, high=4096, help="pixels a side of one panel, even")
+    columns: list[str] = param(
+        list(COLUMNS), choices=COLUMNS, help="panels from left to right; without ground truth only the prediction"
+    )
+    camera: str = param(
+        "fit",
+        choices=("fit", "voca", "biwi"),
+        help="fit: frames the subject's head, any units; voca, biwi: as the published renderers of these data sets do",
+    )
+    renderer: str = param("soft", choices=("soft", "pyrender"), help="soft: our own; pyrender: needs facepipe[gl]")
+    supersample: int = param(2, low=1, high=2, help="samples a side of a pixel: 2 smooths edges, 1 is twice as fast")
+    background: str = param("white", help="white, black, or a colour as #rrggbb")
+    error_scale: float = param(
+        0.0, low=0.0, help="mm at the end of the error colours, one scale for all videos; 0: from the data"
+    )
+    limit: int = param(6, low=0, help="how many clips, spread over subjects, then sentences; 0: all")
+    splits: list[str] = param([], choices=("train", "val", "test"), help="only clips of these splits; empty: all")
+    captions: bool = param(True, help="a line above the panels that names them, with the scale of the error")
+    stills: int = param(
+        2, low=0, high=100, help="pictures per clip: mouth widest open, most closed, then evenly spaced"
+    )
+    crf: int = param(18, low=0, high=51, help="x264's constant quality; lower is better and larger")
+    preset: str = param("veryfast", choices=PRESETS, help="x264's speed")
+
+
+class Render(Stage):
+    """`predictions`, over the `sequences` they belong to → `video`."""
+
+    name = "render"
+    Params = Params
+    inputs: ClassVar[Mapping[str, Slot]] = {
+        "data": Slot(
+            "sequences", uses=("sequences.json", "templates.npz", "topology.ply", "regions", "vertices_npy", "wav")
+        ),
+        "predictions": Slot("predictions"),
+    }
+    output = "video"
+
+    def check(self) -> Iterable[str]:
+        if self.params.size % 2:
+            yield f"size must be even (H.264 halves the colour), not {self.params.size}"
+        if not self.params.columns or len(set(self.params.columns)) != len(self.params.columns):
+            yield "columns must name at least one panel, and each once"
+        yield from background_problem(self.params.background)
+
+    def run(self, job: Job) -> None:
+        from stages.render.produce import produce
+
+        produce(job, self.params)

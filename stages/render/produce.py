@@ -1,0 +1,212 @@
+"""The work of the stage `render`: from predictions to videos, clip by clip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faces.errors import DataError
+from faces.heatmap import HeatScale, nice_end
+from pipeline.errors import StageError
+from pipeline.stage import Job
+from stages.kinds.predictions import Predictions
+from stages.kinds.sequences import Sequences
+from stages.render import Params
+from stages.render.captions import caption_strip, strip_height
+from stages.render.choice import Clip, choose
+from stages.render.panels import Panels, Style, clip_camera, tints
+from stages.render.settings import parse_colour
+from stages.render.soundtrack import soundtrack
+from stages.render.stills import informative_frames, mouth_opening, write_png
+from stages.render.video import exact_rate, open_video
+
+INDEX, STILLS = "video.json", "stills"
+MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+"""Units of length → millimetres. Errors of other data ("unit-area") are shown in their own units."""
+SCALE_FRAMES, SCALE_PERCENTILE = 24, 99.0
+SMALLEST_SCALE = 1e-6
+
+
+@dataclass(frozen=True)
+class Shoot:
+    """What all clips of a run share."""
+
+    data: Sequences
+    predictions: Predictions
+    params: Params
+    style: Style
+    rate: Fraction
+    out: Path
+
+
+def produce(job: Job, params: Params) -> None:
+    """Fill `job.out` with videos, stills and `video.json`."""
+    data, predictions = Sequences(job.inputs["data"].path), Predictions(job.inputs["predictions"].path)
+    check_alike(data, predictions)
+    clips = choose(data, predictions, params.columns, params.splits, params.limit)
+    style = make_style(data, predictions, clips, params)
+    shoot = Shoot(data, predictions, params, style, exact_rate(data.fps), job.out)
+    (job.out / STILLS).mkdir(exist_ok=True)
+    by_name = {clip.name: clip for clip in clips}
+    _say_what_lacks(job, data, clips)
+    # An OpenGL context belongs to one thread; our own renderer holds no lock and gains from several.
+    threads = job.workers if params.renderer == "soft" else 1
+    job.each(list(by_name), lambda name: film(shoot, by_name[name]), unit="clips", threads=threads)
+    write_index(shoot, clips)
+
+
+def check_alike(data: Sequences, predictions: Predictions) -> None:
+    """StageError unless predictions and data have the same frame rate and units."""
+    made = predictions.info
+    if (made.fps, made.units) != (data.fps, data.units):
+        raise StageError(
+            f"{predictions.path} is at {made.fps:g} fps in {made.units} and {data.path} at {data.fps:g} fps in "
+            f"{data.units}: render predictions over the sequences they were made from"
+        )
+
+
+def make_style(data: Sequences, predictions: Predictions, clips: Sequence[Clip], params: Params) -> Style:
+    """The look of all panels, with one error scale for all clips."""
+    to_unit, unit = (MILLIMETRES[data.units], "mm") if data.units in MILLIMETRES else (1.0, "units")
+    scale = None
+    if any("error" in clip.columns for clip in clips):
+        end = params.error_scale or automatic_scale(data, predictions, clips) * to_unit
+        scale = HeatScale(end if params.error_scale else nice_end(max(end, SMALLEST_SCALE)), unit)
+    background = parse_colour(params.background)
+    return Style(params.renderer, params.size, params.supersample, background, tints(data), scale, to_unit)
+
+
+def automatic_scale(data: Sequences, predictions: Predictions, clips: Sequence[Clip]) -> float:
+    """The error, in the data's units, that one vertex in a hundred passes in the worst frame; of a few in each clip."""
+    worst = 0.0
+    for clip in clips:
+        if clip.has_truth:
+            frames = np.unique(np.linspace(0, clip.frames - 1, SCALE_FRAMES).round().astype(int))
+            truth, prediction = motions(data, predictions, clip)
+            assert truth is not None, "a clip with truth has it"
+            errors = np.linalg.norm(prediction[frames] - truth[frames], axis=2)
+            worst = max(worst, float(np.nanmax(np.percentile(errors, SCALE_PERCENTILE, axis=1), initial=0)))
+    return worst
+
+
+def motions(
+    data: Sequences, predictions: Predictions, clip: Clip
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+    """Truth, if the clip has it, and prediction: (T, V, 3) each, memory maps. DataError for another topology."""
+    prediction = predictions.motion(clip.name)
+    if prediction.shape[1] != data.info.vertices:
+        raise DataError(
+            f"{predictions.file(clip.name)} has {prediction.shape[1]} vertices a frame and {data.path} has "
+            f"{data.info.vertices}: give predictions of the same topology"
+        )
+    truth = data.vertices(clip.item.id)[: clip.frames] if clip.has_truth else None
+    return truth, prediction[: clip.frames]
+
+
+def film(shoot: Shoot, clip: Clip) -> list[Path]:
+    """Make one clip's video and stills; returns their paths."""
+    params, file = shoot.params, shoot.out / f"{clip.name}.mp4"
+    truth, prediction = motions(shoot.data, shoot.predictions, clip)
+    stills, made = still_frames(shoot, clip), [file]
+    size = (params.size * len(clip.columns), params.size + (strip_height(params.size) if params.captions else 0))
+    with open_video(file, size, shoot.rate, _sound(shoot, clip), params.crf, params.preset) as video:
+        for number, picture in enumerate(draw(shoot, clip, truth, prediction)):
+            video.write(picture)
+            if number in stills:
+                made.append(write_png(shoot.out / STILLS / _still_name(clip, number), picture))
+    return made
+
+
+def draw(
+    shoot: Shoot, clip: Clip, truth: NDArray[np.float32] | None, prediction: NDArray[np.float32]
+) -> Iterator[NDArray[np.uint8]]:
+    """The finished frames of a clip. A frame that cannot be drawn is a DataError that names it."""
+    params, style = shoot.params, shoot.style
+    template = shoot.data.templates.get(clip.item.subject)
+    if template is None:
+        raise DataError(f"{shoot.data.path} has no template of {clip.item.subject}, whom {clip.name} shows")
+    shown = prediction if truth is None else truth
+    camera = clip_camera(params.camera, params.size, template, shown, shoot.data.info.up)
+    panels = Panels(shoot.data.faces, camera, clip.columns, style)
+    scale = style.scale if clip.columns[-1] == "error" else None
+    strip = caption_strip(_titles(shoot, clip), scale, params.size, style.background) if params.captions else None
+    for number in range(clip.frames):
+        try:
+            picture = panels.picture(prediction[number], None if truth is None else truth[number])
+        except DataError as error:
+            raise DataError(f"{shoot.predictions.file(clip.name)}, frame {number}: {error}") from error
+        yield picture if strip is None else np.concatenate([strip, picture])
+
+
+def still_frames(shoot: Shoot, clip: Clip) -> list[int]:
+    """The frames of a clip that become pictures, chosen by the truth's mouth, or the prediction's without truth."""
+    truth, prediction = motions(shoot.data, shoot.predictions, clip)
+    opening = mouth_opening(prediction if truth is None else truth, shoot.data)
+    return informative_frames(opening, shoot.params.stills)
+
+
+def _still_name(clip: Clip, number: int) -> str:
+    return f"{clip.name}_frame{number:04d}.png"
+
+
+def _titles(shoot: Shoot, clip: Clip) -> list[str]:
+    made = f"{shoot.predictions.info.model}, style of {clip.item.condition}"
+    words = {"truth": "ground truth", "prediction": made, "error": "error"}
+    return [words[column] for column in clip.columns]
+
+
+def _sound_file(data: Sequences, clip: Clip) -> Path | None:
+    """The clip's sound; None where the data have none."""
+    known = clip.item.id in data.info.sequences
+    return data.wav(clip.item.id) if known and data.wav(clip.item.id).is_file() else None
+
+
+def _sound(shoot: Shoot, clip: Clip) -> NDArray[np.float32] | None:
+    file = _sound_file(shoot.data, clip)
+    return None if file is None else soundtrack(file, clip.frames / shoot.rate)
+
+
+def _say_what_lacks(job: Job, data: Sequences, clips: Sequence[Clip]) -> None:
+    silent = [clip.name for clip in clips if _sound_file(data, clip) is None]
+    if silent:
+        job.say(f"no sound for {', '.join(silent)}: silent video")
+    alone = [clip.name for clip in clips if not clip.has_truth]
+    if alone:
+        job.say(f"no ground truth for {', '.join(alone)}: prediction alone")
+
+
+def write_index(shoot: Shoot, clips: Sequence[Clip]) -> Path:
+    """Write `video.json`: what each video shows, and the scale of the error colours."""
+    scale, params = shoot.style.scale, shoot.params
+    facts = {
+        "fps": float(shoot.rate),
+        "rate": str(shoot.rate),
+        "size": params.size,
+        "camera": params.camera,
+        "renderer": params.renderer,
+        "error_scale": None if scale is None else {"end": scale.high, "unit": scale.unit},
+        "clips": {clip.name: _clip_facts(shoot, clip) for clip in clips},
+    }
+    file = shoot.out / INDEX
+    file.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return file
+
+
+def _clip_facts(shoot: Shoot, clip: Clip) -> dict[str, object]:
+    return {
+        "id": clip.item.id,
+        "subject": clip.item.subject,
+        "condition": clip.item.condition,
+        "split": clip.item.split,
+        "frames": clip.frames,
+        "seconds": float(clip.frames / shoot.rate),
+        "columns": list(clip.columns),
+        "sound": _sound_file(shoot.data, clip) is not None,
+        "stills": [_still_name(clip, number) for number in still_frames(shoot, clip)],
+    }

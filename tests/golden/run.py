@@ -1,0 +1,109 @@
+"""Run a case: compute every output that it stores and compare.
+
+A runner is a class made from a case, with `output(name)` that returns the whole output of that name or raises
+`UnknownOutput`. Runners live one module per model and are imported only when a case asks for them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tests.golden.case import Case, UnknownOutput, read_case
+
+# The word under `model` in a case → where its runner is.
+RUNNERS: Mapping[str, str] = {
+    "FaceFormer": "tests.golden.faceformer:FaceFormerRunner",
+    "metrics": "tests.golden.metrics_cases:MetricsRunner",
+}
+
+
+class Runner(Protocol):
+    """What the modules behind `RUNNERS` offer; made with one argument, the case."""
+
+    def output(self, name: str) -> np.ndarray: ...
+
+
+@dataclass
+class Verdict:
+    """How a case went. difference, tolerance: of the output that came closest to its tolerance, or exceeded it most."""
+
+    case: str
+    status: str
+    difference: float
+    tolerance: float
+    complaints: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        return f"{self.case} {self.status} {self.difference:.3g} {self.tolerance:.3g}"
+
+
+def run_file(path: Path) -> Verdict:
+    """Run the case behind a .json file. What cannot be read is a miss, not a crash: other cases still run."""
+    try:
+        case = read_case(path)
+    except Exception as error:
+        return Verdict(path.stem, "miss", np.inf, 0.0, [f"cannot be read: {error!r}"])
+    return run_case(case)
+
+
+def run_case(case: Case) -> Verdict:
+    """Compute and compare all outputs of a case; "unknown" where no runner is known for its model."""
+    if case.model not in RUNNERS:
+        nothing = f"no runner for model {case.model!r}"
+        return Verdict(case.name, "unknown", np.nan, float(case.facts["tolerance"]), [nothing])
+    try:
+        runner = _runner(case)
+    except Exception as error:
+        return Verdict(case.name, "miss", np.inf, float(case.facts["tolerance"]), [f"cannot be set up: {error!r}"])
+    verdict = Verdict(case.name, "ok", 0.0, float(case.facts["tolerance"]))
+    for name, expected in case.expected.items():
+        _judge(verdict, case, runner, name, expected)
+    if not case.expected:
+        verdict.status, verdict.complaints = "miss", ["the case stores no output"]
+    return verdict
+
+
+def difference(got: np.ndarray, expected: np.ndarray) -> float:
+    """The largest absolute difference; infinities must stand in equal places. Infinite for NaN and other shapes."""
+    if got.shape != expected.shape:
+        return np.inf
+    wide = np.complex128 if np.iscomplexobj(expected) else np.float64
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(got.astype(wide) - expected.astype(wide))
+    apart = np.where(got == expected, 0.0, apart)
+    return float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max(initial=0.0))
+
+
+def _runner(case: Case) -> Runner:
+    module, _, name = RUNNERS[case.model].partition(":")
+    made: Any = getattr(importlib.import_module(module), name)
+    runner: Runner = made(case)
+    return runner
+
+
+def _judge(verdict: Verdict, case: Case, runner: Runner, name: str, expected: np.ndarray) -> None:
+    # Counts, indices and masks are discrete: equal or wrong.
+    tolerance = case.tolerance(name) if expected.dtype.kind in "fc" else 0.0
+    try:
+        got = case.stored_part(name, np.asarray(runner.output(name)))
+        apart = difference(got, expected)
+        complaint = f"differs by {apart:.3g}, allowed {tolerance:.3g}; shape {got.shape}, expected {expected.shape}"
+    except UnknownOutput as error:
+        apart, complaint = np.inf, str(error)
+    except Exception as error:
+        apart, complaint = np.inf, f"cannot be computed: {error!r}"
+    if apart > tolerance:
+        verdict.status = "miss"
+        verdict.complaints.append(f"out/{name}: {complaint}")
+    if _severity(apart, tolerance) > _severity(verdict.difference, verdict.tolerance):
+        verdict.difference, verdict.tolerance = apart, tolerance
+
+
+def _severity(apart: float, tolerance: float) -> float:
+    return apart / tolerance if tolerance else (np.inf if apart else 0.0)
