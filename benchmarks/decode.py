@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.faceformer.network import FaceFormer
+from models.faceformer.face import FaceFormer
 from models.faceformer.settings import Settings
 from models.positions import alignment_mask, periodic_encoding, temporal_bias
 from models.talking_face import DataFacts

@@ -161,6 +161,8 @@ class _Runner:
             reporter=self.reporter,
             stop=self.stop,
         )
+        # Threads that wait must sleep: where others use the machine too, spinning ones make small steps many times slower.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         _prune(work, job.journal)
         step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))

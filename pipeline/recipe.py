@@ -228,9 +228,9 @@ def declarations(stage: type[Stage], given: Mapping[str, Any]) -> tuple[dict[str
     for name, param in list(params.items()):
         value = given.get(name, param.default)
         if param.component and isinstance(value, str) and value:
-            path = registry.lookup(param.component, value)
-            settings = getattr(registry.load_module(path), "Settings", None)
-            components[name] = (registry.module_of(path), settings)
+            path = registry.component_module(param.component, value)
+            settings = getattr(registry.load_component(param.component, value), "Settings", None)
+            components[name] = (path, settings)
             for key, extra in typed.declared(settings).items() if settings else ():
                 if key in params:
                     raise RecipeError(f"{path} and stage {stage.name!r} both declare {key!r}; rename one of them")

@@ -79,6 +79,16 @@ def load_module(path: str) -> Any:
         raise RecipeError(f"module {module_of(path)!r} cannot be imported ({error}); is it installed?") from error
 
 
+def component_module(table: str, name: str) -> str:
+    """The dotted module behind the name of a component, for the code that enters a key."""
+    return module_of(lookup(table, name))
+
+
+def load_component(table: str, name: str) -> Any:
+    """The module behind the name of a component. RecipeError where there is none."""
+    return load_module(lookup(table, name))
+
+
 def load_stage(name: str) -> type[Stage]:
     """The stage class of a name."""
     path = lookup("stages", name)

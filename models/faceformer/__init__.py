@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from models.faceformer.settings import Settings
 
 if TYPE_CHECKING:
-    from models.faceformer.network import FaceFormer
+    from models.faceformer.face import FaceFormer
 
 __all__ = ["Settings", "network"]
 
 
 def network() -> type[FaceFormer]:
     """The network's class, a `models.talking_face.TalkingFace`."""
-    from models.faceformer.network import FaceFormer
+    from models.faceformer.face import FaceFormer
 
     return FaceFormer

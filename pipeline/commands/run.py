@@ -40,7 +40,7 @@ def run(
             from pipeline import execute  # what runs steps is not needed to see that none must run
 
             execute.run(recipe, workspace, reporter(), choice, means)
-            _say_where(recipe, workspace)
+            _say_where(recipe, workspace, choice.steps(recipe))
 
 
 def _all_cached(recipe: Recipe, workspace: Workspace, choice: Choice) -> bool:
@@ -62,11 +62,12 @@ def settle(recipe: Recipe, workspace: Workspace, planned: Mapping[str, Planned],
             outputs.link(workspace, recipe, recipe.steps[name], artifact)
     workspace.stats.save()
     print(f"{recipe.name}: nothing to do, {len(chosen)} steps are cached")
-    _say_where(recipe, workspace)
+    _say_where(recipe, workspace, chosen)
 
 
-def _say_where(recipe: Recipe, workspace: Workspace) -> None:
-    print(f"results: {shown(workspace.outputs)}/{recipe.name}/{{{','.join(recipe.steps)}}}")
+def _say_where(recipe: Recipe, workspace: Workspace, chosen: set[str]) -> None:
+    names = [name for name in recipe.steps if name in chosen]
+    print(f"results: {shown(workspace.outputs)}/{recipe.name}/" + (f"{{{','.join(names)}}}" if names[1:] else names[0]))
 
 
 def status(paths: Sequence[Path], settings: Sequence[str], workspace: Workspace, *, tiny: bool, as_json: bool) -> None:

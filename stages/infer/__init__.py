@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pipeline import registry
 from pipeline.stage import Job, Slot, Stage, Upstream, param
-from stages.kinds.checkpoint import model_module
 
 RULES = ("published", "all", "own")
 
@@ -51,7 +51,7 @@ class Infer(Stage):
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the checkpoint: editing it runs inference again."""
-        return (model_module(str(upstream["checkpoint"].params["model"])),)
+        return (registry.component_module("models", upstream["checkpoint"].params["model"]),)
 
     def run(self, job: Job) -> None:
         from stages.infer.speak import speak

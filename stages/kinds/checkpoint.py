@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from faces.errors import DataError
+from pipeline import registry
+from pipeline.errors import RecipeError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,11 +49,6 @@ class Config:
     units: str
     encoder_weights: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
-
-
-def model_module(name: str) -> str:
-    """The dotted module of a model: "faceformer" → "models.faceformer"; a dotted name is a path of its own."""
-    return name.partition(":")[0] if "." in name else f"models.{name.replace('-', '_')}"
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -153,17 +150,13 @@ class Checkpoint:
 
 def network_class(model: str) -> type[TalkingFace]:
     """The class behind a model's name. Its module is a component of the step, so its code is in the step's key."""
-    import importlib
-
-    return cast("type[TalkingFace]", importlib.import_module(model_module(model)).network())
+    return cast("type[TalkingFace]", registry.load_component("models", model).network())
 
 
 def build(model: str, settings: Mapping[str, Any], facts: DataFacts, *, where: Path) -> TalkingFace:
     """A fresh network from plain settings."""
-    import importlib
-
     try:
-        module = importlib.import_module(model_module(model))
+        module = registry.load_component("models", model)
         return cast("TalkingFace", module.network().build(module.Settings(**settings), facts))
-    except (ModuleNotFoundError, TypeError) as error:
+    except (RecipeError, TypeError) as error:
         raise DataError(f"{where} describes a model {model!r} that this program cannot build: {error}") from error

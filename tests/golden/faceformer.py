@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.faceformer.network import FaceFormer
+from models.faceformer.face import FaceFormer
 from models.faceformer.settings import Settings
 from models.official import published_name
 from models.positions import alignment_mask, head_slopes, periodic_encoding, temporal_bias

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.decode import Naive
 from faces.errors import DataError
-from models.faceformer.network import FaceFormer
+from models.faceformer.face import FaceFormer
 from models.faceformer.settings import Settings
 from models.official import published_name
 from models.positions import periodic_encoding

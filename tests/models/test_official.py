@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
-from models.faceformer.network import FaceFormer
+from models.faceformer.face import FaceFormer
 from models.official import published_name, read_official
 from models.positions import periodic_encoding
 from tests.models.tiny import BIWI, SPEECH, VOCASET, clips, network

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.faceformer.network import FaceFormer
+from models.faceformer.face import FaceFormer
 from models.faceformer.settings import Settings
 from models.talking_face import Clips, DataFacts
 

@@ -17,7 +17,7 @@ from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Input, Sources, Upstream
 from stages.features import ExtractFeatures
 from stages.features import Params as FeatureParams
-from stages.kinds.checkpoint import Checkpoint, build, model_module, write_weights
+from stages.kinds.checkpoint import Checkpoint, build, write_weights
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
 from stages.train import Params, Train
@@ -316,8 +316,6 @@ def test_random_state_round_trip(tmp_path: Path) -> None:
 
 
 def test_declarations() -> None:
-    assert model_module("codetalker-vq") == "models.codetalker_vq"
-    assert model_module("my_lab.faces:Thing") == "my_lab.faces"
     stage = Train(Params(model="faceformer", epochs=0))
     assert "weights" in next(iter(stage.check()))
     assert stage.sources() == Sources()
