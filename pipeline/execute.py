@@ -161,7 +161,7 @@ class _Runner:
             reporter=self.reporter,
             stop=self.stop,
         )
-        # Threads that wait must sleep: where others use the machine too, spinning ones make small steps many times slower.
+        # Waiting threads must sleep: spinning ones make small steps many times slower on a machine that others use too.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         _prune(work, job.journal)
         step.stage.run(job)

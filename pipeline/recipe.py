@@ -141,11 +141,13 @@ def _hint(leaves: Mapping[Address, Leaf], address: Address) -> Any:
     """The type that a --set value is meant to have; str where it cannot be told yet."""
     if address == ("recipe", "seed"):
         return int
-    stage = leaves.get((*address[:2], "stage")) if address[0] == "step" and len(address) == 3 else None
-    if stage is None or address[2] in STEP_KEYS:
+    if address[0] != "step" or len(address) != 3 or address[2] in STEP_KEYS:
         return str
+    stage = leaves.get((*address[:2], "stage"))
     try:
-        declared, _ = declarations(registry.load_stage(stage.value), _given(leaves, address[1]))
+        declared, _ = declarations(
+            registry.load_stage(stage.value if stage else address[1]), _given(leaves, address[1])
+        )
     except RecipeError:
         return str  # `build` says what is wrong with the stage
     return declared[address[2]].type if address[2] in declared else str

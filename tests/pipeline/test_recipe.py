@@ -151,3 +151,8 @@ def test_files_that_are_not_recipes(here) -> None:
 def test_bad_set(here, text, sentence) -> None:
     with pytest.raises(RecipeError, match=sentence):
         load(Path("toy.toml"), [text])
+
+
+def test_set_knows_the_stage_that_a_step_is_named_after() -> None:
+    recipe = load(Path(__file__).parents[2] / "recipes/quickstart.toml", ["step.train.epochs=3"])
+    assert recipe.steps["train"].values["epochs"] == 3

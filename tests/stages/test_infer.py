@@ -197,7 +197,7 @@ def test_declarations(inputs: dict[str, Path]) -> None:
     assert "training subjects" in next(iter(stage.check()))
     assert list(Infer(Params(conditions=["A"])).check()) == []
     assert list(Infer(Params(splits=[])).check())
-    upstream = {"checkpoint": Upstream("train", "tiny-face", {"model": "codetalker-vq"})}
-    assert list(stage.components(upstream)) == ["models.codetalker_vq"]
+    upstream = {"checkpoint": Upstream("train", "tiny-face", {"model": "faceformer"})}
+    assert list(stage.components(upstream)) == ["models.faceformer"]
     assert stage.label(upstream) == "tiny-face-test"
     assert Input(inputs["data"], "sequences", "x", {}).kind == Infer.inputs["data"].kind
