@@ -73,8 +73,12 @@ class FaceFormer(nn.Module):
         self.audio_encoder.load_pretrained(source)
 
     def load_official(self, state: Mapping[str, Tensor]) -> None:
-        """Load a released checkpoint (`models.official.read_official`)."""
+        """Load a released checkpoint (`models.official.read_official`), which counts motion in the data's unit."""
         fit(self, state, tables={"PPE.pe": self.settings.period})
+        with torch.no_grad():
+            self.vertice_map.weight *= self.settings.motion_scale
+            self.vertice_map_r.weight /= self.settings.motion_scale
+            self.vertice_map_r.bias /= self.settings.motion_scale
 
     # -- speech ----------------------------------------------------------------------------------------------------
 
@@ -166,7 +170,7 @@ class FaceFormer(nn.Module):
         frames = self._covered(lengths, clips.frames.tolist())
         memory = self.listen(clips.features, lengths, frames)
         style = self.obj_vector(clips.style.to(memory.dtype))
-        offsets = clips.vertices[:, : max(frames)] - clips.template[:, None]  # (B, T, D)
+        offsets = (clips.vertices[:, : max(frames)] - clips.template[:, None]) / self.settings.motion_scale  # (B, T, D)
         decoded = [
             self.decode_forced(memory, style, offsets) if forced else self.decode_own(memory, style) for forced in ways
         ]
@@ -190,7 +194,8 @@ class FaceFormer(nn.Module):
             raise DataError(f"{len(features)} speech features are too short for one motion frame at {self.fps:g} fps")
         memory = self.listen(features[None], [len(features)], [frames])  # (1, S, d)
         hidden = self.decode_own(memory, self.obj_vector(styles.to(memory.dtype)))  # (styles, T, d)
-        return F.linear(hidden, self.vertice_map_r.weight, self.vertice_map_r.bias + template)
+        scale, outward = self.settings.motion_scale, self.vertice_map_r
+        return F.linear(hidden, outward.weight * scale, outward.bias * scale + template)
 
 
 def _speech_encoder(settings: Settings, facts: DataFacts) -> SpeechEncoder:

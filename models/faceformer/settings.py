@@ -27,6 +27,12 @@ class Settings:
         "'pairs' gives each frame two features and needs 25 fps (BIWI)",
         choices=("interpolate", "pairs"),
     )
+    motion_scale: float = _setting(
+        1.0,
+        "length, in the data's unit, that the network counts motion in; 1 as published. About the standard deviation "
+        "of the motion makes training from scratch much quicker; the loss is then in this unit squared",
+        low=1e-9,
+    )
     teacher_forcing: bool = _setting(False, "train on true instead of own earlier frames; published: false")
     dropout: float = _setting(0.1, "dropout of the decoder", low=0.0, high=0.9)
 

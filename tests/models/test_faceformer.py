@@ -289,3 +289,16 @@ def test_the_package_is_light_to_import():
     code = f"import sys, models.faceformer as f; f.Settings(); print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("settings", BOTH, ids=["vocaset", "biwi"])
+def test_the_unit_of_motion_changes_no_motion(settings):
+    """Released weights loaded into a network that counts in other units speak as before; the loss has that unit."""
+    plain = network(settings)
+    scaled = FaceFormer.build(replace(settings, motion_scale=0.01), facts(settings)).eval()
+    scaled.load_official(plain.state_dict())
+    batch = clips([50], [24])
+    spoken = [face.predict(batch.features[0], batch.template[0], torch.eye(len(SUBJECTS))) for face in (plain, scaled)]
+    torch.testing.assert_close(spoken[0], spoken[1], atol=1e-5, rtol=1e-5)
+    for name, loss in plain.validation_losses(batch).items():
+        torch.testing.assert_close(scaled.validation_losses(batch)[name] * 0.01**2, loss, atol=0, rtol=1e-4)
