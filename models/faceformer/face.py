@@ -76,9 +76,9 @@ class FaceFormer(nn.Module):
         """Load a released checkpoint (`models.official.read_official`), which counts motion in the data's unit."""
         fit(self, state, tables={"PPE.pe": self.settings.period})
         with torch.no_grad():
-            self.vertice_map.weight *= self.settings.motion_scale
-            self.vertice_map_r.weight /= self.settings.motion_scale
-            self.vertice_map_r.bias /= self.settings.motion_scale
+            self.vertice_map.weight.mul_(self.settings.motion_scale)
+            self.vertice_map_r.weight.div_(self.settings.motion_scale)
+            self.vertice_map_r.bias.div_(self.settings.motion_scale)
 
     # -- speech ----------------------------------------------------------------------------------------------------
 

@@ -7,35 +7,17 @@ half-written one is lost.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faces.errors import DataError
 from pipeline.stage import Job
-from stages.audio import Wave, speech, standardise
+from stages.audio import speech, standardise
+from stages.features.extractor import Array, Encoded, Extractor
 from stages.features.logmel import BANDS, log_mel
 from stages.kinds.features import LOG_MEL, Encoder, write_features
 from stages.kinds.sequences import SOUND
-
-Array = NDArray[np.floating]
-
-
-class Encoded(NamedTuple):
-    """features: (L, C). hidden: (L, H), or None where it was not asked for."""
-
-    features: Array
-    hidden: Array | None = None
-
-
-class Extractor(NamedTuple):
-    """facts: what goes into the artifact. encode: a raw 16 kHz wave → its features."""
-
-    facts: Encoder
-    encode: Callable[[Wave], Encoded]
 
 
 def extract(job: Job, source: str, *, hidden: bool, dtype: str) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models import hub
 from stages.audio import Wave, standardise
-from stages.features.extract import Encoded, Extractor
+from stages.features.extractor import Encoded, Extractor
 from stages.kinds.features import Encoder
 
 

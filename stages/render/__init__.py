@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.stage import Job, Slot, Stage, param
+from pipeline.stage import Job, Slot, Stage, Upstream, param
 from stages.render.settings import COLUMNS, PRESETS, background_problem
 
 
@@ -53,6 +53,9 @@ class Render(Stage):
         "predictions": Slot("predictions"),
     }
     output = "video"
+
+    def label(self, upstream: Mapping[str, Upstream]) -> str:
+        return upstream["predictions"].label
 
     def check(self) -> Iterable[str]:
         if self.params.size % 2:
