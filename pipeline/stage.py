@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from cache.files import replacing
+
+__all__ = ["Input", "Job", "Slot", "Sources", "Stage", "Upstream", "param", "replacing"]
+
 T = TypeVar("T")
 
 
@@ -129,8 +133,9 @@ class Job(Protocol):
         """Call `make(id)` for every id that an earlier attempt at this very key has not finished.
 
         `make` writes its files below `out` or `state` and returns their paths; they are journalled, so that a
-        killed run keeps every finished item, and they are the item's entry in the manifest. With `threads` above
-        one, calls overlap: `make` must then not share what it changes.
+        killed run keeps every finished item, and they are the item's entry in the manifest. What a kill leaves half
+        written is in no journal and is removed: `make` may write in place. With `threads` above one, calls overlap:
+        `make` must then not share what it changes.
         """
         ...
 

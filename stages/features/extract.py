@@ -6,7 +6,6 @@ half-written one is lost.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +54,5 @@ def _extractor(job: Job, source: str, *, hidden: bool) -> Extractor:
 
 
 def _save(path: Path, array: Array) -> Path:
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as stream:
-        np.save(stream, array)
-    os.replace(partial, path)
+    np.save(path, array)
     return path

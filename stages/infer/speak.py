@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,10 +120,7 @@ def _template(data: Sequences, name: str) -> NDArray[np.float32]:
 
 
 def _save(file: Path, motion: NDArray[np.float32]) -> Path:
-    partial = file.with_name(file.name + ".part")
-    with partial.open("wb") as stream:
-        np.save(stream, motion)
-    os.replace(partial, file)
+    np.save(file, motion)
     return file
 
 

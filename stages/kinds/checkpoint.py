@@ -8,7 +8,6 @@ Importing this module loads no torch.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from faces.errors import DataError
 from pipeline import registry
 from pipeline.errors import RecipeError
+from pipeline.stage import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,9 +62,8 @@ def write_weights(file: Path, state: Mapping[str, Tensor]) -> None:
 
     # Sorted and cloned: tied tensors share memory, which the format refuses.
     tensors = {name: state[name].detach().cpu().clone().contiguous() for name in sorted(state)}
-    partial = file.with_name(file.name + ".part")
-    save_file(tensors, partial, metadata=OURS)
-    os.replace(partial, file)
+    with replacing(file) as partial:
+        save_file(tensors, partial, metadata=OURS)
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:

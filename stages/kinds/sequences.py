@@ -7,7 +7,6 @@ maps. `write_index` writes its `sequences.json`. A file that is missing or not w
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faces.errors import DataError
+from pipeline.stage import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,9 +70,8 @@ def write_index(folder: Path, info: Info) -> Path:
     for table in ("sequences", "skipped"):
         facts[table] = dict(sorted(facts[table].items()))
     target = folder / INDEX
-    partial = target.with_name(INDEX + ".tmp")
-    partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, target)
+    with replacing(target) as partial:
+        partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return target
 
 

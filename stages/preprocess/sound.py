@@ -6,7 +6,6 @@ skipped and listed; what is damaged (NaN, another type) is a `DataError`.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +61,8 @@ def to_clip(samples: NDArray[Any], rate: int) -> Clip:
 
 
 def write_wav(file: Path, clip: Clip) -> Path:
-    """Write 16-bit PCM; a reader sees the whole file or none of it."""
-    partial = file.with_name(file.name + ".tmp")
-    soundfile.write(partial, clip.samples, clip.rate, subtype="PCM_16", format="WAV")
-    os.replace(partial, file)
+    """Write 16-bit PCM."""
+    soundfile.write(file, clip.samples, clip.rate, subtype="PCM_16", format="WAV")
     return file
 
 

@@ -6,7 +6,6 @@ mode keep versions, dates and thread timing out of the file, which appears under
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -17,6 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.stage import replacing
 from stages.render.soundtrack import RATE
 
 AAC_FRAME = 1024
@@ -80,15 +80,11 @@ def open_video(
 
     size: width and height, even. rate: frames per second. sound: (N,) float32 at 48 kHz, or None for no sound track.
     """
-    partial = file.with_name(file.name + ".part")
-    try:
-        with av.open(str(partial), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "+faststart"}) as out:
-            writer = VideoWriter(out, _video_stream(out, size, rate, crf, preset), rate, sound)
-            yield writer
-            writer.finish()
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    options = {"fflags": "+bitexact", "movflags": "+faststart"}
+    with replacing(file) as partial, av.open(str(partial), "w", format="mp4", options=options) as out:
+        writer = VideoWriter(out, _video_stream(out, size, rate, crf, preset), rate, sound)
+        yield writer
+        writer.finish()
 
 
 def _video_stream(container: Any, size: tuple[int, int], rate: Fraction, crf: int, preset: str) -> Any:

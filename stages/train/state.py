@@ -6,7 +6,6 @@ The best weights lie in a file of their own, written only when they change; the 
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from pipeline.stage import replacing
 from stages.kinds.checkpoint import write_weights
 
 FILE = "training.pt"
@@ -55,9 +55,8 @@ class StateFile:
             "random": random_state(),
             "progress": asdict(progress),
         }
-        partial = self.folder / (FILE + ".part")
-        torch.save(state, partial)
-        os.replace(partial, self.folder / FILE)
+        with replacing(self.folder / FILE) as partial:
+            torch.save(state, partial)
         for file in self.folder.glob("best-*.safetensors"):
             if file.name != progress.best_file:
                 file.unlink()

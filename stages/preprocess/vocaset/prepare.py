@@ -6,7 +6,6 @@ stage with the sequence, the frame and the way to leave it out.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -123,10 +122,7 @@ def _write_sequence(out: Path, key: str, raw: Raw, name: Name, clip: Clip, step:
 
 
 def _write_npy(file: Path, array: NDArray[np.float32]) -> Path:
-    partial = file.with_name(file.name + ".tmp")
-    with open(partial, "wb") as stream:
-        np.save(stream, array)
-    os.replace(partial, file)
+    np.save(file, array)
     return file
 
 
