@@ -58,7 +58,10 @@ def _sources(step: Step, workspace: Workspace) -> dict[str, Any]:
     sources = step.stage.sources()
     found: dict[str, Any] = {}
     for name, path in sources.files.items():
-        digest = _file_digest(name.removesuffix("?"), path, workspace, optional=name.endswith("?"))
+        try:
+            digest = _file_digest(name.removesuffix("?"), path, workspace, optional=name.endswith("?"))
+        except StageError as error:
+            raise StageError(f"{error}{_written(step, path)}") from error
         if digest:
             found[name.removesuffix("?")] = digest
     for name, source in sources.pretrained.items():
@@ -78,6 +81,15 @@ def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool)
         raise StageError(_missing(name, path)) from None
     except PermissionError:
         raise StageError(f"{path} may not be read; ask its owner for permission") from None
+
+
+def _written(step: Step, path: Path) -> str:
+    """Where the path, or the folder it is in, was given."""
+    for name, param in step.params.items():
+        value = step.values[name]
+        if param.path and value and name in step.origins and path.is_relative_to(value):
+            return f" ({name} = {value!r}, {step.origins[name]})"
+    return ""
 
 
 def _missing(name: str, path: Path) -> str:

@@ -42,8 +42,8 @@ def recipe_show(path: Path, settings: Sequence[str], *, tiny: bool) -> None:
             wires = ", ".join(f'{slot} = "{source}"' for slot, source in step.inputs.items())
             lines.append(f"inputs = {{ {wires} }}")
         for key, value in step.values.items():
-            if value is not None:
-                lines.append(_line(key, value, str(step.origins.get(key, "default"))))
+            origin = str(step.origins.get(key, "default"))
+            lines.append(_line(key, value, origin) if value is not None else f"# {key} is not set")
     print("\n".join(lines))
 
 

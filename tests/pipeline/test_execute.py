@@ -151,7 +151,7 @@ def test_missing_input_is_told_before_anything_runs(here, workspace) -> None:
     (here / "numbers.txt").unlink()
     with pytest.raises(RecipeError, match=r"step 'read': .*numbers.txt is missing"):
         go(workspace)
-    with pytest.raises(RecipeError, match=r"the folder .*nowhere does not exist, so n.txt cannot be read"):
+    with pytest.raises(RecipeError, match=r"the folder .*nowhere does not exist, so n.txt .* \(file = .*, --set\)"):
         go(workspace, "step.read.file=nowhere/n.txt")
     assert not list((here / ".pipe").glob("*/*--*"))
 
