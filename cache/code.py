@@ -62,7 +62,13 @@ def _field(node: ast.AST, name: str) -> Any:
     value: Any = getattr(node, name, None)
     if name == "body" and isinstance(node, _HAS_DOCSTRING) and _is_docstring(value):
         return value[1:]
+    if isinstance(node, ast.JoinedStr) and name == "values":
+        return [part for part in value if not _is_empty_text(part)]  # Python 3.12 puts some where others put none
     return value
+
+
+def _is_empty_text(part: ast.expr) -> bool:
+    return isinstance(part, ast.Constant) and part.value == ""
 
 
 def _is_docstring(body: Any) -> bool:
