@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cache.digest import of_tree
+from cache.digest import of_file, of_tree
 from cache.files import walk
 from cache.store import Artifact
 from pipeline import pretrained
@@ -20,6 +21,8 @@ KEY_VERSION = 1
 """Raised when the engine itself changes what a result is."""
 
 Key = dict[str, Any]
+
+_WORTH_TELLING = 1_000_000_000
 
 
 def key_of(step: Step, recipe: Recipe, inputs: Mapping[str, Artifact], workspace: Workspace) -> Key:
@@ -72,15 +75,27 @@ def _sources(step: Step, workspace: Workspace) -> dict[str, Any]:
 def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool) -> str:
     try:
         if path.is_dir():
-            files = {inside: workspace.stats.content(Path(entry.path)) for inside, entry in walk(path)}
-            return of_tree(files)
-        return workspace.stats.content(path)
+            return of_tree({inside: _content_digest(Path(entry.path), workspace) for inside, entry in walk(path)})
+        return _content_digest(path, workspace)
     except FileNotFoundError:
         if optional:
             return ""
         raise StageError(_missing(name, path)) from None
     except PermissionError:
         raise StageError(f"{path} may not be read; ask its owner for permission") from None
+
+
+def _content_digest(path: Path, workspace: Workspace) -> str:
+    digest: str = workspace.stats.get(path, _told_digest)
+    return digest
+
+
+def _told_digest(path: Path) -> str:
+    """The content digest; what takes seconds is told, on stderr, since a plan may be read by a program."""
+    size = path.stat().st_size
+    if size >= _WORTH_TELLING:
+        print(f"reading {path.name} once, {size / 1e9:.1f} GB", file=sys.stderr)
+    return of_file(path)
 
 
 def _written(step: Step, path: Path) -> str:

@@ -20,7 +20,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from pipeline.recipe import load
 from stages.preprocess.synthetic.raw import Cast, write_raw
 from stages.preprocess.vocaset import RAW_FILES
-from tests.pipeline.test_cli import pipe
+from tests.pipeline.test_cli import HEAVY, pipe, process
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
@@ -52,6 +52,14 @@ def test_every_recipe_loads_and_has_a_tiny_form(path) -> None:
     assert recipe.info["title"]
     assert recipe.info["paper"]
     assert set(load(path, tiny=True).steps) == set(recipe.steps)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_status_of_a_real_recipe_imports_nothing_heavy(here, path) -> None:
+    code = "import sys; from pipeline.__main__ import planned_only; assert planned_only(sys.argv[1:])\n"
+    code += f"print('heavy:', [m for m in {HEAVY} if m in sys.modules])"
+    done = process("status", str(path), code=code)
+    assert done.stdout.endswith("heavy: []\n"), done.stderr
 
 
 def settings(*words: str) -> list[str]:
