@@ -3,7 +3,8 @@
 Layout below the root:
 
     <stage>/<label>--<key8>/    payload, manifest.json, record.json
-    work/<stage>-<key16>/       out/ (the payload in the making), state/ (resumable scratch), journal.jsonl, lease.json
+    work/<stage>-<key16>/       out/ (the payload in the making), state/ (resumable scratch), journal.jsonl
+    work/<stage>-<key16>.lease.json    who works on it
     quarantine/                 damaged or replaced artifacts, moved aside, never served
 
 `record.json` is written last, and the folder takes its name by one rename: a folder without a readable record does
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -199,9 +201,10 @@ class Store:
             self.set_aside(old)
         folder = self.root / work.stage
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{label}{_SEPARATOR}{digest.short(key_digest)}"
+        name = re.sub(r"[^\w.-]+", "-", label) or work.stage
+        target = folder / f"{name}{_SEPARATOR}{digest.short(key_digest)}"
         if target.exists():  # eight digits met another key, or the folder lost its record
-            target = folder / f"{label}{_SEPARATOR}{digest.short(key_digest, 24)}"
+            target = folder / f"{name}{_SEPARATOR}{digest.short(key_digest, 24)}"
         return target
 
     def set_aside(self, artifact: Artifact) -> Path:

@@ -17,8 +17,9 @@ from pipeline.errors import PipeError
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 0 ok, 1 failed, 2 bad usage or recipe, 75 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(guarded(lambda: _run(words), debug="--debug" in words))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = [word for word in given if word != "--debug"]  # may stand anywhere
+    sys.exit(guarded(lambda: _run(words), debug=words != given))
 
 
 def _run(words: list[str]) -> int:

@@ -32,9 +32,20 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads to use; 0: one per processor.", min=0)]
 
 
+def _show_version(wished: bool) -> None:
+    if wished:
+        from importlib import metadata
+
+        print(metadata.version("facepipe"))
+        raise typer.Exit
+
+
 @app.callback()
 def main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Batch pipeline with stage caching for speech-driven 3D facial animation."""
 

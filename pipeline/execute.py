@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from cache.store import Artifact, Work
 from pipeline import outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.job import Journal, RunningJob, Stop
-from pipeline.plan import Planned, State, plan, plan_step
+from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
 from pipeline.recipe import Recipe, slots
 from pipeline.stage import Input
@@ -142,7 +143,7 @@ class _Runner:
         work = store.work(step.stage.name, entry.key or {})
         store.begin(work)
         with _told_of(step.name), lease(work.lease):
-            found = None if entry.reason == "forced" else store.find(step.stage.name, work.key)
+            found = None if entry.reason == FORCED else store.find(step.stage.name, work.key)
             if found is not None:  # another process published it between our look and our lease
                 self.reporter.step(step.name, "cached", found.name)
                 return found
@@ -166,10 +167,15 @@ class _Runner:
         _prune(work, job.journal)
         step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))
-        facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, self.means.device)
+        facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)
         self.reporter.step(step.name, "done", f"{duration(time.time() - started)} → {artifact.name}")
         return artifact
+
+
+def _device(job: RunningJob, wished: str) -> str:
+    """The device that was used, as far as a stage asked for one; asking now could import torch for nothing."""
+    return job.device if "torch" in sys.modules else wished
 
 
 def _input(entry: Planned) -> Input:

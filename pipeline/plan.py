@@ -15,6 +15,8 @@ from pipeline.recipe import Recipe, Step
 from pipeline.stored import Stored
 from pipeline.workspace import Workspace
 
+FORCED = "forced"
+
 
 class State(StrEnum):
     """How a step stands."""
@@ -66,7 +68,7 @@ def plan_step(
     except PipeError as error:
         return Planned(step, State.BLOCKED, str(error))
     if forced:
-        return Planned(step, State.TO_RUN, "forced", key)
+        return Planned(step, State.TO_RUN, FORCED, key)
     artifact = workspace.store.find(step.stage.name, key)
     if artifact is not None:
         return Planned(step, State.CACHED, artifact.name, key, artifact)

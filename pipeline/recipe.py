@@ -7,6 +7,7 @@ table, key, the allowed values and the nearest spelling.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +169,12 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
                 f"{registry.nearest(address[0], known)}",
                 leaf.origin,
             )
+    for word in [
+        info.get("name", "x"),
+        *{address[1] for address in leaves if address[0] == "step" and len(address) > 1},
+    ]:
+        if not re.fullmatch(r"\w[\w.-]*", str(word)):
+            problems.add(f"{word!r} cannot be a name: it becomes a folder; use letters, digits, '_', '-' and '.'", None)
     if type(info.get("seed", 0)) is not int:
         problems.add(f"'seed' must be a whole number, not {info['seed']!r}", leaves["recipe", "seed"].origin, "recipe")
     return info

@@ -77,6 +77,8 @@ def load_module(path: str) -> Any:
         return importlib.import_module(module_of(path))
     except ModuleNotFoundError as error:
         raise RecipeError(f"module {module_of(path)!r} cannot be imported ({error}); is it installed?") from error
+    except Exception as error:  # a module of the user's own may fail in any way
+        raise RecipeError(f"module {module_of(path)!r} fails to import: {type(error).__name__}: {error}") from error
 
 
 def component_module(table: str, name: str) -> str:

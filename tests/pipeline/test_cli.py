@@ -166,6 +166,8 @@ def test_debug_shows_the_traceback(here, capsys) -> None:
     settings = ["--set", "step.double.stop_at=n0", "--set", "step.double.how=defect"]
     assert pipe("--debug", "run", "toy.toml", *settings) == 1
     assert "Traceback" in capsys.readouterr().err
+    assert pipe("run", "toy.toml", *settings, "--debug") == 1
+    assert "Traceback" in capsys.readouterr().err
 
 
 HEAVY = "('numpy', 'h5py', 'torch', 'transformers')"

@@ -95,6 +95,8 @@ BAD = [
         r"could come from read or read2; say",
     ),
     ("seed = 7", 'seed = "x"', r"toy.toml:3 \[recipe\]: 'seed' must be a whole number"),
+    ("seed = 7", 'seed = 7\nname = "../x"', r"'../x' cannot be a name"),
+    ("[step.sum]", '[step."a/b"]', r"'a/b' cannot be a name"),
     ("seed = 7", "sed = 7", r"toy.toml:3 \[recipe\]: unknown key 'sed' .*Did you mean 'seed'\?"),
     ("[tiny]", "[stepp.x]\ny = 1\n[tiny]", r"unknown entry 'stepp.x.y'.* Did you mean 'step'\?"),
 ]
