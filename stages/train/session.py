@@ -116,7 +116,7 @@ def _warn_if_frozen(job: Job, energy: float | None, progress: Progress) -> None:
     if energy is not None and energy < FROZEN and progress.step:
         job.say(
             f"warning: the predicted faces hardly move ({100 * energy:.1f} % of the truth's motion energy). "
-            "Train longer or raise lr; data in another unit than metres may want another lr"
+            "Train longer, or set lr and, where the model has it, motion_scale to suit the size of the motion"
         )
 
 
