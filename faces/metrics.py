@@ -96,11 +96,6 @@ def lve_per_frame(truth: Motion, prediction: Motion, lips: Region) -> Array:
     return _per_frame(truth, prediction, lambda a, b: _squared(a[:, lips] - b[:, lips]).max(axis=1))
 
 
-def lvd_per_frame(truth: Motion, prediction: Motion, lips: Region) -> Array:
-    """(T,): the largest distance over the lips of each frame."""
-    return np.sqrt(lve_per_frame(truth, prediction, lips))
-
-
 def mve_per_frame(truth: Motion, prediction: Motion) -> Array:
     """(T,): the mean distance over all vertices of each frame."""
     return _per_frame(truth, prediction, lambda a, b: np.sqrt(_squared(a - b)).mean(axis=1))

@@ -38,13 +38,18 @@ def load_encoder(source: str) -> nn.Module:
 
     source: a folder or a hub id. DataError where there is no such speech encoder.
     """
+    return load_encoder_and_missing(source)[0]
+
+
+def load_encoder_and_missing(source: str) -> tuple[nn.Module, frozenset[str]]:
+    """The same, and the names of parameters that the checkpoint lacks, which are drawn anew at each loading."""
     _without_torchaudio()
     from torch import float32
     from transformers import AutoModel
 
     load_config(source)
-    encoder: nn.Module = _fetch(AutoModel, source, dtype=float32)
-    return encoder.eval()
+    encoder, facts = _fetch(AutoModel, source, dtype=float32, output_loading_info=True)
+    return encoder.eval(), frozenset(facts["missing_keys"])
 
 
 def make_encoder(config: Mapping[str, Any]) -> nn.Module:
@@ -65,6 +70,7 @@ def _plain(config: Any) -> dict[str, Any]:
 
 def _fetch(kind: Any, source: str, **options: Any) -> Any:
     """`kind.from_pretrained`: a folder as it is; a hub id from this machine, and over the network only if need be."""
+    source = os.path.expanduser(source)
     if os.path.isdir(source):
         return _from_folder(kind, source, options)
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
@@ -95,7 +101,8 @@ def _from_folder(kind: Any, source: str, options: Mapping[str, Any]) -> Any:
 
 
 def _checked(found: Any, source: str) -> Any:
-    _known(getattr(found, "config", found).model_type, source)
+    described: Any = found[0] if isinstance(found, tuple) else found  # with loading info, a pair
+    _known(getattr(described, "config", described).model_type, source)
     return found
 
 

@@ -51,7 +51,7 @@ def temporal_bias(length: int, heads: int, period: int, device: Any = None) -> T
 def alignment_mask(frames: int, steps: int, per_frame: int, device: Any = None) -> Tensor:
     """(T, S) bool, True where frame i may not see memory step j: it sees steps i·n … i·n + n − 1 alone.
 
-    The networks use the closed form of `models.alignment`; this is its definition.
+    The networks use the closed form of `models.attention`; this is its definition.
     """
     owner = torch.arange(steps, device=device) // per_frame
     return torch.arange(frames, device=device)[:, None] != owner

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 FEATURE_RATE = 50.0
-RULES = ("interpolate", "pairs")
 
 
 def feature_length(samples: int) -> int:

@@ -55,7 +55,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Means:
-    """How to run; none of it changes a result. device: "auto", "cpu", "cuda", …"""
+    """How to run; not in keys. Another device or number of threads adds up in another order: the last digits differ.
+
+    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor.
+    """
 
     device: str = "auto"
     workers: int = 0

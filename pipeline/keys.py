@@ -14,7 +14,6 @@ from pipeline import pretrained
 from pipeline.errors import StageError
 from pipeline.params import key_values
 from pipeline.recipe import Recipe, Step
-from pipeline.stage import Slot
 from pipeline.workspace import Workspace
 
 KEY_VERSION = 1
@@ -32,13 +31,16 @@ def key_of(step: Step, recipe: Recipe, inputs: Mapping[str, Artifact], workspace
         StageError: an outside file is missing or a pretrained checkpoint is not here.
     """
     stage = step.stage
+    pretrained_sources = list(stage.sources().pretrained.values())
+    params = key_values(step.params, step.values)
     key: Key = {
         "version": KEY_VERSION,
         "stage": stage.name,
         "stage_version": stage.version,
-        "params": key_values(step.params, step.values),
+        # the name of a pretrained checkpoint may be a folder of this machine; its content is among the sources
+        "params": {name: value for name, value in params.items() if value not in pretrained_sources},
         "code": workspace.code.closure(_modules(step, recipe)),
-        "inputs": {slot: _content(stage.inputs[slot], artifact) for slot, artifact in sorted(inputs.items())},
+        "inputs": {slot: _content(stage.uses(slot), artifact) for slot, artifact in sorted(inputs.items())},
         "sources": _sources(step, workspace),
     }
     if stage.seeded:
@@ -52,9 +54,9 @@ def _modules(step: Step, recipe: Recipe) -> Iterable[str]:
     yield from step.stage.components(recipe.upstream(step))
 
 
-def _content(slot: Slot, artifact: Artifact) -> dict[str, str]:
-    """The digests of what the stage reads of an artifact."""
-    return {top: hash_ for top, hash_ in artifact.content.items() if not slot.uses or top in slot.uses}
+def _content(uses: tuple[str, ...], artifact: Artifact) -> dict[str, str]:
+    """The digests of what the stage reads of an artifact; of all of it where `uses` is empty."""
+    return {top: hash_ for top, hash_ in artifact.content.items() if not uses or top in uses}
 
 
 def _sources(step: Step, workspace: Workspace) -> dict[str, Any]:

@@ -188,10 +188,14 @@ class Stage:
         """Files and pretrained weights that the stage reads from outside the store."""
         return Sources()
 
+    def uses(self, slot: str) -> tuple[str, ...]:
+        """The parts of a slot's artifact that are read with these parameters; what the slot declares, or fewer."""
+        return self.inputs[slot].uses
+
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """Dotted modules that take part beyond this one and its components, e.g. the model behind a checkpoint."""
         return ()
 
     def run(self, job: Job) -> None:
-        """Fill `job.out` from `job.inputs`. Pure: same key, same bytes."""
+        """Fill `job.out` from `job.inputs`. Pure: same key, same result; on one device, with equal threads, same bytes."""
         raise NotImplementedError

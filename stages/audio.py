@@ -25,11 +25,6 @@ HOP = 320
 Wave = NDArray[np.float32]
 
 
-def feature_steps(samples: int) -> int:
-    """L, how many 50 Hz steps N samples at 16 kHz give: floor((N - 400) / 320) + 1, and 0 below one window."""
-    return 0 if samples < WINDOW else (samples - WINDOW) // HOP + 1
-
-
 def speech(path: Path) -> Wave:
     """Read a sound file: (N,) float32 at 16 kHz, mono, full scale ±1.
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
-
-LOG_MEL = "log-mel"
+from stages.kinds import LOG_MEL
 
 
 @dataclass(frozen=True)

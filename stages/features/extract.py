@@ -15,7 +15,8 @@ from pipeline.stage import Job
 from stages.audio import speech, standardise
 from stages.features.extractor import Array, Encoded, Extractor
 from stages.features.logmel import BANDS, log_mel
-from stages.kinds.features import LOG_MEL, Encoder, write_features
+from stages.kinds import LOG_MEL
+from stages.kinds.features import Encoder, write_features
 from stages.kinds.sequences import SOUND
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,18 @@ from stages.kinds.features import Encoder
 def speech_encoder(source: str, *, hidden: bool, device: str) -> Extractor:
     """The extractor of a hub id or folder. DataError, from `models.hub`, where there is no such speech encoder."""
     config = hub.load_config(source)
-    network: Any = hub.load_encoder(source)
+    loaded, missing = hub.load_encoder_and_missing(source)
+    network: Any = loaded
     facts = Encoder(
-        # A folder's place on this machine is no content.
-        name=Path(source).name if Path(source).is_dir() else source,
+        # A folder's place and name on this machine are no content.
+        name=f"local {config['model_type']}" if Path(source).expanduser().is_dir() else source,
         kind="conv",
         channels=int(config["conv_dim"][-1]),
         config=config,
-        weights=digest(network),
+        weights=digest(network, missing),
     )
+    # Cached once, read for ever: not in the ten bits of mantissa that a GPU's convolutions use by default.
+    torch.backends.cudnn.allow_tf32 = False
     network = network.to(device).eval()
 
     def encode(wave: Wave) -> Encoded:
@@ -47,12 +51,15 @@ def transformer(network: Any, features: Tensor) -> Tensor:
     return states
 
 
-def digest(network: nn.Module) -> str:
-    """A digest of all pretrained parameters by name, shape and value, whatever kind of file they came from."""
+def digest(network: nn.Module, missing: Collection[str] = ()) -> str:
+    """A digest of all pretrained parameters by name, shape and value, whatever kind of file they came from.
+
+    missing: what the file lacked (often masked_spec_embed); it is drawn anew at each loading and says nothing.
+    """
     total = hashlib.blake2b(digest_size=16)
     for name, value in sorted(network.state_dict().items()):
-        if name == "masked_spec_embed":
-            continue  # most published files lack it, and it is then drawn anew at each loading
+        if name in missing:
+            continue
         array = value.detach().cpu().contiguous().numpy()
         total.update(f"{name} {array.dtype} {array.shape}\n".encode())
         total.update(array.data if array.ndim else array.tobytes())

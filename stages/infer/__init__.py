@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from pipeline import registry
 from pipeline.stage import Job, Slot, Stage, Upstream, param
+from stages.kinds.checkpoint import BEST, CONFIG, LAST
 
 RULES = ("published", "all", "own")
 
@@ -33,7 +34,7 @@ class Infer(Stage):
     name = "infer"
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {
-        "checkpoint": Slot("checkpoint", uses=("model.safetensors", "last.safetensors", "config.json")),
+        "checkpoint": Slot("checkpoint", uses=(BEST, LAST, CONFIG)),
         "data": Slot("sequences", uses=("templates.npz", "sequences.json")),
         "features": Slot("features"),
     }
@@ -48,6 +49,11 @@ class Infer(Stage):
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return f"{upstream['checkpoint'].label}-{'-'.join(self.params.splits)}"
+
+    def uses(self, slot: str) -> tuple[str, ...]:
+        """Of the two weight files, only the one that speaks."""
+        other = LAST if self.params.weights == "best" else BEST
+        return tuple(part for part in super().uses(slot) if part != other)
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the checkpoint: editing it runs inference again."""

@@ -16,6 +16,7 @@ from models.talking_face import TalkingFace
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.infer import Params
+from stages.kinds import LOG_MEL
 from stages.kinds.checkpoint import BEST, LAST, Checkpoint
 from stages.kinds.features import Features
 from stages.kinds.predictions import MOTION, Info, Item, prediction_name, write_index
@@ -63,12 +64,17 @@ def check(inputs: Inputs) -> None:
         ("vertices", facts.vertices, data.info.vertices, "use a checkpoint of the same topology"),
         ("frames per second", facts.fps, data.fps, "preprocess the data at the checkpoint's rate"),
         ("feature channels", facts.channels, encoder.channels, f"make features with {facts.encoder}"),
-        ("speech encoder", facts.encoder, encoder.name, f"make features with {facts.encoder}"),
+        ("kind of features", _family(facts.encoder), _family(encoder.name), f"make features with {facts.encoder}"),
         ("speech encoder's weights", config.encoder_weights, encoder.weights, f"make features with {facts.encoder}"),
     ]
     for what, expected, found, remedy in pairs:
         if expected != found:
             raise DataError(f"{where} was trained for another {what}: {expected}, and this is {found}; {remedy}")
+
+
+def _family(encoder: str) -> str:
+    """What features of an encoder are, whatever its name on this machine; equal weights are checked by digest."""
+    return LOG_MEL if encoder == LOG_MEL else "those of a pretrained encoder"
 
 
 def conditions(inputs: Inputs, name: str, rule: str | Sequence[str]) -> list[str]:

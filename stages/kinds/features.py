@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 FILE = "features.h5"
 ENCODER = "encoder.json"
 HIDDEN = "hidden"
-LOG_MEL = "log-mel"
 RATE = 50.0
 
 
@@ -35,8 +34,9 @@ RATE = 50.0
 class Encoder:
     """What made the features.
 
-    name: "log-mel", a hub id, or a folder's last part. kind: "conv" or "log-mel". channels: C. config: the encoder's
-    configuration as `transformers` writes it, and weights: the digest of all its parameters; both empty for log-mel.
+    name: "log-mel", a hub id, or "local" and the family where a folder was given. kind: "conv" or "log-mel".
+    channels: C. config: the encoder's configuration as `transformers` writes it, and weights: the digest of all its
+    parameters; both empty for log-mel.
     """
 
     name: str

@@ -22,14 +22,16 @@ def strip_height(size: int) -> int:
     return max(size // 28 * 2, 12)
 
 
-def caption_strip(titles: Sequence[str], scale: HeatScale | None, size: int, background: Colour) -> NDArray[np.uint8]:
-    """(strip_height, size · panels, 3). With a scale, the last panel's title is followed by its colour bar."""
+def caption_strip(
+    titles: Sequence[str], scales: Sequence[HeatScale | None], size: int, background: Colour
+) -> NDArray[np.uint8]:
+    """(strip_height, size · panels, 3). The title of a panel with a scale is followed by its colour bar."""
     height = strip_height(size)
     image = Image.new("RGB", (size * len(titles), height), background)
     pen = _Pen(image, background)
-    for number, title in enumerate(titles):
+    for number, (title, scale) in enumerate(zip(titles, scales, strict=True)):
         left = number * size
-        if scale is not None and number == len(titles) - 1:
+        if scale is not None:
             _legend(pen, left, title, scale, size)
         else:
             pen.centred(left + size // 2, title, size * 9 // 10)

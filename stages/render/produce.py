@@ -134,8 +134,8 @@ def draw(
     shown = prediction if truth is None else truth
     camera = clip_camera(params.camera, params.size, template, shown, shoot.data.info.up)
     panels = Panels(shoot.data.faces, camera, clip.columns, style)
-    scale = style.scale if clip.columns[-1] == "error" else None
-    strip = caption_strip(_titles(shoot, clip), scale, params.size, style.background) if params.captions else None
+    scales = [style.scale if column == "error" else None for column in clip.columns]
+    strip = caption_strip(_titles(shoot, clip), scales, params.size, style.background) if params.captions else None
     for number in range(clip.frames):
         try:
             picture = panels.picture(prediction[number], None if truth is None else truth[number])

@@ -18,6 +18,7 @@ from models.talking_face import TalkingFace
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages import figures
+from stages.kinds import LOG_MEL
 from stages.kinds.checkpoint import (
     BEST,
     CURVES,
@@ -31,7 +32,7 @@ from stages.kinds.checkpoint import (
     write_config,
     write_weights,
 )
-from stages.kinds.features import LOG_MEL, Features
+from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
 from stages.train import Params
 from stages.train.clips import ClipReader, Take, flat, one_hot

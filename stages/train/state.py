@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import numpy as np
 import torch
 
+from faces.errors import DataError
 from pipeline.stage import replacing
 from stages.kinds.checkpoint import write_weights
 
@@ -66,7 +68,12 @@ class StateFile:
         file = self.folder / FILE
         if not file.is_file():
             return None
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError) as error:
+            raise DataError(
+                f"{file}, where training was to go on from, is damaged: delete it to start again"
+            ) from error
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         set_random_state(state["random"])
@@ -102,5 +109,5 @@ def set_random_state(state: dict[str, Any]) -> None:
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    for index, device_state in enumerate(state["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(device_state, index)

@@ -113,10 +113,13 @@ class Trainer:
             names = ", ".join(take.name for take in batch)
             raise StageError(
                 f"training diverged: the loss is {losses['loss'].item()} in epoch {self.progress.epoch + 1}, step "
-                f"{self.progress.position + 1} ({names}); lower lr (now {self.options.lr:g}) or set grad_clip, and "
-                "check the data of these sequences"
+                f"{self.progress.position + 1} ({names}); {self._tame}, and check the data of these sequences"
             )
         return losses
+
+    @property
+    def _tame(self) -> str:
+        return f"lower lr (now {self.options.lr:g}) or set grad_clip"
 
     def _end_epoch(self) -> None:
         progress = self.progress
@@ -125,6 +128,10 @@ class Trainer:
         final = progress.epoch + 1 == self.options.epochs
         if self.val_takes and (final or (progress.epoch + 1) % self.options.validate_every == 0):
             record["val"] = self.validate()
+            if not all(math.isfinite(value) for value in record["val"].values()):
+                raise StageError(
+                    f"training diverged: the validation loss of epoch {progress.epoch + 1} is no number; {self._tame}"
+                )
             self._judge(record["val"]["loss"])
         progress.history.append(record)
         progress.sums, progress.clips, progress.position = {}, 0, 0

@@ -31,7 +31,6 @@ def test_errors_by_hand() -> None:
     prediction[1, 1] = (3, 4, 0)
     both = np.array([0, 1])
     np.testing.assert_array_equal(metrics.lve_per_frame(truth, prediction, both), [0, 25])
-    np.testing.assert_array_equal(metrics.lvd_per_frame(truth, prediction, both), [0, 5])
     np.testing.assert_array_equal(metrics.mve_per_frame(truth, prediction), [0, 2.5])
     np.testing.assert_array_equal(metrics.lve_per_frame(truth, prediction, np.array([0])), [0, 0])
 

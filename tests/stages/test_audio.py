@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from faces.errors import DataError
-from stages.audio import feature_steps, speech, standardise, to_16k
+from models.resample import feature_length
+from stages.audio import speech, standardise, to_16k
 
 
 def tone(rate: int, seconds: float = 1.0, hertz: float = 440.0) -> np.ndarray:
@@ -90,12 +91,12 @@ def test_standardise() -> None:
     np.testing.assert_allclose(standardise(quiet, eps=1e-5), expected, atol=1e-6)
 
 
-def test_feature_steps_are_the_convolutions() -> None:
+def test_feature_length_are_the_convolutions() -> None:
     def convolutions(n: int) -> int:
         for kernel, stride in zip((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2), strict=True):
             n = (n - kernel) // stride + 1
         return n
 
     for n in (400, 401, 719, 720, 16000, 32123, 80000):
-        assert feature_steps(n) == convolutions(n)
-    assert feature_steps(399) == 0
+        assert feature_length(n) == convolutions(n)
+    assert feature_length(399) == 0

@@ -12,8 +12,9 @@ import pytest
 import soundfile
 
 from faces.errors import DataError
+from models.resample import feature_length
 from pipeline.stage import Sources, Upstream
-from stages.audio import feature_steps, speech, standardise
+from stages.audio import speech, standardise
 from stages.features import ExtractFeatures, Params
 from stages.features.logmel import BANDS, filter_bank, log_mel
 from stages.kinds.features import Features
@@ -70,7 +71,7 @@ def test_log_mel_has_no_empty_filter_and_equal_height() -> None:
 def test_log_mel_finds_the_tone_and_the_time() -> None:
     wave = np.concatenate([tone(300.0), tone(3000.0)])
     features = log_mel(standardise(wave))
-    assert features.shape == (feature_steps(32000), BANDS)
+    assert features.shape == (feature_length(32000), BANDS)
     peaks = features.argmax(axis=1)
     low, high = (2595 * np.log10(1 + hertz / 700) for hertz in (20.0, 8000.0))
     edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
@@ -89,7 +90,7 @@ def test_log_mel_window_is_the_convolutions_window() -> None:
     wave = np.zeros(4000, np.float32)
     wave[1000] = 1.0
     loud = log_mel(wave).mean(axis=1) > log_mel(np.zeros(4000, np.float32)).mean()
-    expected = [i for i in range(feature_steps(4000)) if 320 * i < 1000 < 320 * i + 400]
+    expected = [i for i in range(feature_length(4000)) if 320 * i < 1000 < 320 * i + 400]
     np.testing.assert_array_equal(np.flatnonzero(loud), expected)
 
 
@@ -150,8 +151,8 @@ def test_pretrained_encoders(data: Path, tmp_path: Path, family: str) -> None:
         convolved = network.feature_extractor(wave)[0].T.numpy()
     np.testing.assert_allclose(features["C_s02"], convolved, atol=1e-6)
     np.testing.assert_allclose(features.hidden("C_s02"), hidden, atol=1e-5)
-    assert len(features["C_s02"]) == feature_steps(wave.shape[1])
-    assert (features.encoder.kind, features.channels, features.encoder.name) == ("conv", 16, "encoder")
+    assert len(features["C_s02"]) == feature_length(wave.shape[1])
+    assert (features.encoder.kind, features.channels, features.encoder.name) == ("conv", 16, f"local {family.lower()}")
     assert features.encoder.config["conv_dim"] == [16] * 7
 
 

@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_said(inputs: dict[str, Path], tmp_path: Path) -> N
     facts = {"name": "hubert", "kind": "conv", "channels": 512, "config": {}, "weights": "x"}
     for key, sentence in (
         ("channels", "feature channels"),
-        ("name", "speech encoder: log-mel"),
+        ("name", "kind of features: log-mel"),
         ("weights", "weights"),
     ):
         (other / "encoder.json").write_text(json.dumps(facts))

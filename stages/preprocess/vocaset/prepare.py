@@ -128,7 +128,8 @@ def _write_npy(file: Path, array: NDArray[np.float32]) -> Path:
 
 def _write_shared(out: Path, raw: Raw, splits: Splits, regions: Regions) -> None:
     """Templates, topology (on the first training subject's template, where there is one) and regions."""
-    np.savez(out / kind.TEMPLATES, allow_pickle=False, **raw.templates)
+    tables: dict[str, Any] = dict(raw.templates)
+    np.savez(out / kind.TEMPLATES, **tables)
     first = next((s for s in splits.subjects["train"] if s in raw.templates), min(raw.templates))
     write_ply(out / kind.TOPOLOGY, raw.templates[first], raw.faces)
     for name, indices in regions.items():
