@@ -197,5 +197,5 @@ class Stage:
         return ()
 
     def run(self, job: Job) -> None:
-        """Fill `job.out` from `job.inputs`. Pure: same key, same result; on one device, with equal threads, same bytes."""
+        """Fill `job.out` from `job.inputs`. Pure: same key, same result, to the byte on one device and thread count."""
         raise NotImplementedError
