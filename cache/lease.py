@@ -1,7 +1,7 @@
 """One living worker per work folder.
 
-The lease is a file created with O_EXCL that names its owner. A lease whose owner is a dead process of this host is
-taken over; one of another host is respected, since nothing here can tell whether that process lives.
+The lease is a file, made by an exclusive link, that names its owner. A lease whose owner is a dead process of this host
+is taken over; one of another host is respected, since nothing here can tell whether that process lives.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,25 @@ def lease(path: Path) -> Iterator[None]:
     """Hold the lease at `path`. LeaseTaken, naming host and process, while somebody alive holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     me = {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+    # Linked into place, so that nobody ever sees a lease without its owner.
+    mine = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    mine.write_text(json.dumps(me), encoding="utf-8")
+    try:
+        _take(mine, path)
+    finally:
+        mine.unlink()
+    try:
+        yield
+    finally:
+        if read_json(path) == me:
+            path.unlink(missing_ok=True)
+
+
+def _take(mine: Path, path: Path) -> None:
     for _ in range(2):
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o664)
-            break
+            os.link(mine, path)
+            return
         except FileExistsError:
             owner = read_json(path)
             if isinstance(owner, dict) and _alive(owner):
@@ -55,11 +71,4 @@ def lease(path: Path) -> Iterator[None]:
                     f"run again (its lease is {path})"
                 ) from None
             path.unlink(missing_ok=True)
-    else:
-        raise LeaseTaken(f"another process took {path} in the same moment; run again")
-    try:
-        os.write(descriptor, json.dumps(me).encode())
-        os.close(descriptor)
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+    raise LeaseTaken(f"another process took {path} in the same moment; run again")

@@ -108,10 +108,11 @@ class Store:
 
     def damage(self, artifact: Artifact) -> str:
         """What is wrong with an artifact's files, by presence and size, or ""."""
-        manifest = read_json(artifact.path / MANIFEST)
-        if manifest is None:
+        try:
+            manifest = artifact.manifest()
+        except (TypeError, KeyError, ValueError, AttributeError):
             return f"{MANIFEST} is missing or unreadable"
-        return Manifest.from_json(manifest).damage(artifact.path)
+        return manifest.damage(artifact.path)
 
     def damaged(self, stage: str, key: Mapping[str, Any]) -> str:
         """Why the artifact of a key, though published, cannot be served, or ""."""
@@ -122,15 +123,15 @@ class Store:
         """All published artifacts, damaged ones included, by stage and name."""
         for folder in [self.root / stage] if stage else self._stage_folders():
             for path in sorted(folder.glob(f"*{_SEPARATOR}*")) if folder.is_dir() else []:
-                record = read_json(path / RECORD)
-                if isinstance(record, dict):
+                record = _record(path)
+                if record is not None:
                     yield Artifact(path, record)
 
     def by_name(self, name: str) -> Artifact | None:
         """The artifact with a name such as "features/vocaset-w2v2base-conv--3fa91c07"."""
         path = self.root / name
-        record = read_json(path / RECORD) if _SEPARATOR in path.name else None
-        return Artifact(path, record) if isinstance(record, dict) else None
+        record = _record(path) if _SEPARATOR in path.name else None
+        return Artifact(path, record) if record is not None else None
 
     def work(self, stage: str, key: Mapping[str, Any]) -> Work:
         """The work folder of a key; created by `begin`."""
@@ -203,7 +204,9 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^\w.-]+", "-", label) or work.stage
         target = folder / f"{name}{_SEPARATOR}{digest.short(key_digest)}"
-        if target.exists():  # eight digits met another key, or the folder lost its record
+        if target.exists() and _record(target) is None:
+            self.set_aside(Artifact(target, {}))
+        if target.exists():  # eight digits met another key
             target = folder / f"{name}{_SEPARATOR}{digest.short(key_digest, 24)}"
         return target
 
@@ -226,8 +229,8 @@ class Store:
         for name in names:
             suffix = name.rpartition(_SEPARATOR)[2]
             if _SEPARATOR in name and len(suffix) >= 8 and whole.startswith(suffix):
-                record = read_json(self.root / stage / name / RECORD)
-                if isinstance(record, dict) and record.get("key_digest") == key_digest:
+                record = _record(self.root / stage / name)
+                if record is not None and record["key_digest"] == key_digest:
                     return Artifact(self.root / stage / name, record)
         return None
 
@@ -237,3 +240,14 @@ class Store:
         return [
             path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in ("work", "quarantine")
         ]
+
+
+_FIELDS = {"kind": str, "key": dict, "key_digest": str, "content": dict, "bytes": int, "provenance": dict}
+
+
+def _record(folder: Path) -> Mapping[str, Any] | None:
+    """The record of a folder, or None where it is absent or not what `publish` writes."""
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict):
+        return None
+    return record if all(isinstance(record.get(name), kind) for name, kind in _FIELDS.items()) else None

@@ -27,8 +27,8 @@ def _run(words: list[str]) -> int:
         return 0
     from pipeline.app import app
 
-    app(words, standalone_mode=True)
-    return 0
+    code = int(app(words, standalone_mode=False) or 0)
+    return _interrupted() if code == 130 else code  # what Typer makes of Ctrl-C
 
 
 def guarded(call: Callable[[], int], *, debug: bool = False) -> int:
@@ -36,8 +36,7 @@ def guarded(call: Callable[[], int], *, debug: bool = False) -> int:
     try:
         return call()
     except KeyboardInterrupt:
-        print("interrupted; run again to go on", file=sys.stderr)
-        return 75
+        return _interrupted()
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -53,6 +52,11 @@ def guarded(call: Callable[[], int], *, debug: bool = False) -> int:
         if code is None and not debug:
             print("this is a defect of facepipe; `pipe --debug …` shows where", file=sys.stderr)
         return int(code or 1)
+
+
+def _interrupted() -> int:
+    print("interrupted; run again to go on", file=sys.stderr)
+    return 75
 
 
 def planned_only(words: Sequence[str]) -> bool:

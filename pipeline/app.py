@@ -107,6 +107,7 @@ def graph(
     recipe: OneRecipe,
     settings: Settings = None,
     style: Annotated[str, typer.Option("--format", help="text, mermaid or dot.")] = "text",
+    tiny: Tiny = False,
 ) -> None:
     """The steps of a recipe and what they read."""
     from pipeline.commands import run as command
@@ -114,7 +115,7 @@ def graph(
 
     if style not in ("text", "mermaid", "dot"):
         raise RecipeError(f"--format {style!r}: allowed are text, mermaid, dot")
-    command.graph(recipe, settings or [], style=style)
+    command.graph(recipe, settings or [], style=style, tiny=tiny)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,8 @@ class Choice:
             chosen &= descendants(wired, self.start)
         if self.until:
             chosen &= ancestors(wired, self.until)
+        if left_out := sorted(self.force - chosen):
+            raise RecipeError(f"--force {left_out[0]}: this step is left out by --only, --from or --until")
         return chosen
 
 
@@ -79,9 +82,11 @@ def run(
         RecipeError: a step before the chosen ones has no result yet, or an outside file is missing. Nothing has run.
         PipeError: a step failed (exit code 1) or was interrupted (75).
     """
+    if not _DEVICE.fullmatch(means.device):
+        raise RecipeError(f"--device {means.device!r}: write auto, cpu, mps, cuda or cuda:1")
+    planned = choose(recipe, workspace, choice)
     chosen = choice.steps(recipe)
-    planned = plan(recipe, workspace, choice.force & chosen)
-    _refuse(planned, chosen)
+    outputs.check(workspace)
     reporter.width = max(len(name) for name in chosen)
     try:
         with Stop(reporter) as stop:
@@ -97,8 +102,15 @@ def run(
     return planned
 
 
+def choose(recipe: Recipe, workspace: Workspace, choice: Choice) -> dict[str, Planned]:
+    """The plan of a run. RecipeError where the chosen steps cannot run."""
+    planned = plan(recipe, workspace, choice.force)
+    _refuse(planned, choice.steps(recipe))
+    return planned
+
+
 def _refuse(planned: Mapping[str, Planned], chosen: set[str]) -> None:
-    for name in chosen:
+    for name in (name for name in planned if name in chosen):
         for source in planned[name].step.inputs.values():
             if source not in chosen and planned[source].state is not State.CACHED:
                 raise RecipeError(
@@ -167,6 +179,8 @@ class _Runner:
         )
         # Waiting threads must sleep: spinning ones make small steps many times slower on a machine that others use too.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if entry.reason == FORCED:
+            job.journal.forget()
         _prune(work, job.journal)
         step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))
@@ -186,6 +200,9 @@ def _input(entry: Planned) -> Input:
     if artifact is None:
         raise StageError(f"step {entry.step.name!r} has no result to read")
     return Input(artifact.path, artifact.kind, artifact.label, entry.step.values)
+
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 def _prune(work: Work, journal: Journal) -> None:
@@ -215,10 +232,18 @@ def sentence(error: Exception) -> str:
     """An error in the user's words; a defect of ours keeps its type and says how to see more."""
     if isinstance(error, PipeError | CacheError) or hasattr(type(error), "exit_code"):
         return str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _disk_is_full(error):
         return "the disk is full; what was finished is kept: free some space and run again"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory; try a smaller batch_size, fewer workers or another device"
     return f"unexpected {type(error).__name__}: {error} (a defect; --debug shows where)"
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Libraries tell it in their own ways: an error number, its text, or NumPy's count of what was not written."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    text = str(error)
+    return os.strerror(errno.ENOSPC) in text or bool(re.search(r"\d+ requested and \d+ written", text))

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from cache.store import Work
-from pipeline.errors import Interrupted
+from pipeline.errors import Interrupted, StageError
 from pipeline.progress import Reporter
 from pipeline.stage import Input
 
@@ -62,6 +62,8 @@ class Journal:
     def done(self, name: str, files: Iterable[Path]) -> None:
         """Note an item as finished."""
         entry = {os.path.relpath(path, self._work.path): path.stat().st_size for path in files}
+        if outside := next((file for file in entry if file.startswith("..")), ""):
+            raise StageError(f"{name} was written outside its folder, to {outside}; is a name in the data a path?")
         with self._lock, self._work.journal.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps([name, entry]) + "\n")
             stream.flush()
@@ -127,13 +129,15 @@ class RunningJob:
 
     @property
     def device(self) -> str:
-        if self._device != "auto":
-            return self._device
         import torch
 
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
+        if self._device == "auto":
+            return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        kind, _, index = self._device.partition(":")
+        count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+        if int(index or 0) >= count:
+            raise StageError(f"--device {self._device}: torch sees no such device on this machine; use auto or cpu")
+        return self._device
 
     def each(
         self,

@@ -16,6 +16,17 @@ def place(workspace: Workspace, recipe: Recipe, step: str) -> Path:
     return workspace.outputs / recipe.name / step
 
 
+def check(workspace: Workspace) -> None:
+    """StageError where links cannot be made; asked before the first step runs."""
+    try:
+        workspace.outputs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StageError(
+            f"{workspace.outputs} cannot hold the links to results ({error.strerror}); choose another folder with "
+            "--outputs or PIPE_OUTPUTS"
+        ) from None
+
+
 def link(workspace: Workspace, recipe: Recipe, step: Step, artifact: Artifact) -> None:
     """Point a step's link at its artifact; does nothing where it points there already."""
     path = place(workspace, recipe, step.name)

@@ -7,6 +7,7 @@ table, key, the allowed values and the nearest spelling.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ def load(path: Path, settings: Sequence[str] = (), *, tiny: bool = False) -> Rec
     Raises:
         RecipeError: with a line for every problem.
     """
+    registry.search(os.path.abspath(path.parent))
     leaves = toml.read(path)
     shrunk = {address[1:]: leaf for address, leaf in leaves.items() if address[0] == "tiny"}
     leaves = {address: leaf for address, leaf in leaves.items() if address[0] != "tiny"}
@@ -101,14 +103,14 @@ def load(path: Path, settings: Sequence[str] = (), *, tiny: bool = False) -> Rec
         leaves |= shrunk
     for text in settings:
         leaves = _set(leaves, text)
-    return build(path, leaves)
+    return build(path, toml.expand(leaves))
 
 
 def build(path: Path, leaves: dict[Address, Leaf]) -> Recipe:
     """A recipe from its leaves."""
     problems = Problems(path)
     info = _info(leaves, problems)
-    names = list(dict.fromkeys(address[1] for address in leaves if address[0] == "step" and len(address) > 2))
+    names = list(dict.fromkeys(address[1] for address in leaves if address[0] == "step" and len(address) > 1))
     if not names:
         problems.add("has no steps; a recipe needs at least one [step.NAME] table", None)
     steps = {name: step for name in names if (step := _step(name, leaves, problems)) is not None}
@@ -162,7 +164,11 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
         elif address[0] == "recipe":
             bad = typed.unknown([".".join(address[1:])], RECIPE_KEYS, "a recipe")
             problems.add(next(iter(bad.values())), leaf.origin, "recipe")
-        elif address[0] != "step" or len(address) < 3:
+        elif address[0] == "step" and (len(address) > 2 or (len(address) == 2 and leaf.value == {})):
+            continue
+        elif address[0] == "step":
+            problems.add("a step is a table [step.NAME] with parameters, step.NAME.PARAMETER = VALUE", leaf.origin)
+        else:
             known = ("extends", "recipe", "step", "tiny")
             problems.add(
                 f"unknown entry {'.'.join(address)!r}; a recipe has {', '.join(known)}."
@@ -175,8 +181,11 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
     ]:
         if not re.fullmatch(r"\w[\w.-]*", str(word)):
             problems.add(f"{word!r} cannot be a name: it becomes a folder; use letters, digits, '_', '-' and '.'", None)
-    if type(info.get("seed", 0)) is not int:
-        problems.add(f"'seed' must be a whole number, not {info['seed']!r}", leaves["recipe", "seed"].origin, "recipe")
+    seed = info.get("seed", 0)
+    if type(seed) is not int or seed < 0:
+        problems.add(
+            f"'seed' must be a whole number from 0 up, not {seed!r}", leaves["recipe", "seed"].origin, "recipe"
+        )
     return info
 
 
@@ -221,7 +230,7 @@ def _step(name: str, leaves: Mapping[Address, Leaf], problems: Problems) -> Step
         return None
     stage = instantiate(stage_class, components, values)
     for sentence in stage.check():
-        report("stage", sentence)
+        report(sentence.split()[0], sentence)  # sentences begin with the parameter they are about
     origins = {key: origin for key in params if (origin := _origin(leaves, ("step", name, key)))}
     return Step(name, stage, params, values, origins, inputs, tuple(path for path, _ in components.values()))
 
@@ -236,7 +245,7 @@ def declarations(stage: type[Stage], given: Mapping[str, Any]) -> tuple[dict[str
     components: dict[str, tuple[str, type[Any] | None]] = {}
     for name, param in list(params.items()):
         value = given.get(name, param.default)
-        if param.component and isinstance(value, str) and value:
+        if param.component and isinstance(value, str):
             path = registry.component_module(param.component, value)
             settings = getattr(registry.load_component(param.component, value), "Settings", None)
             components[name] = (path, settings)

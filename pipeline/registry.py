@@ -50,6 +50,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def lookup(table: str, name: str) -> str:
     """The dotted path behind a name. RecipeError, with the nearest spelling, where there is none."""
+    if not isinstance(name, str) or not name or name.startswith("."):
+        raise RecipeError(f"{name!r} is no name of a {table[:-1]}; there are {', '.join(names(table))}")
     if name in TABLE[table]:
         return TABLE[table][name]
     if "." in name or ":" in name:
@@ -68,11 +70,15 @@ def module_of(path: str) -> str:
     return path.partition(":")[0]
 
 
+def search(folder: str) -> None:
+    """Let modules of the user's own in a folder be found, after all that is installed."""
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
 def load_module(path: str) -> Any:
-    """Import the module of a dotted path. Modules beside the user's recipe count: the current folder is searched."""
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.append(here)
+    """Import the module of a dotted path. Those in the current folder and beside a recipe count too (`search`)."""
+    search(os.getcwd())
     try:
         return importlib.import_module(module_of(path))
     except ModuleNotFoundError as error:

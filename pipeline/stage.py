@@ -177,7 +177,7 @@ class Stage:
         """component field → an instance of that component's `Settings`, e.g. settings["model"]."""
 
     def check(self) -> Iterable[str]:
-        """Sentences on parameters that do not go together. Light: called while planning."""
+        """Sentences on parameters that do not fit together, each beginning with a parameter's name. Called to plan."""
         return ()
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:

@@ -43,13 +43,21 @@ def choose(slot: str, spec: Slot, store: Store, name: str) -> Artifact:
     """The artifact for a slot: the one named, or the only one of its kind. RecipeError, with the choice, otherwise."""
     fitting = {artifact.name: artifact for artifact in store.artifacts() if artifact.kind == spec.kind}
     if name:
-        full = [key for key in fitting if key == name or key.startswith(name) or key.endswith(f"/{name}")]
+        full = [
+            key for key in fitting if key == name or key.startswith(name) or key.endswith((f"/{name}", f"--{name}"))
+        ]
         if len(full) == 1:
-            return fitting[full[0]]
+            return _sound(fitting[full[0]], store)
         raise RecipeError(f"--input {slot}={name}: {_choice(spec.kind, fitting)}{nearest(name, fitting)}")
     if len(fitting) == 1:
-        return next(iter(fitting.values()))
+        return _sound(next(iter(fitting.values())), store)
     raise RecipeError(f"which {spec.kind}? Say --input {slot}=NAME: {_choice(spec.kind, fitting)}")
+
+
+def _sound(artifact: Artifact, store: Store) -> Artifact:
+    if damage := store.damage(artifact):
+        raise RecipeError(f"{artifact.name} is damaged ({damage}); make it again, or name another")
+    return artifact
 
 
 def _choice(kind: str, fitting: Mapping[str, Artifact]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,14 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[Address, Leaf]:
         raise RecipeError(f"{shown(path)} is not valid TOML: {error}") from error
     leaves: dict[Address, Leaf] = {}
     for base in _bases(document.pop("extends", []), path):
+        if not base.is_file():
+            raise RecipeError(f"{shown(path)} extends {shown(base)}, which does not exist")
         leaves |= read(base, (*seen, path.resolve()))
     lines = _lines(text)
     for address, value in _open(document):
-        leaves = _placed(leaves, address, Leaf(_expanded(value, path), Origin(shown(path), _line(lines, address))))
+        leaf = Leaf(value, Origin(shown(path), _line(lines, address)))
+        if value != {} or not any(other[: len(address)] == address for other in leaves):
+            leaves = _placed(leaves, address, leaf)  # an empty table says no more than that there is one
     return leaves
 
 
@@ -70,7 +74,7 @@ def shown(path: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # a byte order mark is no mistake
     except FileNotFoundError:
         raise RecipeError(f"there is no recipe {shown(path)}; `pipe recipe ls` shows those that come with it") from None
     except IsADirectoryError:
@@ -111,20 +115,24 @@ def override(leaves: dict[Address, Leaf], address: Address, value: Any) -> dict[
     return _placed(leaves, address, Leaf(value, Origin("--set")))
 
 
-def _expanded(value: Any, path: Path) -> Any:
+def expand(leaves: Mapping[Address, Leaf]) -> dict[Address, Leaf]:
+    """With ${NAME} and ${NAME:-default} in texts filled in from the environment. RecipeError where that is not set."""
+    return {address: Leaf(_expanded(leaf.value, leaf.origin), leaf.origin) for address, leaf in leaves.items()}
+
+
+def _expanded(value: Any, origin: Origin) -> Any:
     if isinstance(value, list):
-        return [_expanded(item, path) for item in value]
-    return _VARIABLE.sub(_variable(path), value) if isinstance(value, str) else value
+        return [_expanded(item, origin) for item in value]
+    return _VARIABLE.sub(lambda match: _variable(match, origin), value) if isinstance(value, str) else value
 
 
-def _variable(path: Path) -> Callable[[re.Match[str]], str]:
-    def replace(match: re.Match[str]) -> str:
-        found = os.environ.get(match[1]) or match[2]
-        if found is None:
-            raise RecipeError(f"{shown(path)} uses ${{{match[1]}}}, which is not set in the environment; set it")
-        return found
-
-    return replace
+def _variable(match: re.Match[str], origin: Origin) -> str:
+    found = os.environ.get(match[1]) or match[2]
+    if found is None:
+        raise RecipeError(
+            f"{origin}: ${{{match[1]}}} is not set in the environment; set it, or give the value with --set"
+        )
+    return found
 
 
 def _lines(text: str) -> dict[Address, int]:

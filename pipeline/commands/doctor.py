@@ -6,6 +6,7 @@ import importlib
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -84,10 +85,11 @@ def _extras() -> Iterator[Finding]:
 
 def _places(workspace: Workspace) -> Iterator[Finding]:
     root = workspace.store.root
-    there = root
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free
-    state = "ok" if os.access(there, os.W_OK) else "broken"
-    yield "store", state, f"{root}, {size_text(free)} free" + ("" if state == "ok" else ", not writable")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            free = shutil.disk_usage(root).free
+        yield "store", "ok", f"{root}, {size_text(free)} free"
+    except OSError as error:
+        yield "store", "broken", f"{root} cannot be written to ({error.strerror}); choose another with --store"
     yield "processors", "ok", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())

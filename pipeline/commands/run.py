@@ -34,7 +34,10 @@ def run(
     recipes = [load(path, settings, tiny=tiny) for path in paths]
     for recipe in recipes:
         if dry:
-            show_plan(recipe, plan(recipe, workspace, choice.force & choice.steps(recipe)))
+            from pipeline.execute import choose
+
+            planned = choose(recipe, workspace, choice)
+            show_plan(recipe, {name: planned[name] for name in planned if name in choice.steps(recipe)})
             workspace.stats.save()
         elif not _all_cached(recipe, workspace, choice):
             from pipeline import execute  # what runs steps is not needed to see that none must run
@@ -72,14 +75,16 @@ def _say_where(recipe: Recipe, workspace: Workspace, chosen: set[str]) -> None:
 
 def status(paths: Sequence[Path], settings: Sequence[str], workspace: Workspace, *, tiny: bool, as_json: bool) -> None:
     """How every step of the recipes stands."""
+    found = []
     for path in paths:
         recipe = load(path, settings, tiny=tiny)
         planned = plan(recipe, workspace)
         workspace.stats.save()
-        if as_json:
-            print(json.dumps({"recipe": recipe.name, "steps": [_json(entry) for entry in planned.values()]}, indent=1))
-        else:
+        found.append({"recipe": recipe.name, "steps": [_json(entry) for entry in planned.values()]})
+        if not as_json:
             show_plan(recipe, planned)
+    if as_json:
+        print(json.dumps(found[0] if len(found) == 1 else found, indent=1))
 
 
 def show_plan(recipe: Recipe, planned: Mapping[str, Planned]) -> None:
@@ -157,9 +162,9 @@ def _differences_json(recipe: Recipe, entry: Planned, workspace: Workspace) -> l
     )
 
 
-def graph(path: Path, settings: Sequence[str], *, style: str) -> None:
-    """The steps and what they read, as a text tree, a Mermaid or a Graphviz drawing."""
-    recipe = load(path, settings)
+def graph(path: Path, settings: Sequence[str], *, style: str, tiny: bool) -> None:
+    """The steps and what they read, as a table, a Mermaid or a Graphviz drawing."""
+    recipe = load(path, settings, tiny=tiny)
     if style == "text":
         rows = [
             (name, step.stage.name, step.stage.output, "← " + ", ".join(_wires(step.inputs)) if step.inputs else "")

@@ -23,6 +23,10 @@ Words = list[tuple[str, str | None]]
 
 def run(name: str, arguments: Sequence[str], workspace: Workspace, means: Means, seed: int) -> None:
     """Run one stage with options such as `--dataset vocaset --root DIR --input data=NAME`."""
+    if name.startswith("-"):
+        raise RecipeError(
+            f"pipe stage NAME [OPTIONS]: name one of {', '.join(names('stages'))}; --help stands after it"
+        )
     words = _words(arguments)
     if any(option in ("help", "h") for option, _ in words):
         print(help_text(name, words))
@@ -110,7 +114,8 @@ def _sorted(words: Words) -> tuple[dict[str, str | None], dict[str, str]]:
                 raise RecipeError("--input must read SLOT=NAME; `pipe cache ls` shows the names")
             inputs[slot] = artifact
         else:
-            texts[option.replace("-", "_")] = word
+            key = option.replace("-", "_")
+            texts[key] = f"{texts[key]},{word}" if texts.get(key) and word else word  # again: one more in a list
     return texts, inputs
 
 

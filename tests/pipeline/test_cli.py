@@ -204,3 +204,51 @@ def test_ctrl_c_in_a_running_process(here) -> None:
     again = process("run", "slow.toml")
     assert again.returncode == 0
     assert "2 of 3 numbers were finished by an earlier attempt" in again.stdout
+
+
+def test_a_damaged_input_is_not_read_by_a_single_stage(here, capsys) -> None:
+    assert pipe("stage", "tests.pipeline.toy:Read", "--file", "numbers.txt") == 0
+    victim = next((here / ".pipe/read").glob("*/numbers/n0.txt"))
+    victim.chmod(0o644)
+    victim.write_text("torn apart")
+    assert pipe("stage", "tests.pipeline.toy:Double") == 2
+    assert "is damaged (numbers/n0.txt has 10 bytes instead of 1)" in capsys.readouterr().err
+
+
+def test_a_dry_run_is_held_to_the_chosen_steps(here, capsys) -> None:
+    assert pipe("run", "toy.toml", "-n", "--until", "double") == 0
+    assert "sum" not in capsys.readouterr().out
+    assert pipe("run", "toy.toml", "-n", "--only", "sum") == 2
+    assert "is left out of this run" in capsys.readouterr().err
+
+
+def test_status_of_several_recipes_is_one_json_document(here, capsys) -> None:
+    (here / "two.toml").write_text((here / "toy.toml").read_text())
+    assert pipe("status", "toy.toml", "two.toml", "--json") == 0
+    assert [entry["recipe"] for entry in json.loads(capsys.readouterr().out)] == ["toy", "two"]
+
+
+def test_a_list_option_may_be_given_again() -> None:
+    from pipeline.commands.stage import _sorted
+
+    assert _sorted([("splits", "test"), ("splits", "train")]) == ({"splits": "test,train"}, {})
+
+
+def test_ctrl_c_while_planning(here, monkeypatch, capsys) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.commands.run.load", interrupt)
+    assert pipe("status", "toy.toml", "--json") == 75
+    assert "run again to go on" in capsys.readouterr().err
+
+
+def test_doctor_tries_the_store(here, capsys) -> None:
+    assert pipe("doctor", "--store", str(here / "toy.toml")) == 1
+    assert "cannot be written to" in capsys.readouterr().out
+
+
+def test_version(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "1.2.3")
+    assert pipe("--version") == 0
+    assert capsys.readouterr().out == "1.2.3\n"

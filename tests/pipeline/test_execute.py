@@ -111,6 +111,8 @@ def test_something_in_the_way_of_an_output_link(here, workspace) -> None:
         ("ctrl-c", Interrupted, "step 'double' was stopped; what it had finished is kept"),
         ("defect", StageError, "step 'double': unexpected TypeError: a bug .*--debug"),
         ("full", StageError, "step 'double': the disk is full; what was finished is kept"),
+        ("full numpy", StageError, "step 'double': the disk is full"),
+        ("full library", StageError, "step 'double': the disk is full"),
     ],
 )
 def test_a_step_that_fails_keeps_what_it_finished(here, workspace, how, error, sentence) -> None:
@@ -185,3 +187,50 @@ def test_reasons(here, workspace) -> None:
     assert planned["sum"].state is State.WAITS
     (here / "numbers.txt").write_text("5")
     assert plan(load(Path("toy.toml")), workspace)["read"].reason == "file numbers changed"
+
+
+def test_force_begins_from_nothing(here, workspace) -> None:
+    with pytest.raises(Interrupted):
+        go(workspace, "step.double.stop_at=n1")
+    go(workspace, choice=Choice(force=frozenset({"double"})))
+    assert Double.made == ["n0", "n0", "n1", "n2"]
+
+
+def test_force_of_a_step_that_is_left_out(here, workspace) -> None:
+    with pytest.raises(RecipeError, match="--force read: this step is left out"):
+        go(workspace, choice=Choice(only="sum", force=frozenset({"read"})))
+
+
+def test_a_device_that_is_none_or_not_there(here, workspace) -> None:
+    with pytest.raises(RecipeError, match="--device 'nonsense': write auto, cpu"):
+        run(load(Path("toy.toml")), workspace, Recorder(), Choice(), Means("nonsense", 1))
+
+
+def test_outputs_that_cannot_be_made_are_told_before_anything_runs(here, workspace) -> None:
+    (here / "outputs").write_text("a file")
+    with pytest.raises(StageError, match=r"outputs cannot hold the links to results .* --outputs"):
+        go(workspace)
+    assert not list((here / ".pipe").glob("*/*--*"))
+
+
+def test_files_outside_the_work_folder_are_refused(here, workspace, monkeypatch) -> None:
+    def stray(self: Double, job) -> None:
+        def make(item: str) -> list[Path]:
+            (here / "stray.txt").write_text("x")
+            return [here / "stray.txt"]
+
+        job.each(["../stray"], make)
+
+    monkeypatch.setattr(Double, "run", stray)
+    with pytest.raises(StageError, match="was written outside its folder"):
+        go(workspace)
+
+
+@pytest.mark.parametrize("damage", ["{}", "[]", "3", "torn"])
+@pytest.mark.parametrize("file", ["manifest.json", "record.json"])
+def test_damaged_bookkeeping_is_rebuilt(here, workspace, file, damage) -> None:
+    go(workspace)
+    victim = next((here / ".pipe/double").glob(f"*/{file}"))
+    victim.write_text(damage)
+    assert go(workspace).ran == ["double"]
+    assert go(workspace, "step.double.factor=3").ran == ["double", "sum"]

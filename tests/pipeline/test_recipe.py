@@ -94,6 +94,7 @@ BAD = [
         f'[step.read2]\nstage = "{TOY}:Read"\nfile = "x"\n[step.sum]',
         r"could come from read or read2; say",
     ),
+    ("seed = 7", "seed = -1", r"toy.toml:3 \[recipe\]: 'seed' must be a whole number from 0 up"),
     ("seed = 7", 'seed = "x"', r"toy.toml:3 \[recipe\]: 'seed' must be a whole number"),
     ("seed = 7", 'seed = 7\nname = "../x"', r"'../x' cannot be a name"),
     ("[step.sum]", '[step."a/b"]', r"'a/b' cannot be a name"),
@@ -158,3 +159,62 @@ def test_bad_set(here, text, sentence) -> None:
 def test_set_knows_the_stage_that_a_step_is_named_after() -> None:
     recipe = load(Path(__file__).parents[2] / "recipes/quickstart.toml", ["step.train.epochs=3"])
     assert recipe.steps["train"].values["epochs"] == 3
+
+
+def test_an_empty_table_is_a_step_with_all_defaults(here) -> None:
+    change(here, '[step.sum]\nstage = "tests.pipeline.toy:Sum"\n', "[step.echo]\n")
+    with pytest.raises(RecipeError, match=r"unknown stage 'echo'"):
+        load(Path("toy.toml"))
+
+
+def test_an_empty_table_hides_nothing_of_the_base(here) -> None:
+    (here / "child.toml").write_text('extends = "toy.toml"\n[step.double]\n')
+    assert load(Path("child.toml")).steps["double"].values["factor"] == 2.0
+
+
+@pytest.mark.parametrize("text", ["[[step]]\nx = 1\n", "step = 3\n", "[step]\nread = 3\n"])
+def test_steps_that_are_no_tables(here, text) -> None:
+    (here / "odd.toml").write_text(text)
+    with pytest.raises(RecipeError, match=r"a step is a table \[step.NAME\]"):
+        load(Path("odd.toml"))
+
+
+def test_a_byte_order_mark_is_no_mistake(here) -> None:
+    (here / "toy.toml").write_bytes(b"\xef\xbb\xbf" + (here / "toy.toml").read_bytes())
+    assert load(Path("toy.toml")).seed == 7
+
+
+def test_a_base_that_is_not_there(here) -> None:
+    (here / "child.toml").write_text('extends = "absent.toml"\n')
+    with pytest.raises(RecipeError, match=r"child.toml extends absent.toml, which does not exist"):
+        load(Path("child.toml"))
+
+
+def test_set_takes_the_place_of_an_unset_variable(here) -> None:
+    change(here, '"numbers.txt"', '"${TOY_UNSET_TOO}"')
+    assert load(Path("toy.toml"), ["step.read.file=x"]).steps["read"].values["file"] == "x"
+    with pytest.raises(RecipeError, match=r"toy.toml:7: \$\{TOY_UNSET_TOO\} is not set"):
+        load(Path("toy.toml"))
+
+
+def test_a_check_of_the_stage_is_placed_at_its_parameter(here) -> None:
+    change(here, "factor = 2.0", 'factor = 2.0\nmode = "fancy"\nroot = "plain"')
+    with pytest.raises(RecipeError, match=r"toy.toml:12 \[step.double\]: mode 'fancy' takes no root"):
+        load(Path("toy.toml"))
+
+
+def test_a_stage_beside_the_recipe_is_found(here) -> None:
+    (here / "sub").mkdir()
+    source = (Path(__file__).parent / "toy.py").read_text()
+    (here / "sub" / "beside_toy.py").write_text(source)
+    text = (here / "toy.toml").read_text().replace("tests.pipeline.toy", "beside_toy")
+    (here / "sub" / "toy.toml").write_text(text)
+    assert list(load(Path("sub/toy.toml")).steps) == ["read", "double", "sum"]
+
+
+def test_a_stage_whose_module_fails(here) -> None:
+    (here / "broken_toy.py").write_text("def f(:\n")
+    with pytest.raises(RecipeError, match=r"module 'broken_toy' fails to import: SyntaxError"):
+        load(change(here, f"{TOY}:Double", "broken_toy:Double"))
+    with pytest.raises(RecipeError, match=r"3 is no name of a stage"):
+        load(change(here, '"broken_toy:Double"', "3"))

@@ -55,6 +55,10 @@ class Double(Stage):
     output = "doubled"
     made: list[str] = []  # noqa: RUF012
 
+    def check(self) -> Iterable[str]:
+        if self.params.mode == "fancy" and self.params.root == "plain":
+            yield "mode 'fancy' takes no root 'plain'"
+
     def run(self, job: Job) -> None:
         source = job.inputs["data"].path / "numbers"
 
@@ -78,6 +82,10 @@ def misbehave(how: str) -> None:
         raise TypeError("a bug")
     if how == "full":
         raise OSError(28, "No space left on device")
+    if how == "full numpy":
+        raise OSError("587691 requested and 363488 written")
+    if how == "full library":
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
     if how == "signal":
         os.kill(os.getpid(), signal.SIGINT)
         return
