@@ -71,9 +71,15 @@ def _inside(part: str, old: Mapping[str, Any], new: Mapping[str, Any], step: Ste
 
 
 def nearest(step: Step, recipe: Recipe, key: Key, workspace: Workspace) -> Artifact | None:
-    """The earlier artifact to compare with: of this step in this recipe if there is one, least different, newest."""
+    """The earlier artifact to compare with: of this step in this recipe if there is one, least different, newest.
+
+    Those of another component, another data set say, are no earlier version of this one.
+    """
+    named = [name for name, param in step.params.items() if param.component]
     best: tuple[tuple[bool, int, str], Artifact] | None = None
     for artifact in workspace.store.artifacts(step.stage.name):
+        if any(artifact.key["params"].get(name) != key["params"].get(name) for name in named):
+            continue
         made_by = artifact.record["provenance"]
         foreign = (made_by.get("recipe"), made_by.get("step")) != (recipe.name, step.name)
         rank = (not foreign, -len(differences(artifact.key, key)), str(made_by.get("finished", "")))

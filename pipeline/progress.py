@@ -10,6 +10,8 @@ from typing import Any, TextIO, TypeVar
 T = TypeVar("T")
 
 PLAIN_INTERVAL_S = 10.0
+WIDE = 80
+"""Columns of a terminal from which on rates and times fit beside a bar."""
 
 
 class Reporter:
@@ -52,17 +54,19 @@ class LiveReporter(Reporter):
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         self._console = Console(highlight=False)
-        self._progress = Progress(
+        columns = [
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(None if self._console.width < WIDE else 40),
             TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-        )
+        ]
+        if self._console.width >= WIDE:
+            columns += [
+                TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+            ]
+        self._progress = Progress(*columns, console=self._console, transient=True)
         self._started = False
 
     def line(self, text: str) -> None:

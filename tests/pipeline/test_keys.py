@@ -70,6 +70,19 @@ def test_editing_one_model_leaves_the_key_of_another_alone(toys) -> None:
     assert "keytoys.blue" not in red["code"]
 
 
+def test_another_component_is_no_earlier_version(toys, here) -> None:
+    workspace = Workspace.find()
+    work = workspace.store.work("toytrain", key())
+    workspace.store.begin(work)
+    (work.out / "x").write_text("made")
+    workspace.store.publish(work, "x", "checkpoint", {}, {"recipe": "t", "step": "train"})
+    reasons = [plan(load(Path("t.toml"), [word]), workspace)["train"].reason for word in CHANGES]
+    assert reasons == ["parameter width: 4 → 8   --set", "first run"]
+
+
+CHANGES = ["step.train.width=8", "step.train.model=keytoys.blue"]
+
+
 def test_settings_of_the_component_are_parameters_of_the_step(toys) -> None:
     assert key()["params"] == {"model": "keytoys.red", "encoder": "", "width": 4}
     assert key("step.train.width=8")["params"]["width"] == 8
