@@ -1,8 +1,9 @@
 """Error measures of facial animation, as the published evaluations compute them.
 
 Motion is (T, V, 3) absolute positions, templates are (V, 3), regions are vertex indices; arithmetic is float64
-whatever comes in. Functions measure one sequence; `Mean` averages over sequences. Distances are squared only where the
-name's definition says so, and every unit is that of the data.
+whatever comes in, but for `diversity` and `channel_fdd`, which keep the precision they are given as published.
+Functions measure one sequence; `Mean` averages over sequences. Distances are squared only where the name's definition
+says so, and every unit is that of the data.
 
 Sources: Xing et al., CodeTalker, CVPR 2023 (LVE, FDD); Stan et al., FaceDiffuser, MIG 2023 (MVE, |FDD|, diversity); Fan
 et al., UniTalker, ECCV 2024 (LVD).
@@ -129,9 +130,19 @@ def correlation(a: Array, b: Array) -> float:
 
 
 def diversity(predictions: Sequence[Motion]) -> float:
-    """Mean over all pairs of one sequence's predictions of their mean vertex distance. NaN for fewer than two."""
-    pairs = [mve_per_frame(a, b).mean() for a, b in itertools.combinations(predictions, 2)]
+    """Mean over all pairs of one sequence's predictions of their mean vertex distance. NaN for fewer than two.
+
+    A pair's distance is in the precision the two come in, as the published numbers were made: predictions are float32
+    and are compared with each other alone. The mean over pairs is in float64. Lengths must agree.
+    """
+    pairs = [_mean_distance(a, b) for a, b in itertools.combinations(predictions, 2)]
     return float(np.mean(pairs)) if pairs else float("nan")
+
+
+def _mean_distance(a: Motion, b: Motion) -> float:
+    """Mean over frames of the mean over vertices of the distance, in the precision of what comes in."""
+    _check_lengths(a, b)
+    return float(np.mean([np.mean(np.linalg.norm(x - y, axis=1)) for x, y in zip(a, b, strict=True)]))
 
 
 def channel_error(truth: Motion, prediction: Motion) -> float:
@@ -143,7 +154,7 @@ def channel_error(truth: Motion, prediction: Motion) -> float:
 def channel_fdd(truth: Motion, prediction: Motion) -> float:
     """Blendshapes, (T, C) each: deviation over time of the sum of squared channels, truth minus prediction.
 
-    Each in the precision it comes in, unlike everything else here: the published numbers were made so.
+    Each in the precision it comes in, as in `diversity`: the published numbers were made so.
     """
     spreads = [np.square(motion).sum(axis=1).std() for motion in (truth, prediction)]
     return float(spreads[0] - spreads[1])

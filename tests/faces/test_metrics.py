@@ -96,6 +96,21 @@ def test_diversity_is_the_mean_over_pairs() -> None:
     assert math.isnan(metrics.diversity(samples[:1]))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_diversity_keeps_the_precision_it_is_given(dtype: type) -> None:
+    """The published number is made of float32 predictions in float32, pair by pair."""
+    generator = np.random.default_rng(3)
+    samples: list[np.ndarray] = [generator.normal(size=(9, 31, 3)).astype(dtype) for _ in range(3)]
+    pairs = [
+        np.mean([np.mean(np.linalg.norm(x - y, axis=1)) for x, y in zip(a, b, strict=True)])
+        for a, b in itertools.combinations(samples, 2)
+    ]
+    assert {pair.dtype for pair in pairs} == {np.dtype(dtype)}
+    assert metrics.diversity(samples) == np.mean([float(pair) for pair in pairs])
+    with pytest.raises(ValueError, match="to_shorter"):
+        metrics.diversity([samples[0], samples[1][:5]])
+
+
 def test_means_by_frames_and_by_sequences() -> None:
     by_frames, by_sequences = Mean("frames"), Mean("sequences")
     for mean in (by_frames, by_sequences):

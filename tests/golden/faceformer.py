@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.faceformer.face import FaceFormer
-from models.faceformer.settings import Settings
 from models.official import published_name
 from models.positions import alignment_mask, head_slopes, periodic_encoding, temporal_bias
-from models.resample import align, feature_length, frame_count, interpolate
-from models.talking_face import Clips, DataFacts
-from tests.golden.case import Case, UnknownOutput
+from models.resample import align, feature_length, features_per_frame, frame_count, interpolate
+from models.talking_face import Clips
+from tests.golden.case import Case, NoNetwork, UnknownOutput, reason
+from tests.golden.faceformer_network import DATASETS, build_network, train_subjects
 from tests.golden.patterns import Patterns
 
 output = Patterns()
-FPS = {"vocaset": 30.0, "BIWI": 25.0}
-RULE = {"vocaset": "interpolate", "BIWI": "pairs"}
 
 
 class FaceFormerRunner:
@@ -36,19 +32,26 @@ class FaceFormerRunner:
 
     # -- the network -------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def network(self) -> FaceFormer:
-        if not self.case.facts.get("state"):
-            raise UnknownOutput("needs a network, and the case has no state")
-        state = {name: torch.from_numpy(array) for name, array in self.case.state().items()}
-        shapes = {name: tuple(value.shape) for name, value in state.items()}
-        network = FaceFormer.build(_settings(self.case.config, shapes), _facts(self.case.config, shapes)).eval()
-        network.load_official(state)
-        return network
+        if isinstance(self._built, NoNetwork):
+            raise self._built
+        return self._built
+
+    @cached_property
+    def _built(self) -> FaceFormer | NoNetwork:
+        """The network, or why there is none: found out once, since every output would try again."""
+        if not self.case.facts.shapes:
+            return NoNetwork("there is no network: the case has no state")
+        try:
+            return build_network(self.case)
+        except Exception as error:
+            return NoNetwork(f"the network cannot be built: {reason(error)}")
 
     @cached_property
     def audio(self) -> Tensor:
-        return torch.from_numpy(self.case.input("audio")).float()
+        """(1, N), stored with or without the clip's axis."""
+        return torch.from_numpy(self.case.input("audio")).float().reshape(1, -1)
 
     @cached_property
     def features(self) -> Tensor:
@@ -56,11 +59,22 @@ class FaceFormerRunner:
 
     @cached_property
     def template(self) -> Tensor:
+        """(1, D), stored flat or by vertices, with or without the clip's axis."""
         return torch.from_numpy(self.case.input("template")).float().reshape(1, -1)
 
     @cached_property
     def style(self) -> Tensor:
-        return torch.from_numpy(self.case.input("one_hot")).float().reshape(1, -1)
+        """(1, K): the stored one-hot, or that of the training subject the configuration names."""
+        if "in/one_hot" in self.case.arrays:
+            return torch.from_numpy(self.case.input("one_hot")).float().reshape(1, -1)
+        count, index = len(train_subjects(self.case.config)), self.case.config.get("subject_index")
+        if type(index) is not int or not 0 <= index < count:
+            raise UnknownOutput("needs in/one_hot, or a subject_index into train_subjects in the configuration")
+        return torch.eye(count)[index : index + 1]
+
+    def vertices(self, name: str) -> Tensor:
+        """(1, T, D), stored flat or by vertices, with or without the clip's axis."""
+        return torch.from_numpy(self.case.input(name)).float().reshape(1, -1, self.template.shape[1])
 
     @cached_property
     def frames(self) -> int:
@@ -93,7 +107,7 @@ class FaceFormerRunner:
     def loss(self, mode: str, which: str | None) -> Tensor:
         """The training loss in one mode against in/vertices_<which>, with its graph."""
         name = "vertices" if which is None else f"vertices_{which}"
-        vertices = torch.from_numpy(self.case.input(name)).float()
+        vertices = self.vertices(name)
         clips = Clips(
             features=self.features,
             feature_lengths=torch.tensor([self.features.shape[1]]),
@@ -248,9 +262,9 @@ def _slopes(run: FaceFormerRunner, heads: int) -> np.ndarray:
     return np.array(head_slopes(heads))
 
 
-@output(r"alignment_(vocaset|biwi)_T(\d+)_S(\d+)")
+@output(r"alignment_((?i:vocaset|biwi))_T(\d+)_S(\d+)")
 def _alignment(run: FaceFormerRunner, dataset: str, frames: int, steps: int) -> Tensor:
-    return alignment_mask(frames, steps, 1 if dataset == "vocaset" else 2)
+    return alignment_mask(frames, steps, features_per_frame(DATASETS[dataset.casefold()].alignment))
 
 
 # -- lengths -----------------------------------------------------------------------------------------------------------
@@ -278,53 +292,7 @@ def _conv_lengths(run: FaceFormerRunner) -> list[int]:
     return [feature_length(int(samples)) for samples in run.case.input("samples")]
 
 
-@output(r"frames_(vocaset|biwi)")
+@output(r"frames_((?i:vocaset|biwi))")
 def _frame_counts(run: FaceFormerRunner, dataset: str) -> list[int]:
     lengths = [feature_length(int(samples)) for samples in run.case.input("samples")]
-    return [length // 2 if dataset == "biwi" else _automatic(run, length) for length in lengths]
-
-
-# -- sizes -------------------------------------------------------------------------------------------------------------
-
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-def _settings(config: Mapping[str, Any], shapes: Shapes) -> Settings:
-    layers = {name.split(".")[2] for name in shapes if name.startswith("transformer_decoder.layers.")}
-    return Settings(
-        feature_dim=shapes["audio_feature_map.weight"][0],
-        period=config["period"],
-        heads=config.get("n_head", 4),
-        layers=len(layers),
-        feedforward=shapes["transformer_decoder.layers.0.linear1.weight"][0],
-        alignment=RULE[config["dataset"]],
-    )
-
-
-def _facts(config: Mapping[str, Any], shapes: Shapes) -> DataFacts:
-    coordinates, subjects = shapes["vertice_map.weight"][1], shapes["obj_vector.weight"][1]
-    encoder = _speech_config(shapes) | dict(config.get("wav2vec2", {}))
-    return DataFacts(
-        vertices=coordinates // 3,
-        fps=FPS[config["dataset"]],
-        train_subjects=[str(subject) for subject in range(subjects)],
-        channels=encoder["conv_dim"][-1],
-        encoder="golden",
-        encoder_config=encoder,
-    )
-
-
-def _speech_config(shapes: Shapes) -> dict[str, Any]:
-    """What the shapes say of the speech encoder; the rest is wav2vec2-base's, the default."""
-    prefix = "audio_encoder."
-    convolutions = sorted(
-        name for name in shapes if name.startswith(f"{prefix}feature_extractor") and name.endswith(".conv.weight")
-    )
-    layers = {name.split(".")[3] for name in shapes if name.startswith(f"{prefix}encoder.layers.")}
-    return {
-        "hidden_size": shapes["audio_feature_map.weight"][1],
-        "num_hidden_layers": len(layers),
-        "intermediate_size": shapes[f"{prefix}encoder.layers.0.feed_forward.intermediate_dense.bias"][0],
-        "conv_dim": [shapes[name][0] for name in convolutions],
-        "conv_kernel": [shapes[name][2] for name in convolutions],
-    }
+    return [length // 2 if dataset.casefold() == "biwi" else _automatic(run, length) for length in lengths]

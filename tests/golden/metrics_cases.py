@@ -30,8 +30,8 @@ class MetricsRunner:
         for subject, sentence in itertools.product(self.case.config["subjects"], self.case.config["sentences"]):
             truth, prediction = (self.motion(f"{kind}_{subject}_{sentence}") for kind in ("gt", "pred"))
             if short:
-                prediction = prediction[: int(self.case.input(f"keep_{subject}_{sentence}"))]
-            yield (*metrics.to_shorter(truth, prediction), self.case.input(f"template_{subject}"))
+                prediction = prediction[: self.case.input(f"keep_{subject}_{sentence}").item()]
+            yield (*metrics.to_shorter(truth, prediction), self.case.input(f"template_{subject}").reshape(-1, 3))
 
     def motion(self, name: str) -> np.ndarray:
         rows = self.case.input(name)
@@ -53,10 +53,10 @@ class MetricsRunner:
 
     @cached_property
     def blendshapes(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        names = [name.removeprefix("in/") for name in self.case.arrays if name.startswith("in/bs_gt_")]
+        names = [name.removeprefix("in/bs_gt_") for name in self.case.arrays if name.startswith("in/bs_gt_")]
         if not names:
             raise UnknownOutput("needs in/bs_gt_…, which the case does not hold")
-        pairs = ((self.case.input(name), self.case.input(name.replace("gt", "pred"))) for name in names)
+        pairs = ((self.case.input(f"bs_gt_{name}"), self.case.input(f"bs_pred_{name}")) for name in names)
         return [metrics.to_shorter(*pair) for pair in pairs]
 
     def blendshape_deviations(self) -> np.ndarray:
@@ -96,7 +96,10 @@ def _diversity(runner: MetricsRunner) -> float:
         start = f"in/div_{subject}_{sentence}_condition_"
         names = [name.removeprefix("in/") for name in runner.case.arrays if name.startswith(start)]
         found.append(metrics.diversity([runner.motion(name) for name in names]))
-    return float(np.nanmean(found))
+    counted = [value for value in found if not np.isnan(value)]
+    if not counted:
+        raise UnknownOutput("needs in/div_… of one sequence in two conditions, which the case does not hold")
+    return float(np.mean(counted))
 
 
 @output("bs_mve")

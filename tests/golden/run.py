@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from tests.golden.case import Case, UnknownOutput, read_case
+from tests.golden.case import Case, NoNetwork, read_case, reason
+from tests.golden.facts import model_of, read_raw, tolerance_of
 
 # The word under `model` in a case → where its runner is.
 RUNNERS: Mapping[str, str] = {
@@ -31,7 +32,8 @@ class Runner(Protocol):
 
 @dataclass
 class Verdict:
-    """How a case went. difference, tolerance: of the output that came closest to its tolerance, or exceeded it most."""
+    """How a case went. difference, tolerance: of the output that came closest to its tolerance, or exceeded it most;
+    NaN where nothing was compared."""
 
     case: str
     status: str
@@ -44,28 +46,32 @@ class Verdict:
 
 
 def run_file(path: Path) -> Verdict:
-    """Run the case behind a .json file. What cannot be read is a miss, not a crash: other cases still run."""
+    """Run the case behind a .json file; "unknown" where no runner is known for its model.
+
+    Whatever is wrong with the files is a miss, not a crash: other cases still run.
+    """
     try:
-        case = read_case(path)
+        raw = read_raw(path)
+        model = model_of(raw)
+        if model not in RUNNERS:
+            return Verdict(path.stem, "unknown", np.nan, tolerance_of(raw), [f"no runner for model {model!r}"])
+        return run_case(read_case(path))
     except Exception as error:
-        return Verdict(path.stem, "miss", np.inf, 0.0, [f"cannot be read: {error!r}"])
-    return run_case(case)
+        return Verdict(path.stem, "miss", np.nan, np.nan, [reason(error)])
 
 
 def run_case(case: Case) -> Verdict:
-    """Compute and compare all outputs of a case; "unknown" where no runner is known for its model."""
-    if case.model not in RUNNERS:
-        nothing = f"no runner for model {case.model!r}"
-        return Verdict(case.name, "unknown", np.nan, float(case.facts["tolerance"]), [nothing])
+    """Compute and compare all outputs of a case whose model is in `RUNNERS`."""
+    verdict = Verdict(case.name, "ok", 0.0, case.facts.tolerance)
+    if not case.expected:
+        return replace(verdict, status="miss", difference=np.nan, complaints=["the case stores no output"])
     try:
         runner = _runner(case)
     except Exception as error:
-        return Verdict(case.name, "miss", np.inf, float(case.facts["tolerance"]), [f"cannot be set up: {error!r}"])
-    verdict = Verdict(case.name, "ok", 0.0, float(case.facts["tolerance"]))
+        complaint = f"cannot be set up: {reason(error)}"
+        return replace(verdict, status="miss", difference=np.nan, complaints=[complaint])
     for name, expected in case.expected.items():
         _judge(verdict, case, runner, name, expected)
-    if not case.expected:
-        verdict.status, verdict.complaints = "miss", ["the case stores no output"]
     return verdict
 
 
@@ -81,7 +87,7 @@ def difference(got: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _runner(case: Case) -> Runner:
-    module, _, name = RUNNERS[case.model].partition(":")
+    module, _, name = RUNNERS[case.facts.model].partition(":")
     made: Any = getattr(importlib.import_module(module), name)
     runner: Runner = made(case)
     return runner
@@ -89,20 +95,28 @@ def _runner(case: Case) -> Runner:
 
 def _judge(verdict: Verdict, case: Case, runner: Runner, name: str, expected: np.ndarray) -> None:
     # Counts, indices and masks are discrete: equal or wrong.
-    tolerance = case.tolerance(name) if expected.dtype.kind in "fc" else 0.0
+    tolerance = case.facts.tolerance_for(name) if expected.dtype.kind in "fc" else 0.0
+    apart, complaint = _compare(case, runner, name, expected)
+    if apart > tolerance:
+        verdict.status = "miss"
+        complaint = complaint or f"out/{name}: differs by {apart:.3g}, allowed {tolerance:.3g}"
+        if complaint not in verdict.complaints:
+            verdict.complaints.append(complaint)
+    if _severity(apart, tolerance) > _severity(verdict.difference, verdict.tolerance):
+        verdict.difference, verdict.tolerance = apart, tolerance
+
+
+def _compare(case: Case, runner: Runner, name: str, expected: np.ndarray) -> tuple[float, str]:
+    """(largest difference, what to complain of): infinite where an output cannot be computed or compared."""
     try:
         got = case.stored_part(name, np.asarray(runner.output(name)))
         apart = difference(got, expected)
-        complaint = f"differs by {apart:.3g}, allowed {tolerance:.3g}; shape {got.shape}, expected {expected.shape}"
-    except UnknownOutput as error:
-        apart, complaint = np.inf, str(error)
+    except NoNetwork as error:
+        return np.inf, reason(error)
     except Exception as error:
-        apart, complaint = np.inf, f"cannot be computed: {error!r}"
-    if apart > tolerance:
-        verdict.status = "miss"
-        verdict.complaints.append(f"out/{name}: {complaint}")
-    if _severity(apart, tolerance) > _severity(verdict.difference, verdict.tolerance):
-        verdict.difference, verdict.tolerance = apart, tolerance
+        return np.inf, f"out/{name}: {reason(error)}"
+    shapes = f"out/{name}: has shape {got.shape}, expected {expected.shape}"
+    return apart, "" if got.shape == expected.shape else shapes
 
 
 def _severity(apart: float, tolerance: float) -> float:
