@@ -65,7 +65,7 @@ class BiasedDecoder(nn.Module):
         )
 
     def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:
-        """(B, T, d), (B, S, d) → (B, T, d): frame i from tokens 0…i and from the memory that it owns."""
+        """(B, T, d), (B or 1, S, d) → (B, T, d): frame i from tokens 0…i and from the memory that it owns."""
         length = tokens.shape[1]
         bias = temporal_bias(length, self.heads, self.period, tokens.device)[None]
         for layer in self.layers:

@@ -37,6 +37,8 @@ class Clips:
 
     features: (B, L, C). feature_lengths: (B,) int. template: (B, D). style: (B, K) one-hot, or any mixture.
     vertices: (B, T, D) absolute positions, or None at inference. frames: (B,) int, or None at inference.
+    Where B is 1, style may be (S, K): one clip in S styles, whose losses are the means over them, and whose speech
+    needs to be heard only once. Validation gives such clips.
     """
 
     features: Tensor
@@ -52,7 +54,11 @@ class Clips:
 
 
 class TalkingFace(Protocol):
-    """The face that the train and infer stages see. Implementations are `torch.nn.Module`s."""
+    """The face that the train and infer stages see. Implementations are `torch.nn.Module`s.
+
+    Their `Settings` may have a light `problems() -> Iterable[str]`, called while planning: sentences on settings that
+    do not go together, each beginning with the name of one.
+    """
 
     name: ClassVar[str]
 
@@ -74,7 +80,8 @@ class TalkingFace(Protocol):
         ...
 
     def validation_losses(self, clips: Clips) -> dict[str, Tensor]:
-        """What the paper prints while training; "loss" chooses the best checkpoint."""
+        """What the paper prints while training; "loss" chooses the best checkpoint. Mean over clips, or over the
+        styles of the only one."""
         ...
 
     def frames_for(self, feature_length: int) -> int:

@@ -101,7 +101,7 @@ class FaceFormer(nn.Module):
     # -- motion ----------------------------------------------------------------------------------------------------
 
     def decode_forced(self, memory: Tensor, style: Tensor, offsets: Tensor) -> Tensor:
-        """Teacher forcing: (B, S, d), (B, d), true offsets (B, T, D) → decoder output (B, T, d).
+        """Teacher forcing: (B or 1, S, d), (B, d), true offsets (B or 1, T, D) → output (B, T, d).
 
         The first token is the embedded zero offset plus style, i.e. bias + style, unlike `decode_own`'s: as released.
         """
@@ -163,7 +163,10 @@ class FaceFormer(nn.Module):
         return {"loss": own, "teacher_forced": forced}
 
     def _losses(self, clips: Clips, ways: tuple[bool, ...]) -> list[Tensor]:
-        """One loss per way of decoding, True for teacher forcing; the speech encoder runs once."""
+        """One loss per way of decoding, True for teacher forcing; the speech encoder runs once.
+
+        One clip in several styles is heard once, and its memory and offsets serve all of them.
+        """
         if clips.vertices is None or clips.frames is None:
             raise ValueError("losses need clips with vertices and frames")
         lengths = clips.feature_lengths.tolist()
@@ -174,7 +177,8 @@ class FaceFormer(nn.Module):
         decoded = [
             self.decode_forced(memory, style, offsets) if forced else self.decode_own(memory, style) for forced in ways
         ]
-        return [_clip_mean(F.mse_loss(self.vertice_map_r(h), offsets, reduction="none"), frames) for h in decoded]
+        truth = offsets.expand(len(style), -1, -1)
+        return [_clip_mean(F.mse_loss(self.vertice_map_r(h), truth, reduction="none"), frames) for h in decoded]
 
     def _covered(self, lengths: list[int], frames: list[int]) -> list[int]:
         """Frames to train on: features are stretched to the motion ("interpolate"), or the motion is cut to them."""
@@ -216,19 +220,17 @@ def _speech_encoder(settings: Settings, facts: DataFacts) -> SpeechEncoder:
 
 def _check(settings: Settings, facts: DataFacts) -> None:
     """DataError where settings do not fit each other or the data."""
-    if settings.feature_dim % settings.heads:
-        raise DataError(f"feature_dim = {settings.feature_dim} is no multiple of heads = {settings.heads}")
+    for problem in settings.problems():
+        raise DataError(problem)
     if settings.alignment == "pairs" and facts.fps != 25:
         raise DataError(f"alignment = 'pairs' needs motion at 25 fps, this is at {facts.fps:g}; use 'interpolate'")
-    if facts.encoder != "log-mel":
-        return
-    width, heads = settings.encoder_width, settings.encoder_heads
-    if width % 16 or width % heads:
-        raise DataError(f"encoder_width = {width} must be a multiple of 16 and of encoder_heads = {heads}")
 
 
 def _clip_mean(errors: Tensor, frames: list[int]) -> Tensor:
-    """(B, T, D) → the mean over clips of each clip's mean over its own frames and all coordinates."""
+    """(B, T, D) → the mean over clips of each clip's mean over its own frames and all coordinates.
+
+    One number of frames is that of all.
+    """
     per_frame = errors.mean(-1)  # (B, T)
     counts = torch.tensor(frames, device=errors.device)
     inside = torch.arange(per_frame.shape[1], device=errors.device) < counts[:, None]

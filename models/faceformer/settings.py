@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,3 +52,11 @@ class Settings:
     )
     encoder_width: int = _setting(192, "log-mel features only: its channels, a multiple of 16 and of its heads", low=16)
     encoder_heads: int = _setting(4, "log-mel features only: its attention heads", low=1)
+
+    def problems(self) -> Iterator[str]:
+        """Sentences on settings that do not go together, each beginning with the name of one."""
+        if self.feature_dim % self.heads:
+            yield f"feature_dim = {self.feature_dim} is no multiple of heads = {self.heads}"
+        width, heads = self.encoder_width, self.encoder_heads
+        if width % 16 or width % heads:
+            yield f"encoder_width = {width} must be a multiple of 16 and of encoder_heads = {heads}"

@@ -52,7 +52,7 @@ class Config:
 
 
 def write_config(folder: Path, config: Config) -> None:
-    text = json.dumps(asdict(config), indent=1, ensure_ascii=False)
+    text = json.dumps(asdict(config), indent=1, ensure_ascii=False, allow_nan=False)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
 

@@ -145,5 +145,5 @@ def write_features(
             group = file.create_group(HIDDEN)
             for name in ordered:
                 group.create_dataset(name, data=load_hidden(name), track_times=False)
-    text = json.dumps(asdict(encoder), indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(asdict(encoder), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     (folder / ENCODER).write_text(text + "\n", encoding="utf-8")

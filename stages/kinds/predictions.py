@@ -61,7 +61,7 @@ def write_index(folder: Path, info: Info) -> Path:
     facts = asdict(info)
     facts["items"] = dict(sorted(facts["items"].items()))
     target = folder / INDEX
-    target.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return target
 
 

@@ -7,6 +7,7 @@ maps. `write_index` writes its `sequences.json`. A file that is missing or not w
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -71,7 +72,7 @@ def write_index(folder: Path, info: Info) -> Path:
         facts[table] = dict(sorted(facts[table].items()))
     target = folder / INDEX
     with replacing(target) as partial:
-        partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return target
 
 
@@ -183,9 +184,19 @@ class Sequences:
         return facts
 
 
+def check_name(name: str, where: str) -> str:
+    """`name`, if files may be called after it. DataError otherwise, which says that `where` holds it."""
+    if not re.fullmatch(r"[\w-][\w.-]*", name):
+        raise DataError(
+            f"{where} holds the name {name!r}, and it becomes a file's name: rename it with letters, digits, '_', '-' "
+            "and '.', which may not come first"
+        )
+    return name
+
+
 def sequence_id(subject: str, sentence: str) -> str:
-    """The name of a sequence's files: "<subject>_<sentence>"."""
-    return f"{subject}_{sentence}"
+    """The name of a sequence's files: "<subject>_<sentence>". DataError for what no file may be called."""
+    return f"{check_name(subject, 'the data set')}_{check_name(sentence, 'the data set')}"
 
 
 def write_region(folder: Path, name: str, indices: Iterable[int]) -> Path:

@@ -69,7 +69,7 @@ def write_json(
         "notes": list(regions.notes),
         "numbers": list(records),
     }
-    file.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_csv(file: Path, measured: Iterable[Measured]) -> None:

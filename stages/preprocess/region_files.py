@@ -32,7 +32,7 @@ def read_folder(folder: Path, vertices: int) -> Regions:
     """Text files of indices separated by commas, blanks or lines; the file's name is the region's."""
     files = sorted(folder.glob("*.txt"))
     if not files:
-        raise DataError(f"{folder} holds no region files; put <region>.txt files of vertex indices there")
+        raise DataError(f"the folder {folder} holds no <region>.txt; put files of vertex indices there")
     return {file.stem: read_region(file, vertices) for file in files}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from faces.errors import DataError
-from stages.kinds.sequences import SPLITS
+from stages.kinds.sequences import SPLITS, check_name
 
 FOLDER = Path(__file__).parent / "splits"
 
@@ -112,15 +112,16 @@ def _parse_split(file: Path, name: str, table: Any) -> Split:
         subjects, sentences = table["subjects"], parse_numbers(table["sentences"])
         if not isinstance(subjects, list) or not all(isinstance(subject, str) for subject in subjects):
             raise ValueError("subjects must be a list of names")
-        if len(set(subjects)) < len(subjects):
+        # a stray blank around a name changes the size of the one-hot style in the published code; never here
+        names = tuple(subject.strip() for subject in subjects)
+        if len(set(names)) < len(names):
             raise ValueError("a subject is named twice")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
             f"the split file {file}, table [{name}], needs subjects (a list of names) and sentences "
             f'(a text such as "1-20, 25"): {error}'
         ) from error
-    # a stray blank around a name changes the size of the one-hot style in the published code; never here
-    return Split(tuple(subject.strip() for subject in subjects), sentences)
+    return Split(tuple(check_name(subject, f"the split file {file}, table [{name}],") for subject in names), sentences)
 
 
 def _refuse_overlap(file: Path, splits: Splits) -> None:

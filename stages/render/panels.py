@@ -27,6 +27,7 @@ TINTS: Mapping[str, tuple[float, float, float]] = {
 }
 """Region → linear factor of the grey skin, where the data have such a region; of two, the later. Skin stays grey."""
 FITTED_FRAMES = 8
+SMALL = 64
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ def make_renderer(style: Style, faces: NDArray[np.int32], camera: Camera, look: 
     from faces.pyrender_backend import PyrenderRenderer
 
     return PyrenderRenderer(faces, camera, look)
+
+
+def rasteriser(renderer: str, faces: NDArray[np.int32]) -> str:
+    """What draws here: "pyrender", or, of our own, "numba" or "numpy"."""
+    return SoftRenderer(faces, cameras.voca(SMALL)).backend if renderer == "soft" else renderer
 
 
 def tints(data: Sequences) -> NDArray[np.float32] | None:

@@ -20,7 +20,7 @@ from stages.kinds.sequences import Sequences
 from stages.render import Params
 from stages.render.captions import caption_strip, strip_height
 from stages.render.choice import Clip, choose
-from stages.render.panels import Panels, Style, clip_camera, tints
+from stages.render.panels import Panels, Style, clip_camera, rasteriser, tints
 from stages.render.settings import parse_colour
 from stages.render.soundtrack import soundtrack
 from stages.render.stills import informative_frames, mouth_opening, write_png
@@ -190,11 +190,12 @@ def write_index(shoot: Shoot, clips: Sequence[Clip]) -> Path:
         "size": params.size,
         "camera": params.camera,
         "renderer": params.renderer,
+        "rasteriser": rasteriser(params.renderer, shoot.data.faces),
         "error_scale": None if scale is None else {"end": scale.high, "unit": scale.unit},
         "clips": {clip.name: _clip_facts(shoot, clip) for clip in clips},
     }
     file = shoot.out / INDEX
-    file.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return file
 
 

@@ -45,6 +45,9 @@ class Train(Stage):
     def check(self) -> Iterable[str]:
         if self.params.epochs == 0 and not self.params.weights:
             yield "epochs = 0 publishes given weights: name their file in `weights`, or set epochs"
+        problems = getattr(self.settings.get("model"), "problems", None)
+        if problems is not None:
+            yield from problems()
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return f"{upstream['features'].label}-{self.params.model}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,10 @@ class ClipReader:
             vertices=padded(vertices),
             frames=torch.tensor([len(item) for item in vertices]),
         )
+
+    def in_styles(self, takes: Sequence[Take]) -> Clips:
+        """Takes of one and the same sequence as one clip in several styles, which is heard once."""
+        return replace(self.batch(takes[:1]), style=one_hot([take.style for take in takes], len(self.subjects)))
 
     def template(self, subject: str) -> Tensor:
         """(D,)"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import resource
 import shutil
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faces.errors import DataError
 from models.talking_face import TalkingFace
 from pipeline.errors import StageError
 from pipeline.stage import Job
@@ -37,7 +39,7 @@ from stages.kinds.sequences import Sequences
 from stages.train import Params
 from stages.train.clips import ClipReader, Take, flat, one_hot
 from stages.train.state import Progress, seed_everything
-from stages.train.trainer import Trainer
+from stages.train.trainer import Trainer, diverged
 
 FROZEN = 0.05
 """Below this share of the truth's motion energy a mouth counts as frozen."""
@@ -50,8 +52,7 @@ def train(job: Job, params: Params, settings: Any) -> None:
     clips = ClipReader(Sequences(job.inputs["data"].path), Features(job.inputs["features"].path))
     network = _network(job, params, settings, clips)
     progress = Trainer(job, network, clips, params).fit() if params.epochs else Progress()
-    _publish_weights(job, network, progress)
-    energy = motion_energy(network, clips, job.device)
+    energy = _publish_weights(job, params, network, clips, progress)
     _warn_if_frozen(job, energy, progress)
     write_config(job.out, _config(params, settings, clips, network, progress, energy))
     _publish_history(job.out, params.model, progress)
@@ -78,17 +79,50 @@ def _load_prior(network: TalkingFace, model: str, path: Path) -> None:
     load(read_weights(Checkpoint(path).path / BEST))
 
 
-def _publish_weights(job: Job, network: TalkingFace, progress: Progress) -> None:
-    """The last weights, and the best ones, which the network holds afterwards."""
+def _publish_weights(
+    job: Job, params: Params, network: TalkingFace, clips: ClipReader, progress: Progress
+) -> float | None:
+    """The last weights, and the best ones, which the network holds afterwards. Returns the motion energy.
+
+    Nothing is written before all of it is known to be finite.
+    """
     module = cast("torch.nn.Module", network)
-    write_weights(job.out / LAST, module.state_dict())
-    best = job.state / progress.best_file if progress.best_file else job.out / LAST
-    shutil.copyfile(best, job.out / BEST)
-    module.load_state_dict(read_weights(job.out / BEST))
+    last = _copy(module)
+    _refuse_non_finite(module, "last", params)
+    if progress.best_file:
+        module.load_state_dict(read_weights(job.state / progress.best_file))
+        _refuse_non_finite(module, "best", params)
+    energy = motion_energy(network, clips, job.device)
+    if energy is not None and not math.isfinite(energy):
+        raise _no_numbers("the motion that it makes is not finite", params)
+    write_weights(job.out / LAST, last)
+    shutil.copyfile(job.state / progress.best_file if progress.best_file else job.out / LAST, job.out / BEST)
+    return energy
+
+
+def _copy(module: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of all weights, apart from the network that goes on to hold others."""
+    return {name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()}
+
+
+def _refuse_non_finite(module: torch.nn.Module, which: str, params: Params) -> None:
+    bad = [name for name, value in module.named_parameters() if not torch.isfinite(value).all()]
+    if bad:
+        more = f" and {len(bad) - 1} others" if len(bad) > 1 else ""
+        raise _no_numbers(f"of the {which} weights, {bad[0]}{more} is not finite", params)
+
+
+def _no_numbers(what: str, params: Params) -> Exception:
+    """Training is to blame where there was any, else the weights that were given."""
+    if params.epochs == 0:
+        return DataError(f"{params.weights} cannot be published: {what}; take another copy of the file")
+    return diverged(what, params.lr)
 
 
 def motion_energy(network: TalkingFace, clips: ClipReader, device: str, most: int = 4) -> float | None:
     """Motion energy of predictions over that of the truth, on up to `most` sequences; None where the truth is still.
+
+    Not finite where the predictions are not.
 
     Energy is the mean squared distance of a clip's frames from their mean. A network that averages its data predicts
     hardly any motion while its loss looks fine; on sequences it was not fitted to where there are any.
@@ -98,6 +132,8 @@ def motion_energy(network: TalkingFace, clips: ClipReader, device: str, most: in
     cast("torch.nn.Module", network).eval()
     truth = sum(_energy(torch.from_numpy(flat(clips.data.vertices(takes[0].name)).copy())) for takes in chosen)
     made = sum(_energy(_predict(network, clips, takes[0], device)) for takes in chosen)
+    if not math.isfinite(made):
+        return made
     return made / truth if truth > 0 else None
 
 
@@ -146,7 +182,7 @@ def _config(
 
 
 def _publish_history(out: Path, model: str, progress: Progress) -> None:
-    lines = [json.dumps(record) + "\n" for record in progress.history]
+    lines = [json.dumps(record, allow_nan=False) + "\n" for record in progress.history]
     (out / HISTORY).write_text("".join(lines), encoding="utf-8")
     if progress.history:
         draw_curves(out / CURVES, model, progress.history, progress.best_epoch)

@@ -6,7 +6,11 @@ The best weights lie in a file of their own, written only when they change; the 
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,12 +18,17 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
-from faces.errors import DataError
 from pipeline.stage import replacing
-from stages.kinds.checkpoint import write_weights
+from stages.kinds.checkpoint import is_ours, write_weights
 
 FILE = "training.pt"
+UNREADABLE = (
+    *(RuntimeError, EOFError, OSError, UnpicklingError, SafetensorError),
+    *(AttributeError, IndexError, KeyError, TypeError, ValueError),
+)
+"""What a damaged file, or one of other content, makes the readers raise."""
 
 
 @dataclass
@@ -45,10 +54,11 @@ class Progress:
 
 
 class StateFile:
-    """Saves and restores a run in a folder."""
+    """Saves and restores a run in a folder. `say` tells the user of a state that cannot be restored."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
         self.folder = folder
+        self.say = say
 
     def save(self, network: torch.nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
         state = {
@@ -57,33 +67,69 @@ class StateFile:
             "random": random_state(),
             "progress": asdict(progress),
         }
-        with replacing(self.folder / FILE) as partial:
-            torch.save(state, partial)
+        with replacing(self.folder / FILE) as partial, partial.open("wb") as stream:
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
         for file in self.folder.glob("best-*.safetensors"):
             if file.name != progress.best_file:
                 file.unlink()
 
     def restore(self, network: torch.nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
-        """Put everything back, or return None where there is nothing to go on from."""
+        """Put everything back, or return None where there is nothing to go on from.
+
+        A state that is damaged or does not fit is deleted, and leaves network, optimiser and random streams as they
+        were.
+        """
         file = self.folder / FILE
         if not file.is_file():
             return None
+        before = deepcopy((network.state_dict(), optimiser.state_dict(), random_state()))
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, UnpicklingError) as error:
-            raise DataError(
-                f"{file}, where training was to go on from, is damaged: delete it to start again"
-            ) from error
+            return self._read(network, optimiser)
+        except UNREADABLE as error:
+            if not _is_damage(error):
+                raise
+            file.unlink()
+            network.load_state_dict(before[0])
+            optimiser.load_state_dict(before[1])
+            set_random_state(before[2])
+            self.say("the saved state of the earlier attempt cannot be read; training begins anew")
+            return None
+
+    def _read(self, network: torch.nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
+        state = torch.load(self.folder / FILE, map_location="cpu", weights_only=True)
+        progress = Progress(**state["progress"])
+        if progress.best_file:
+            is_ours(self.folder / progress.best_file)  # opens it, which fails where it is absent or cut short
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
+        _check_moments(optimiser)
         set_random_state(state["random"])
-        return Progress(**state["progress"])
+        return progress
 
     def save_best(self, network: torch.nn.Module, epoch: int) -> str:
         """The former best stays until the next `save`: an interruption in between goes back to it."""
         name = f"best-{epoch}.safetensors"
         write_weights(self.folder / name, network.state_dict())
+        with (self.folder / name).open("rb") as stream:
+            os.fsync(stream.fileno())  # on the disk before a state names it
         return name
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file is to blame, and not the disk, its permissions or the memory."""
+    if isinstance(error, OSError):
+        return error.errno in (None, errno.EINVAL, errno.ENOENT)  # torch seeks before the start of a short file
+    return not isinstance(error, torch.OutOfMemoryError)
+
+
+def _check_moments(optimiser: torch.optim.Optimizer) -> None:
+    """ValueError where an optimiser holds running means of another shape than the parameter, which torch lets pass."""
+    for parameter, moments in optimiser.state.items():
+        for name, value in moments.items():
+            if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{name} is {tuple(value.shape)}, its parameter {tuple(parameter.shape)}")
 
 
 def seed_everything(seed: int) -> None:

@@ -45,8 +45,8 @@ class Trainer:
         self.options = options
         self.optimiser = torch.optim.Adam((p for p in self.module.parameters() if p.requires_grad), lr=options.lr)
         self.train_takes = [take for takes in clips.takes("train") for take in takes]
-        self.val_takes = self._validation_batches(clips.takes("val"))
-        self.files = StateFile(job.state)
+        self.val_takes = clips.takes("val")
+        self.files = StateFile(job.state, job.say)
         self.progress = self.files.restore(self.module, self.optimiser) or Progress()
         self.saved_at = time.monotonic()
 
@@ -85,11 +85,6 @@ class Trainer:
         batches = chunks([self.train_takes[i] for i in order], self.options.batch_size)
         return chunks(batches, self.options.accumulate)
 
-    def _validation_batches(self, sequences: list[list[Take]]) -> list[list[Take]]:
-        """All takes, in batches no larger than training's or than the styles of one sequence, whichever is more."""
-        size = max([self.options.batch_size, *(len(takes) for takes in sequences)])
-        return chunks([take for takes in sequences for take in takes], size)
-
     def _step(self, work: Work) -> None:
         """One step down the gradient of the mean loss of all clips in `work`, however they are batched."""
         clips = sum(len(batch) for batch in work.batches)
@@ -111,15 +106,10 @@ class Trainer:
             losses = self.network.losses(clips)
         if not torch.isfinite(losses["loss"]):
             names = ", ".join(take.name for take in batch)
-            raise StageError(
-                f"training diverged: the loss is {losses['loss'].item()} in epoch {self.progress.epoch + 1}, step "
-                f"{self.progress.position + 1} ({names}); {self._tame}, and check the data of these sequences"
-            )
+            where = f"in epoch {self.progress.epoch + 1}, step {self.progress.position + 1} ({names})"
+            what = f"the loss is {losses['loss'].item()} {where}"
+            raise diverged(what, self.options.lr, "and check the data of these sequences")
         return losses
-
-    @property
-    def _tame(self) -> str:
-        return f"lower lr (now {self.options.lr:g}) or set grad_clip"
 
     def _end_epoch(self) -> None:
         progress = self.progress
@@ -129,9 +119,7 @@ class Trainer:
         if self.val_takes and (final or (progress.epoch + 1) % self.options.validate_every == 0):
             record["val"] = self.validate()
             if not all(math.isfinite(value) for value in record["val"].values()):
-                raise StageError(
-                    f"training diverged: the validation loss of epoch {progress.epoch + 1} is no number; {self._tame}"
-                )
+                raise diverged(f"the validation loss of epoch {progress.epoch + 1} is no number", self.options.lr)
             self._judge(record["val"]["loss"])
         progress.history.append(record)
         progress.sums, progress.clips, progress.position = {}, 0, 0
@@ -150,11 +138,11 @@ class Trainer:
         sums: dict[str, float] = {}
         self.module.eval()
         with torch.no_grad(), self._precision():
-            for batch in self.val_takes:
-                losses = self.network.validation_losses(self.clips.batch(batch).to(self.job.device))
-                add(sums, losses, len(batch))
+            for takes in self.val_takes:
+                losses = self.network.validation_losses(self.clips.in_styles(takes).to(self.job.device))
+                add(sums, losses, len(takes))
         self.module.train()
-        count = sum(len(batch) for batch in self.val_takes)
+        count = sum(len(takes) for takes in self.val_takes)
         return {name: total / count for name, total in sums.items()}
 
     def _save_if_due(self) -> None:
@@ -175,6 +163,11 @@ class Trainer:
     def _precision(self) -> AbstractContextManager[Any]:
         kind = torch.device(self.job.device).type
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.options.precision == "bf16")
+
+
+def diverged(what: str, lr: float, *more: str) -> StageError:
+    """The error of a training that left the numbers."""
+    return StageError(f"training diverged: {', '.join((f'{what}; lower lr (now {lr:g}) or set grad_clip', *more))}")
 
 
 def chunks(things: Sequence[T], size: int) -> list[list[T]]:

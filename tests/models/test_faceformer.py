@@ -165,6 +165,22 @@ def test_validation_reports_both_ways():
     assert not torch.allclose(own, forced, rtol=1e-3)
 
 
+@both
+def test_one_clip_in_several_styles_is_the_mean_of_its_repetitions(settings):
+    made, batch = network(settings), clips([60], [33])
+    styles = torch.eye(len(SUBJECTS))
+    several = replace(batch, style=styles)
+    names = ("features", "feature_lengths", "template", "vertices", "frames")
+    repeated = Clips(style=styles, **{name: torch.cat([getattr(batch, name)] * len(styles)) for name in names})
+    heard = []
+    made.audio_encoder.register_forward_pre_hook(lambda module, given: heard.append(len(given[0])))
+    with torch.no_grad():
+        together, apart = made.validation_losses(several), made.validation_losses(repeated)
+    assert heard == [1, len(styles)]
+    for name, loss in together.items():
+        torch.testing.assert_close(loss, apart[name], rtol=1e-5, atol=0)
+
+
 def test_the_kept_feedback_follows_the_weights():
     made, batch = network(VOCASET), clips([60], [33])
     arguments = (batch.features[0], batch.template[0], batch.style)

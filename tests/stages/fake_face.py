@@ -70,7 +70,8 @@ class FakeFace(nn.Module):
             frames = int(clips.frames[i])
             features = clips.features[i, : int(clips.feature_lengths[i])]
             truth = clips.vertices[i, :frames] - clips.template[i]
-            losses.append((self._motion(features, frames, clips.style[i : i + 1])[0] - truth + noise).square().mean())
+            styles = clips.style if len(clips.features) == 1 else clips.style[i : i + 1]
+            losses.append((self._motion(features, frames, styles) - truth + noise).square().mean())
         return torch.stack(losses).mean()
 
     def losses(self, clips: Clips) -> dict[str, Tensor]:

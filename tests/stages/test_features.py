@@ -235,3 +235,15 @@ def test_declarations() -> None:
 def test_encoder_record_is_readable_json(logmel: Path) -> None:
     facts = json.loads((logmel / "encoder.json").read_text())
     assert facts == {"name": "log-mel", "kind": "log-mel", "channels": 80, "config": {}, "weights": ""}
+
+
+def test_pretrained_encoders_use_the_jobs_workers(data: Path, tmp_path: Path) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    job = FakeJob.under(tmp_path / "run", {"data": data}, workers=before + 1)
+    try:
+        ExtractFeatures(Params(encoder=str(tiny_encoder(tmp_path / "encoder", "Wav2Vec2")))).run(job)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)

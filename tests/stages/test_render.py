@@ -275,6 +275,7 @@ def test_the_most_telling_frames_come_first() -> None:
 def test_parameters_that_cannot_be_are_refused_while_planning(params: dict[str, Any], words: str) -> None:
     (problem,) = Render(Params(**params)).check()
     assert words in problem
+    assert problem.split()[0] in params, "the engine derives the place from the first word"
 
 
 def test_defaults_are_fine() -> None:
@@ -292,3 +293,21 @@ def test_a_prediction_without_its_file_is_named(inputs: dict[str, Path], tmp_pat
     shutil.rmtree(inputs["predictions"] / "npy")
     with pytest.raises(DataError, match=r"A_s1_condition_A\.npy cannot be read"):
         run(tmp_path / "run", inputs)
+
+
+def test_the_legend_stands_above_the_error_wherever_it_is(inputs: dict[str, Path], tmp_path: Path) -> None:
+    for columns in (["error", "prediction"], ["truth", "error", "prediction"]):
+        job = run(tmp_path / columns[0], inputs, size=128, columns=columns)
+        still = np.asarray(Image.open(next((job.out / "stills").iterdir())))
+        strip = still[: len(still) - 128].astype(int)
+        coloured = [np.ptp(panel, axis=2).max() > 80 for panel in np.split(strip, len(columns), axis=1)]
+        assert coloured == [column == "error" for column in columns]
+
+
+def test_index_says_which_rasteriser_drew(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    assert index(run(tmp_path / "numba", inputs, stills=0))["rasteriser"] == "numba"
+    monkeypatch.setitem(sys.modules, "faces.raster.numba_raster", None)
+    assert index(run(tmp_path / "numpy", inputs, stills=0))["rasteriser"] == "numpy"

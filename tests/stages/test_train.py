@@ -3,6 +3,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from faces.errors import DataError
+from models import faceformer
 from models.talking_face import DataFacts
 from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Input, Sources, Upstream
@@ -334,3 +338,159 @@ def test_tied_tensors_can_be_written(tmp_path: Path) -> None:
     torch.testing.assert_close(back["a"], one.reshape(2, 3).T)
     facts = DataFacts(VERTICES, 30.0, ("A",), 80, "log-mel")
     assert isinstance(build(fake_face.NAME, {}, facts, where=tmp_path), fake_face.FakeFace)
+
+
+@pytest.mark.parametrize("bad", ["inf", "nan"])
+def test_weights_that_are_no_numbers_are_not_published(inputs: dict[str, Input], tmp_path: Path, bad: str) -> None:
+    """Each loss is finite, the last step is not; the motion it would make hides it from nobody."""
+
+    class Breaking(torch.optim.Adam):
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            super().step(closure)
+            with torch.no_grad():
+                self.param_groups[0]["params"][-1].view(-1)[0] = float(bad)
+
+    job = new_job(tmp_path, without_validation(inputs, tmp_path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim, "Adam", Breaking)
+        with pytest.raises(StageError, match=r"training diverged: .*move\.bias.* not finite; lower lr \(now 0\.01\)"):
+            run(job, epochs=1, batch_size=4)
+    assert not list(job.out.iterdir())
+
+
+def without_validation(inputs: dict[str, Input], folder: Path) -> dict[str, Input]:
+    """The same data with no validation split, so that no validation notices."""
+    data = folder / "unvalidated"
+    shutil.copytree(inputs["data"].path, data)
+    text = (data / "sequences.json").read_text()
+    (data / "sequences.json").write_text(text.replace('"split": "val"', '"split": "test"'))
+    return inputs | {"data": Input(data, "sequences", "tiny", {})}
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_motion_that_is_no_number_is_not_published(
+    inputs: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: float
+) -> None:
+    predict = fake_face.FakeFace.predict
+    monkeypatch.setattr(fake_face.FakeFace, "predict", lambda self, *given: predict(self, *given) * bad)
+    with pytest.raises(StageError, match=r"training diverged: .*motion.* not finite; lower lr \(now 0\.01\)"):
+        run(new_job(tmp_path, inputs), epochs=1)
+
+
+def test_given_weights_that_are_no_numbers_are_not_published(inputs: dict[str, Input], tmp_path: Path) -> None:
+    network: Any = fake_face.FakeFace(fake_face.Settings(), clips(inputs).facts())
+    with torch.no_grad():
+        network.move.bias.fill_(float("nan"))
+    write_weights(tmp_path / "w.safetensors", network.state_dict())
+    with pytest.raises(DataError, match=r"w\.safetensors.*move\.bias.* not finite"):
+        run(new_job(tmp_path / "run", inputs), epochs=0, weights=str(tmp_path / "w.safetensors"))
+
+
+def cut(part: float) -> Callable[[Path], None]:
+    def damage(state: Path) -> None:
+        content = (state / "training.pt").read_bytes()
+        (state / "training.pt").write_bytes(content[: int(part * len(content))])
+
+    return damage
+
+
+def other_content(state: Path) -> None:
+    torch.save([1, 2], state / "training.pt")
+
+
+def bend(**changes: Any) -> Callable[[Path], None]:
+    def damage(state: Path) -> None:
+        saved = torch.load(state / "training.pt", weights_only=True)
+        for part, change in changes.items():
+            saved[part] = change(saved[part])
+        torch.save(saved, state / "training.pt")
+
+    return damage
+
+
+def wide_moments(optimiser: dict[str, Any]) -> dict[str, Any]:
+    for moments in optimiser["state"].values():
+        moments["exp_avg"] = torch.zeros(3, 3)
+    return optimiser
+
+
+def lose_the_best(state: Path) -> None:
+    next(state.glob("best-*.safetensors")).unlink()
+
+
+def cut_the_best(state: Path) -> None:
+    best = next(state.glob("best-*.safetensors"))
+    best.write_bytes(best.read_bytes()[:-8])
+
+
+DAMAGES = {
+    **{f"cut to {part}": cut(part) for part in (0.0, 0.01, 0.5, 0.99)},
+    "other content": other_content,
+    "other tensors": bend(network=lambda tensors: tensors | {"move.bias": torch.zeros(7)}),
+    "other names": bend(network=lambda tensors: {f"x.{name}": value for name, value in tensors.items()}),
+    "other moments": bend(optimiser=wide_moments),
+    "other streams": bend(random=lambda streams: streams | {"torch": torch.zeros(3)}),
+    "other progress": bend(progress=lambda progress: progress | {"more": 1}),
+    "no best": lose_the_best,
+    "cut best": cut_the_best,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_state_begins_anew(inputs: dict[str, Input], tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    """As if it had never begun: to the byte the result of a run straight through."""
+    straight, broken = new_job(tmp_path / "straight", inputs), new_job(tmp_path / "broken", inputs)
+    run(straight)
+    broken.stop_after = 9
+    with pytest.raises(Interrupted):
+        run(broken)
+    damage(broken.state)
+    broken.stop_after = None
+    run(broken)
+    assert "the saved state of the earlier attempt cannot be read; training begins anew" in broken.said
+    for name in FILES:
+        assert (straight.out / name).read_bytes() == (broken.out / name).read_bytes(), name
+
+
+def test_a_state_is_on_the_disk_before_it_takes_its_name(
+    inputs: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real_sync(descriptor)
+
+    def replace(source: Any, target: Any) -> None:
+        if Path(target).name == "training.pt":
+            assert str(source) in synced
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", replace)
+    job = new_job(tmp_path, inputs)
+    job.stop_after = 0
+    with pytest.raises(Interrupted):
+        run(job)
+    assert synced
+
+
+def test_mistakes_in_the_networks_settings_are_found_while_planning() -> None:
+    stage = Train(Params(model="faceformer"), {"model": faceformer.Settings(feature_dim=15, encoder_width=40)})
+    assert list(stage.check()) == [
+        "feature_dim = 15 is no multiple of heads = 4",
+        "encoder_width = 40 must be a multiple of 16 and of encoder_heads = 4",
+    ]
+    assert list(Train(Params(model="faceformer"), {"model": faceformer.Settings()}).check()) == []
+    assert list(Train(Params(model=fake_face.NAME), {"model": fake_face.Settings()}).check()) == []
+
+
+def test_validation_hears_a_sequence_once(inputs: dict[str, Input], tmp_path: Path) -> None:
+    """Two styles of a sequence come as one clip in two styles."""
+    reader = clips(inputs)
+    takes = [Take("C_s01", 0), Take("C_s01", 1)]
+    one, two = reader.in_styles(takes), reader.batch(takes)
+    assert one.features.shape[0] == one.template.shape[0] == 1
+    assert one.style.tolist() == two.style.tolist()
+    torch.testing.assert_close(one.vertices, two.vertices[:1])  # type: ignore[index]

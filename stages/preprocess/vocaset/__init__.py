@@ -21,6 +21,17 @@ RAW_FILES = {
     "index": "subj_seq_to_idx.pkl",
 }
 
+SOURCES = {
+    "vertices": "the vertices",
+    "audio": "the sound",
+    "templates": "the templates",
+    "index": "the index of sequences",
+    "topology": "the mesh of the topology (or name one with `topology`)",
+    "splits": "the split file",
+    "masks": "the masks of regions",
+}
+"""How the engine speaks of the files: "<path> is missing; <this> must be there"."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -49,11 +60,13 @@ class Settings:
         return found
 
     def sources(self) -> Sources:
-        folder = Path(self.regions)
-        lists = sorted(folder.glob("*.txt")) if self.regions else []
-        if self.regions and not lists:
-            lists = [folder / "lips.txt"]  # lets the engine say that the folder, or what it should hold, is missing
-        return Sources(files=self.files | {f"regions/{file.stem}": file for file in lists})
+        files = {SOURCES[name]: file for name, file in self.files.items()}
+        if self.regions:
+            folder = Path(self.regions)
+            lists = {f"regions/{file.stem}": file for file in sorted(folder.glob("*.txt"))}
+            # Never there: the engine then says that the folder, or what it should hold, is missing.
+            files |= lists or {"vertex indices of a region": folder / "<region>.txt"}
+        return Sources(files=files)
 
     def prepare(self, job: Job, *, step: int, limit: int) -> None:
         from stages.preprocess.vocaset.prepare import prepare

@@ -28,6 +28,13 @@ from stages.preprocess.vocaset.raw import Name, Raw, read_raw
 DISAGREEMENT_S = 0.5
 """Sound and motion of VOCASET differ by a few frames; more than this is worth a look."""
 
+WITHOUT = {
+    "train": "nothing can be trained on it",
+    "val": "the last weights are taken for the best",
+    "test": "nothing can be tested on it",
+}
+"""What an empty split means."""
+
 
 def prepare(settings: Settings, job: Job, *, dataset: str, step: int, limit: int) -> None:
     """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index."""
@@ -159,6 +166,6 @@ def _tell_splits(job: Job, splits: Splits, entries: dict[str, Entry]) -> None:
         present = {entry.subject for entry in entries.values() if entry.split == split}
         missing = [subject for subject in subjects if subject not in present]
         if not present:
-            job.say(f"the split {split!r} has no sequence: none of its subjects and sentences is in the data")
+            job.say(f"warning: the split {split!r} has no sequence: {WITHOUT[split]}")
         elif missing:
             job.say(f"the split {split!r} has no sequence of {', '.join(missing)}")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from faces.errors import DataError
 from faces.ply import read_ply
 from faces.safe_pickle import load_pickle
+from stages.kinds.sequences import check_name, sequence_id
 from stages.preprocess.vertex_file import VertexFile
 
 Name = tuple[str, str]
@@ -62,12 +63,19 @@ def _absent(file: Path) -> str:
 
 
 def _by_name(file: Path, table: Any) -> dict[Name, Any]:
-    """subject → sentence → value, flattened."""
+    """subject → sentence → value, flattened. Names become files' names, and two must not become the same."""
     if not isinstance(table, dict) or not all(isinstance(inner, dict) for inner in table.values()):
         raise DataError(f"{file} must hold a dictionary of subject → sentence → value; it is another file")
-    return {
-        (str(subject), str(sentence)): value for subject, inner in table.items() for sentence, value in inner.items()
-    }
+    found = dict[Name, Any]()
+    ids = set[str]()
+    for subject, inner in table.items():
+        for sentence, value in inner.items():
+            name = check_name(str(subject), str(file)), check_name(str(sentence), str(file))
+            if sequence_id(*name) in ids:
+                raise DataError(f"{file} holds two sequences {sequence_id(*name)}; rename a subject or a sentence")
+            ids.add(sequence_id(*name))
+            found[name] = value
+    return found
 
 
 def _read_index(file: Path, vertices: VertexFile) -> tuple[dict[Name, NDArray[np.int64]], frozenset[Name]]:
@@ -98,7 +106,8 @@ def _read_templates(file: Path, vertices: VertexFile) -> dict[str, NDArray[np.fl
     table = load_pickle(file)
     if not isinstance(table, dict):
         raise DataError(f"{file} must hold a dictionary of subject → template; it is another file")
-    return {str(subject): _check_template(file, str(subject), table[subject], vertices) for subject in sorted(table)}
+    names = {check_name(str(subject), str(file)): template for subject, template in table.items()}
+    return {subject: _check_template(file, subject, names[subject], vertices) for subject in sorted(names)}
 
 
 def _check_template(file: Path, subject: str, template: Any, vertices: VertexFile) -> NDArray[np.float32]:

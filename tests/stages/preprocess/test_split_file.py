@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from faces.errors import DataError
+from stages.kinds.sequences import SPLITS
 from stages.preprocess.split_file import (
     Split,
     Splits,
@@ -85,3 +86,19 @@ def test_files_that_are_refused(tmp_path: Path, old: str, new: str, match: str) 
 def test_an_absent_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.toml cannot be read"):
         read_splits(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("name", ["../escaped", "a/b", ".hidden", "a b"])
+def test_a_subject_that_is_no_file_name(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "splits.toml"
+    tables = [f"[{split}]\nsubjects = ['{name} ']\nsentences = '{n}'\n" for n, split in enumerate(SPLITS)]
+    file.write_text("".join(tables))
+    with pytest.raises(DataError, match=r"splits\.toml, table \[train\], holds the name .*it becomes a file's name"):
+        read_splits(file)
+
+
+def test_a_subject_named_twice_but_for_a_blank(tmp_path: Path) -> None:
+    file = tmp_path / "splits.toml"
+    file.write_text("".join(f"[{split}]\nsubjects = ['a', 'a ']\nsentences = '1'\n" for split in SPLITS))
+    with pytest.raises(DataError, match="named twice"):
+        read_splits(file)

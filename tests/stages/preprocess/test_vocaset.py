@@ -145,19 +145,19 @@ def test_the_plan_knows_every_file_that_is_read(tmp_path: Path) -> None:
     sources = Preprocess(Preprocess.Params(dataset="vocaset"), {"dataset": settings}).sources()
     assert isinstance(sources, Sources)
     assert sources.files == {
-        "vertices": root / "data_verts.npy",
-        "audio": root / "raw_audio_fixed.pkl",
-        "templates": root / "templates.pkl",
-        "index": root / "subj_seq_to_idx.pkl",
-        "topology": root / "FLAME_sample.ply",
-        "masks": root / "masks.pkl",
-        "splits": OFFICIAL_SPLITS,
+        "the vertices": root / "data_verts.npy",
+        "the sound": root / "raw_audio_fixed.pkl",
+        "the templates": root / "templates.pkl",
+        "the index of sequences": root / "subj_seq_to_idx.pkl",
+        "the mesh of the topology (or name one with `topology`)": root / "FLAME_sample.ply",
+        "the masks of regions": root / "masks.pkl",
+        "the split file": OFFICIAL_SPLITS,
         "regions/lips": root / "lists" / "lips.txt",
     }
 
 
 def test_an_absent_folder_of_regions_is_a_missing_source(tmp_path: Path) -> None:
     files = Settings(root=str(tmp_path), regions=str(tmp_path / "nowhere")).sources().files
-    assert not files["regions/lips"].exists()
-    with pytest.raises(DataError, match="nowhere holds no region files"):
+    assert files["vertex indices of a region"] == tmp_path / "nowhere" / "<region>.txt"
+    with pytest.raises(DataError, match=r"the folder .*nowhere holds no <region>\.txt"):
         run_stage(tmp_path / "job", raw_data().write(tmp_path / "raw"), regions=str(tmp_path / "nowhere"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +170,14 @@ def test_a_subject_without_template(tmp_path: Path) -> None:
 
 def test_a_split_without_sequences_is_said(tmp_path: Path) -> None:
     job = run_stage(tmp_path / "job", raw_data((TRAIN,)).write(tmp_path / "raw"))
-    assert any("the split 'val' has no sequence" in line for line in job.said)
+    assert "warning: the split 'val' has no sequence: the last weights are taken for the best" in job.said
+    assert "warning: the split 'test' has no sequence: nothing can be tested on it" in job.said
     assert any("the split 'train' has no sequence of FaceTalk_170904_00128_TA" in line for line in job.said)
+
+
+def test_a_train_split_without_sequences_is_said(tmp_path: Path) -> None:
+    job = run_stage(tmp_path / "job", raw_data((VAL, TEST)).write(tmp_path / "raw"))
+    assert "warning: the split 'train' has no sequence: nothing can be trained on it" in job.said
 
 
 def test_nothing_can_be_used(tmp_path: Path) -> None:
@@ -272,3 +279,36 @@ def test_a_region_whose_name_is_a_path(tmp_path: Path) -> None:
     root = raw_data().write(tmp_path / "raw")
     (tmp_path / "masks.pkl").write_bytes(pickle.dumps({"../../lips": np.array([1])}, protocol=2))
     refuse(tmp_path, root, "the name of a region may hold", masks=str(tmp_path / "masks.pkl"))
+
+
+BAD_NAMES = ["../../escaped", "/tmp/escaped", "a/b", "a\\b", "a\0b", ".hidden", "..", "", "a b", "a\nb"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("table", ["audio", "index", "templates"])
+def test_a_name_that_is_no_file_name(tmp_path: Path, name: str, table: str) -> None:
+    raw = raw_data()
+    entries = getattr(raw, table)
+    entries[name] = entries[VAL]
+    before = sorted(path.name for path in tmp_path.parent.iterdir())
+    fails(tmp_path, raw, rf"\.pkl holds the name {re.escape(repr(name))}, .*it becomes a file's name")
+    assert sorted(path.name for path in tmp_path.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_sentence_that_is_no_file_name(tmp_path: Path, name: str) -> None:
+    raw = raw_data()
+    raw.index[TRAIN][name] = raw.index[TRAIN]["sentence01"]
+    fails(tmp_path, raw, rf"subj_seq_to_idx\.pkl holds the name {re.escape(repr(name))}, ")
+
+
+def test_names_that_differ_only_before_they_are_text(tmp_path: Path) -> None:
+    raw = raw_data()
+    raw.index[TRAIN] |= {"7": {0: 0}, 7: {0: 1}}  # type: ignore[dict-item]
+    fails(tmp_path, raw, rf"subj_seq_to_idx\.pkl holds two sequences {TRAIN}_7")
+
+
+def test_names_that_meet_in_one_id(tmp_path: Path) -> None:
+    raw = raw_data()
+    raw.index |= {"a": {"b_c": {0: 0}}, "a_b": {"c": {0: 1}}}
+    fails(tmp_path, raw, r"subj_seq_to_idx\.pkl holds two sequences a_b_c")
