@@ -7,11 +7,14 @@ import shlex
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline import registry
 from pipeline.commands.stage import help_text
+from pipeline.recipe import load
 from tests.pipeline.test_cli import pipe
+from tests.stages.fake_job import FakeJob
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -87,3 +90,20 @@ def test_dependencies_are_explained() -> None:
     for requirement in project["dependencies"] + extras:
         name = re.split(r"[<>=!\[ ]", requirement)[0]
         assert name in explained, f"docs/dependencies.md does not say why {name}"
+
+
+def test_the_stage_of_the_page_on_extending_works(tmp_path, monkeypatch) -> None:
+    """The page's own code, written beside a recipe and run."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL)
+    (tmp_path / "page_stages.py").write_text(code)
+    (tmp_path / "page.toml").write_text(
+        f'extends = "{ROOT}/recipes/quickstart.toml"\n[step.smooth]\nstage = "page_stages:Smooth"\nwindow = 3\n'
+    )
+    step = load(tmp_path / "page.toml").steps["smooth"]
+    assert step.inputs == {"predictions": "infer"}
+    (tmp_path / "predictions" / "npy").mkdir(parents=True)
+    np.save(tmp_path / "predictions" / "npy" / "clip.npy", np.eye(6, dtype=np.float32))
+    job = FakeJob.under(tmp_path / "job", {"predictions": tmp_path / "predictions"})
+    step.stage.run(job)
+    expected = np.array([[1, 1, 0], [1, 1, 1]]) / 3
+    np.testing.assert_allclose(np.load(job.out / "clip.npy")[:2, :3], expected, atol=1e-6)
