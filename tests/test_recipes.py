@@ -165,7 +165,6 @@ def encoder(store: Path) -> Path:
 @pytest.fixture
 def official(here: Path, vocaset: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("VOCASET_ROOT", str(vocaset))
-    monkeypatch.setenv("VOCASET_MASKS", str(vocaset / "FLAME_masks.pkl"))
     return [f"step.features.encoder={encoder}"]
 
 

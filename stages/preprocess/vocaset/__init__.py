@@ -41,7 +41,7 @@ class Settings:
         path=True, help="folder with data_verts.npy, raw_audio_fixed.pkl, templates.pkl, subj_seq_to_idx.pkl"
     )
     topology: str = param("", path=True, help="a mesh of the topology; default: FLAME_sample.ply in root")
-    masks: str = param("", path=True, help="a pickle of region masks, such as FLAME_masks.pkl")
+    masks: str = param("", path=True, help="a pickle of region masks; default: FLAME_masks.pkl in root, if it is there")
     regions: str = param("", path=True, help="a folder of <region>.txt vertex indices; wins over masks")
     splits: str = param("", path=True, help="a split file of your own; default: the official splits")
     skip: list[str] = param([], help="ids <subject>_<sentence> to leave out")
@@ -55,8 +55,9 @@ class Settings:
         found = {name: root / file for name, file in RAW_FILES.items()}
         found["topology"] = Path(self.topology) if self.topology else root / "FLAME_sample.ply"
         found["splits"] = Path(self.splits) if self.splits else OFFICIAL_SPLITS
-        if self.masks:
-            found["masks"] = Path(self.masks)
+        masks = Path(self.masks) if self.masks else root / "FLAME_masks.pkl"
+        if self.masks or masks.is_file():
+            found["masks"] = masks
         return found
 
     def sources(self) -> Sources:

@@ -55,7 +55,8 @@ def prepare(settings: Settings, job: Job, *, dataset: str, step: int, limit: int
 
 
 def _read_regions(settings: Settings, vertices: int) -> Regions:
-    regions = read_masks(Path(settings.masks), vertices) if settings.masks else {}
+    masks = settings.files.get("masks")
+    regions = read_masks(masks, vertices) if masks else {}
     return regions | (read_folder(Path(settings.regions), vertices) if settings.regions else {})
 
 

@@ -120,6 +120,15 @@ def test_masks_and_region_files_keep_order_and_duplicates(tmp_path: Path) -> Non
     assert read.region("ears") is None
 
 
+def test_masks_beside_the_raw_files_are_found(tmp_path: Path) -> None:
+    root = raw_data().write(tmp_path / "raw")
+    assert not list((run_stage(tmp_path / "without", root).out / "regions").glob("*"))
+    (root / "FLAME_masks.pkl").write_bytes(pickle.dumps({"lips": np.array([2, 1, 2])}, protocol=2))
+    assert Settings(root=str(root)).sources().files["the masks of regions"] == root / "FLAME_masks.pkl"
+    job = run_stage(tmp_path / "with", root)
+    assert (job.out / "regions" / "lips.txt").read_text().split() == ["2", "1", "2"]
+
+
 def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
     root = raw_data().write(tmp_path / "raw")
     one, two = (run_stage(tmp_path / name, root).out for name in ("one", "two"))
