@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -73,8 +74,10 @@ class Journal:
             self.finished[name] = list(entry)
 
     def forget(self) -> None:
-        """Start the key from nothing."""
+        """Start the key from nothing, the stage's own saved state included."""
         self._work.journal.unlink(missing_ok=True)
+        shutil.rmtree(self._work.state)
+        self._work.state.mkdir()
         self.finished = {}
 
     def items(self) -> dict[str, list[str]]:

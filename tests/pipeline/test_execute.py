@@ -189,11 +189,21 @@ def test_reasons(here, workspace) -> None:
     assert plan(load(Path("toy.toml")), workspace)["read"].reason == "file numbers changed"
 
 
-def test_force_begins_from_nothing(here, workspace) -> None:
+def test_force_begins_from_nothing(here, workspace, monkeypatch) -> None:
     with pytest.raises(Interrupted):
         go(workspace, "step.double.stop_at=n1")
+    (work,) = (path for path in (here / ".pipe/work").glob("double-*") if path.is_dir())
+    (work / "state" / "training.pt").write_text("half way")
+    real, seen = Double.run, []
+
+    def look(self: Double, job) -> None:
+        seen.extend(job.state.iterdir())
+        real(self, job)
+
+    monkeypatch.setattr(Double, "run", look)
     go(workspace, choice=Choice(force=frozenset({"double"})))
     assert Double.made == ["n0", "n0", "n1", "n2"]
+    assert seen == []
 
 
 def test_force_of_a_step_that_is_left_out(here, workspace) -> None:
