@@ -5,7 +5,7 @@ A camera looks along its own -z axis with +y up; pixel (0, 0) is the top left co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,10 +61,6 @@ class Camera:
         screen[:, 1] = centre - focal * seen[:, 1] * inverse
         screen[:, 2] = inverse
         return screen
-
-    def resized(self, size: int) -> Camera:
-        """The same view in an image of another size."""
-        return replace(self, size=size, focal=self.focal * size / self.size)
 
 
 def voca(size: int = VOCA_SIZE) -> Camera:

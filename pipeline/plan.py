@@ -38,9 +38,6 @@ class Planned:
     artifact: Artifact | None = None
 
 
-Plan = Mapping[str, Planned]
-
-
 def plan(recipe: Recipe, workspace: Workspace, force: frozenset[str] = frozenset()) -> dict[str, Planned]:
     """Step → how it stands, in running order. `force`: steps to run although they are cached."""
     found: dict[str, Planned] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +18,7 @@ from faces.errors import DataError
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.stage import replacing
+from stages.kinds.plain import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 BEST = "model.safetensors"
 LAST = "last.safetensors"
 CONFIG = "config.json"
+TRAINING = "training.json"
+"""How training went, for the reader's eyes: apart from what inference reads, so that it reruns nothing."""
 HISTORY = "history.jsonl"
 CURVES = "curves.png"
 OURS = {"producer": "facepipe"}
@@ -39,7 +42,7 @@ class Config:
 
     model: its name in recipes. settings: its `Settings`, as plain values. facts: the fields of `DataFacts`.
     dataset, units: of the training data. encoder_weights: digest of the speech encoder that made the features, empty
-    for log-mel. training: how it went (epochs, steps, best epoch, …); for the reader's eyes only.
+    for log-mel.
     """
 
     model: str
@@ -48,12 +51,10 @@ class Config:
     dataset: str
     units: str
     encoder_weights: str = ""
-    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_config(folder: Path, config: Config) -> None:
-    text = json.dumps(asdict(config), indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / CONFIG, asdict(config))
 
 
 def write_weights(file: Path, state: Mapping[str, Tensor]) -> None:
@@ -133,6 +134,11 @@ class Checkpoint:
         from models.talking_face import DataFacts
 
         return DataFacts(**self.config.facts)
+
+    def training(self) -> dict[str, Any]:
+        """How it went: epochs, steps, best epoch and loss, motion energy, parameters."""
+        facts: dict[str, Any] = json.loads((self.path / TRAINING).read_text(encoding="utf-8"))
+        return facts
 
     def history(self) -> list[dict[str, Any]]:
         """One record per epoch."""

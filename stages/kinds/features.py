@@ -18,6 +18,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from faces.errors import DataError
+from stages.kinds.plain import write_json
 
 if TYPE_CHECKING:
     import h5py
@@ -145,5 +146,5 @@ def write_features(
             group = file.create_group(HIDDEN)
             for name in ordered:
                 group.create_dataset(name, data=load_hidden(name), track_times=False)
-    text = json.dumps(asdict(encoder), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (folder / ENCODER).write_text(text + "\n", encoding="utf-8")
+    facts = asdict(encoder)
+    write_json(folder / ENCODER, facts | {"config": dict(sorted(facts["config"].items()))})

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faces.errors import DataError
+from stages.kinds.plain import write_json
+from stages.kinds.sequences import Sequences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,9 +62,7 @@ def write_index(folder: Path, info: Info) -> Path:
     """Write `predictions.json`, items sorted by name, so that equal content is equal bytes."""
     facts = asdict(info)
     facts["items"] = dict(sorted(facts["items"].items()))
-    target = folder / INDEX
-    target.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    return target
+    return write_json(folder / INDEX, facts)
 
 
 class Predictions:
@@ -104,3 +104,13 @@ class Predictions:
             found = f"{rows.dtype} {rows.shape}"
             raise DataError(f"{file} holds {found}, not float32 ({frames}, 3 V): make it again with infer")
         return rows.reshape(frames, -1, 3)
+
+
+def check_alike(data: Sequences, predictions: Predictions) -> None:
+    """DataError unless predictions have the frame rate and the units of the data they are held against."""
+    made = predictions.info
+    if (made.fps, made.units) != (data.fps, data.units):
+        raise DataError(
+            f"{predictions.path} is at {made.fps:g} fps in {made.units} and {data.path} at {data.fps:g} fps in "
+            f"{data.units}: use the sequences that the predictions were made from, or run infer on these"
+        )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faces.errors import DataError
-from pipeline.stage import replacing
+from stages.kinds.plain import write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,10 +70,7 @@ def write_index(folder: Path, info: Info) -> Path:
     facts["subjects"] = {split: list(info.subjects.get(split, ())) for split in SPLITS}
     for table in ("sequences", "skipped"):
         facts[table] = dict(sorted(facts[table].items()))
-    target = folder / INDEX
-    with replacing(target) as partial:
-        partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    return target
+    return write_json(folder / INDEX, facts)
 
 
 class Sequences:

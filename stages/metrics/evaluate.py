@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.errors import StageError
 from pipeline.stage import Job
-from stages.kinds.predictions import Predictions
+from stages.kinds.predictions import Predictions, check_alike
 from stages.kinds.sequences import Sequences
 from stages.metrics import Params, plots, report
 from stages.metrics.measure import MEAN_MOTION, MODEL, NEUTRAL, Measured, Row, measure_all
@@ -14,7 +14,7 @@ from stages.metrics.regions import find_regions
 def evaluate(job: Job, params: Params) -> None:
     """Fill `job.out` with the report."""
     data, predictions = Sequences(job.inputs["data"].path), Predictions(job.inputs["predictions"].path)
-    _check_units(data, predictions)
+    check_alike(data, predictions)
     regions = find_regions(data, params)
     by_sequence = choose(predictions, params.splits)
     rows = {name: Row(params.average) for name in (MODEL, NEUTRAL, MEAN_MOTION)}
@@ -27,7 +27,8 @@ def evaluate(job: Job, params: Params) -> None:
             if counted:
                 row.add(counted)
     rows = {name: row for name, row in rows.items() if row.sequences}
-    report.write_json(job.out / "metrics.json", data, predictions, report.numbers(rows, regions, data.units), regions)
+    numbers = report.numbers(rows, regions, data.units)
+    report.write_numbers(job.out / "metrics.json", data, predictions, numbers, regions)
     report.write_csv(job.out / "per_sequence.csv", measured)
     figures = job.out / "figures"
     plots.bars(figures / "baselines.png", rows, predictions.info.model, data.units)
@@ -49,12 +50,3 @@ def choose(predictions: Predictions, splits: list[str]) -> dict[str, list[str]]:
         there = ", ".join(sorted({item.split for item in predictions.items.values()})) or "nothing"
         raise StageError(f"{predictions.path} holds no prediction of {', '.join(splits)} (it holds: {there})")
     return dict(sorted(found.items()))
-
-
-def _check_units(data: Sequences, predictions: Predictions) -> None:
-    made = predictions.info
-    if (made.fps, made.units) != (data.fps, data.units):
-        raise StageError(
-            f"predictions at {made.fps:g} fps in {made.units} cannot be held against data at {data.fps:g} fps in "
-            f"{data.units}: run infer on this data"
-        )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from faces.metrics import DEFINITIONS, Definition
+from stages.kinds.plain import write_json
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
 from stages.metrics.measure import Measured, Row
@@ -56,7 +56,7 @@ def numbers(rows: Mapping[str, Row], regions: Regions, units: str) -> list[dict[
     return found
 
 
-def write_json(
+def write_numbers(
     file: Path, data: Sequences, predictions: Predictions, records: Sequence[Mapping[str, Any]], regions: Regions
 ) -> None:
     facts = {
@@ -69,7 +69,7 @@ def write_json(
         "notes": list(regions.notes),
         "numbers": list(records),
     }
-    file.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(file, facts)
 
 
 def write_csv(file: Path, measured: Iterable[Measured]) -> None:

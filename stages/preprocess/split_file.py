@@ -17,8 +17,6 @@ from typing import Any
 from faces.errors import DataError
 from stages.kinds.sequences import SPLITS, check_name
 
-FOLDER = Path(__file__).parent / "splits"
-
 
 @dataclass(frozen=True)
 class Split:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 
 from faces.errors import DataError
 from faces.heatmap import HeatScale, nice_end
-from pipeline.errors import StageError
 from pipeline.stage import Job
-from stages.kinds.predictions import Predictions
+from stages.kinds.plain import write_json
+from stages.kinds.predictions import Predictions, check_alike
 from stages.kinds.sequences import Sequences
 from stages.render import Params
 from stages.render.captions import caption_strip, strip_height
@@ -59,16 +58,6 @@ def produce(job: Job, params: Params) -> None:
     threads = job.workers if params.renderer == "soft" else 1
     job.each(list(by_name), lambda name: film(shoot, by_name[name]), unit="clips", threads=threads)
     write_index(shoot, clips)
-
-
-def check_alike(data: Sequences, predictions: Predictions) -> None:
-    """StageError unless predictions and data have the same frame rate and units."""
-    made = predictions.info
-    if (made.fps, made.units) != (data.fps, data.units):
-        raise StageError(
-            f"{predictions.path} is at {made.fps:g} fps in {made.units} and {data.path} at {data.fps:g} fps in "
-            f"{data.units}: render predictions over the sequences they were made from"
-        )
 
 
 def make_style(data: Sequences, predictions: Predictions, clips: Sequence[Clip], params: Params) -> Style:
@@ -194,9 +183,7 @@ def write_index(shoot: Shoot, clips: Sequence[Clip]) -> Path:
         "error_scale": None if scale is None else {"end": scale.high, "unit": scale.unit},
         "clips": {clip.name: _clip_facts(shoot, clip) for clip in clips},
     }
-    file = shoot.out / INDEX
-    file.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    return file
+    return write_json(shoot.out / INDEX, facts)
 
 
 def _clip_facts(shoot: Shoot, clip: Clip) -> dict[str, object]:

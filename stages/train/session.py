@@ -26,6 +26,7 @@ from stages.kinds.checkpoint import (
     CURVES,
     HISTORY,
     LAST,
+    TRAINING,
     Checkpoint,
     Config,
     fill,
@@ -35,6 +36,7 @@ from stages.kinds.checkpoint import (
     write_weights,
 )
 from stages.kinds.features import Features
+from stages.kinds.plain import write_json
 from stages.kinds.sequences import Sequences
 from stages.train import Params
 from stages.train.clips import ClipReader, Take, flat, one_hot
@@ -54,7 +56,8 @@ def train(job: Job, params: Params, settings: Any) -> None:
     progress = Trainer(job, network, clips, params).fit() if params.epochs else Progress()
     energy = _publish_weights(job, params, network, clips, progress)
     _warn_if_frozen(job, energy, progress)
-    write_config(job.out, _config(params, settings, clips, network, progress, energy))
+    write_config(job.out, _config(params, settings, clips))
+    write_json(job.out / TRAINING, _training(network, progress, energy))
     _publish_history(job.out, params.model, progress)
     _note_cost(job, progress)
 
@@ -157,11 +160,20 @@ def _warn_if_frozen(job: Job, energy: float | None, progress: Progress) -> None:
         )
 
 
-def _config(
-    params: Params, settings: Any, clips: ClipReader, network: TalkingFace, progress: Progress, energy: float | None
-) -> Config:
+def _config(params: Params, settings: Any, clips: ClipReader) -> Config:
+    return Config(
+        model=params.model,
+        settings=dataclasses.asdict(settings),
+        facts=dataclasses.asdict(clips.facts()),
+        dataset=clips.data.info.dataset,
+        units=clips.data.units,
+        encoder_weights=clips.features.encoder.weights,
+    )
+
+
+def _training(network: TalkingFace, progress: Progress, energy: float | None) -> dict[str, Any]:
     module = cast("torch.nn.Module", network)
-    training = {
+    return {
         "epochs": progress.epoch,
         "steps": progress.step,
         "best_epoch": progress.best_epoch if progress.best_file else None,
@@ -170,15 +182,6 @@ def _config(
         "parameters": sum(p.numel() for p in module.parameters()),
         "trained_parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
     }
-    return Config(
-        model=params.model,
-        settings=dataclasses.asdict(settings),
-        facts=dataclasses.asdict(clips.facts()),
-        dataset=clips.data.info.dataset,
-        units=clips.data.units,
-        encoder_weights=clips.features.encoder.weights,
-        training=training,
-    )
 
 
 def _publish_history(out: Path, model: str, progress: Progress) -> None:

@@ -17,7 +17,6 @@ def test_published_cameras(make, focal: float) -> None:  # type: ignore[no-untyp
     np.testing.assert_allclose(full.project(point), expected, rtol=1e-5)
     np.testing.assert_allclose(half.project(point)[:, :2], np.array(expected)[:, :2] / 2, rtol=1e-5)
     np.testing.assert_allclose(half.project(point, scale=2), full.project(point), rtol=1e-5)
-    np.testing.assert_allclose(full.resized(400).project(point), half.project(point), rtol=1e-6)
 
 
 def test_what_is_behind_has_no_depth() -> None:

@@ -200,4 +200,7 @@ def test_declarations(inputs: dict[str, Path]) -> None:
     upstream = {"checkpoint": Upstream("train", "tiny-face", {"model": "faceformer"})}
     assert list(stage.components(upstream)) == ["models.faceformer"]
     assert stage.label(upstream) == "tiny-face-test"
+    assert stage.uses("checkpoint") == ("model.safetensors", "config.json")
+    assert Infer(Params(weights="last")).uses("checkpoint") == ("last.safetensors", "config.json")
+    assert stage.uses("data") == Infer.inputs["data"].uses
     assert Input(inputs["data"], "sequences", "x", {}).kind == Infer.inputs["data"].kind

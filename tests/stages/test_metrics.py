@@ -215,7 +215,7 @@ def test_what_cannot_be_compared(data: Sequences, tmp_path: Path) -> None:
     predictions = make_predictions(tmp_path / "p", data)
     with pytest.raises(StageError, match=r"no prediction of val \(it holds: test\)"):
         run(tmp_path / "a", data.path, predictions, splits=["val"])
-    with pytest.raises(StageError, match="predictions at 25 fps in m"):
+    with pytest.raises(DataError, match=r"slow is at 25 fps in m and .* at 30 fps in m: use the sequences"):
         run(tmp_path / "b", data.path, make_predictions(tmp_path / "slow", data, fps=25.0))
     np.save(predictions / "npy" / "D_s01_condition_A.npy", np.zeros((20, 33), np.float32))
     index = json.loads((predictions / "predictions.json").read_text())

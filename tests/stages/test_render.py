@@ -221,7 +221,7 @@ def test_other_topology_rate_and_units_are_refused(inputs: dict[str, Path], tmp_
         run(tmp_path / "a", inputs)
     for facts in ({"fps": 30.0}, {"units": "mm"}):
         other = make_predictions(tmp_path / f"other{facts}", **facts)
-        with pytest.raises(StageError, match="render predictions over the sequences they were made from"):
+        with pytest.raises(DataError, match="use the sequences that the predictions were made from"):
             run(tmp_path / f"b{facts}", inputs | {"predictions": other})
 
 

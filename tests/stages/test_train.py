@@ -64,9 +64,9 @@ def test_training_learns_and_publishes(inputs: dict[str, Input], tmp_path: Path)
     assert history[-1]["val"]["loss"] < 0.5 * history[0]["val"]["loss"]
     assert history[0]["train"]["half"] == pytest.approx(history[0]["train"]["loss"] / 2)
     best = min(history, key=lambda record: record["val"]["loss"])
-    assert checkpoint.config.training["best_epoch"] == best["epoch"]
-    assert checkpoint.config.training["best_loss"] == best["val"]["loss"]
-    assert checkpoint.config.training["motion_energy"] > 0.05
+    assert checkpoint.training()["best_epoch"] == best["epoch"]
+    assert checkpoint.training()["best_loss"] == best["val"]["loss"]
+    assert checkpoint.training()["motion_energy"] > 0.05
     assert not any("warning" in line for line in job.said)
     assert job.notes["training_steps"] == 120
 
@@ -126,7 +126,7 @@ def test_nan_stops_with_a_sentence(inputs: dict[str, Input], tmp_path: Path) -> 
 def test_frozen_mouth_is_told(inputs: dict[str, Input], tmp_path: Path) -> None:
     job = new_job(tmp_path, inputs)
     checkpoint = run(job, lr=0.0, epochs=1)
-    assert checkpoint.config.training["motion_energy"] == pytest.approx(0.0, abs=1e-9)
+    assert checkpoint.training()["motion_energy"] == pytest.approx(0.0, abs=1e-9)
     assert any(line.startswith("warning: the predicted faces hardly move") for line in job.said)
 
 
@@ -161,7 +161,7 @@ def test_own_weights_go_on(inputs: dict[str, Input], tmp_path: Path) -> None:
     first = run(new_job(tmp_path / "first", inputs), epochs=10)
     weights = str(first.path / "model.safetensors")
     second = run(new_job(tmp_path / "second", inputs), epochs=1, lr=0.0, weights=weights)
-    assert second.history()[0]["val"]["loss"] == pytest.approx(first.config.training["best_loss"], rel=1e-6)
+    assert second.history()[0]["val"]["loss"] == pytest.approx(first.training()["best_loss"], rel=1e-6)
 
 
 def test_weights_of_another_size_or_kind(inputs: dict[str, Input], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.stages import fake_face
 from tests.stages.fake_job import FakeJob
 from tests.stages.tiny import make_sequences
 
-FILES = ("model.safetensors", "last.safetensors", "config.json", "history.jsonl", "curves.png")
+FILES = ("model.safetensors", "last.safetensors", "config.json", "training.json", "history.jsonl", "curves.png")
 
 
 @pytest.fixture(scope="module")
