@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -36,3 +37,13 @@ def save(figure: Figure, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, metadata={"Software": None})
     return file
+
+
+def publish(figure: Figure, stem: Path) -> list[Path]:
+    """The figure for a paper: `stem`.png on a transparent ground, and `stem`.pdf, whose text stays text."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]
+    with rc_context({"pdf.fonttype": 42}):
+        figure.savefig(files[0], metadata={"Software": None}, transparent=True)
+        figure.savefig(files[1], metadata=dict.fromkeys(("Creator", "Producer", "CreationDate")), transparent=True)
+    return files

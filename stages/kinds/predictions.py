@@ -106,6 +106,17 @@ class Predictions:
         return rows.reshape(frames, -1, 3)
 
 
+def vertices_of(predictions: Predictions, name: str, data: Sequences) -> NDArray[np.float32]:
+    """(T, V, 3), see `Predictions.motion`. DataError unless it has the topology of the data it is held against."""
+    motion = predictions.motion(name)
+    if motion.shape[1] != data.info.vertices:
+        raise DataError(
+            f"{predictions.file(name)} has {motion.shape[1]} vertices a frame and {data.path} has "
+            f"{data.info.vertices}: give predictions of the same topology"
+        )
+    return motion
+
+
 def check_alike(data: Sequences, predictions: Predictions) -> None:
     """DataError unless predictions have the frame rate and the units of the data they are held against."""
     made = predictions.info

@@ -1,35 +1,37 @@
 """The stage `metrics`: how far predictions are from the truth, each number with its definition, unit and region.
 
 Two baselines stand beside the model, so that a number means something: the neutral template held still, and the mean
-motion of the training set, the best face that never listens. Truth and prediction are cut to the shorter.
+motion of the training set, the best face that never listens. With a second set of predictions `against`, paired tests
+say whether the difference is more than chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from faces import metrics_definitions as definitions
+from pipeline.registry import nearest
 from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
 
-LIPS, UPPER_FACE = "lips", "upper_face"
+LIPS, UPPER_FACE = definitions.LIPS, definitions.UPPER_FACE
 
 
 @dataclass(frozen=True)
 class Params:
+    definitions: list[str] = param(
+        [], help="metrics by name, 'lve/codetalker', or whole families, 'lve'; empty: all that the data allow"
+    )
     lips: str = param(LIPS, help="the data set's region for LVE")
     lips_file: str | None = param(None, path=True, help="text file of vertex indices that takes the place of `lips`")
     upper_face: str = param(UPPER_FACE, help="the data set's region for FDD")
     upper_face_file: str | None = param(
         None, path=True, help="text file of vertex indices that takes the place of `upper_face`"
     )
-    average: str = param(
-        "frames",
-        choices=("frames", "sequences"),
-        help="LVE, LVD, MVE: mean over all frames (CodeTalker, FaceDiffuser) or of each sequence first (UniTalker)",
-    )
-    splits: list[str] = param([], choices=("train", "val", "test"), help="only these; empty: all that was predicted")
+    splits: list[str] = param([], help="only these of the predictions' splits; empty: all that was predicted")
+    figures: bool = param(True, help="draw figures, each as PNG and PDF")
     curves: int = param(4, low=0, help="sequences whose lip opening is plotted against the truth")
 
 
@@ -39,10 +41,19 @@ class Metrics(Stage):
     name = "metrics"
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {
-        "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json", "regions")),
+        "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json", "regions", "topology.ply")),
         "predictions": Slot("predictions"),
+        "against": Slot("predictions", optional=True),
     }
     output = "metrics"
+
+    def check(self) -> Iterable[str]:
+        for name in self.params.definitions:
+            if not definitions.find(name):
+                yield (
+                    f"definitions names {name!r}, which is no metric; there are the families "
+                    f"{', '.join(definitions.FAMILIES)}, each with variants.{nearest(name, definitions.NAMES)}"
+                )
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return upstream["predictions"].label

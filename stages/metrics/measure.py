@@ -1,29 +1,31 @@
-"""Measures predictions and baselines against the truth, one sequence in memory at a time."""
+"""Measures predictions and baselines against the truth, block by block of one sequence, several sequences at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faces import metrics
+from faces import metrics, metrics_measures
 from faces.errors import DataError
-from faces.metrics import BLOCK, Mean
-from stages.kinds.predictions import Item, Predictions
+from faces.metrics_parts import Parts
+from faces.metrics_stream import Apart, Moving, Still, block_frames
+from stages.kinds.predictions import vertices_of
 from stages.kinds.sequences import Sequences
-from stages.metrics.regions import Regions
-
-MODEL, NEUTRAL, MEAN_MOTION = "model", "neutral template", "mean motion"
+from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, Case, Take
+from stages.metrics.surface import Surface, surface_of
 
 Motion = NDArray[Any]
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One sequence in one row. counted: the row's mean holds it. values: metric → number, NaN where undefined."""
+    """One sequence in one row. counted: the row's mean holds it. values: measure → number, NaN where undefined."""
 
     row: str
     id: str
@@ -35,100 +37,114 @@ class Measured:
     values: Mapping[str, float]
 
 
-def measure_all(
-    data: Sequences, predictions: Predictions, by_sequence: Mapping[str, Sequence[str]], regions: Regions
-) -> Iterator[list[Measured]]:
-    """Per sequence: every prediction of it, then the baselines. by_sequence: id → names of its predictions."""
-    mean_motion = training_mean(data)
-    for name, made in by_sequence.items():
-        entry, truth = data.entry(name), data.vertices(name)
-        template = _template(data, entry.subject, name)
-        items = [predictions.items[item] for item in made]
-        counted = counted_conditions(items)
-        found: list[Measured] = []
-        for item, prediction in zip(items, made, strict=True):
-            true, spoken = metrics.to_shorter(truth, _motion(predictions, prediction, data))
-            values = measure(true, spoken, template, regions)
-            place = (name, entry.subject, item.condition, entry.split, item.condition in counted)
-            found.append(Measured(MODEL, *place, len(true), values))
-        still = {NEUTRAL: template} | ({} if mean_motion is None else {MEAN_MOTION: template + mean_motion})
-        frames = found[0].frames
-        for row, face in still.items():
-            values = measure(truth[:frames], np.broadcast_to(face, (frames, *face.shape)), template, regions)
-            found.append(Measured(row, name, entry.subject, "", entry.split, True, frames, values))
-        yield found
+@dataclass(frozen=True)
+class Found:
+    """All of one sequence: its numbers, and what its surface did."""
+
+    measured: Sequence[Measured]
+    surface: Surface
 
 
-def counted_conditions(items: Sequence[Item]) -> list[str]:
-    """The published rule: a subject that was trained on counts in its own style, anyone else in all that there are."""
-    own = [item.condition for item in items if item.condition == item.subject]
-    return own or [item.condition for item in items]
+@dataclass(frozen=True)
+class Measurer:
+    """Measures one case at a time; threads may share it. mean_motion: (V, 3) offsets, or None without a train split."""
+
+    data: Sequences
+    parts: Parts
+    mean_motion: Array | None
+    diverse: bool
+
+    def all(self, cases: Sequence[Case], threads: int) -> Iterator[Found]:
+        """In the order of the cases, whatever the number of threads."""
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            yield from pool.map(self.measure, cases)
+
+    def measure(self, case: Case) -> Found:
+        """Predictions that share a length with the truth are measured together, so that it is read once."""
+        template = template_of(self.data, case.subject, case.id)
+        first = next(take for take in case.takes if take.counted)
+        lengths = dict.fromkeys([first.frames, *(take.frames for take in case.takes)])
+        walks = {}
+        for frames in lengths:
+            takes = [take for take in case.takes if take.frames == frames]
+            faces = self._still_faces(template) if frames == first.frames else {}
+            walks[frames] = Walk(self, case, template, takes, faces)
+            walks[frames].go(frames)
+        spread = {row: self._diversity(case, row) for row in (MODEL, AGAINST)} if self.diverse else {}
+        measured = [walks[take.frames].of_take(take, spread.get(take.row, {})) for take in case.takes]
+        moved = [walks[take.frames].surface(take) for take in case.of(MODEL) if take.counted]
+        return Found([*measured, *walks[first.frames].of_still_faces(first.frames)], Surface.mean(moved))
+
+    def _still_faces(self, template: Array) -> dict[str, Array]:
+        return {NEUTRAL: template} | ({} if self.mean_motion is None else {MEAN_MOTION: template + self.mean_motion})
+
+    def _diversity(self, case: Case, row: str) -> dict[str, float]:
+        """Of whole predictions, uncut, as published; undefined where they are not of one length."""
+        takes = case.of(row)
+        if len(takes) < 2 or len({take.item.frames for take in takes}) > 1:
+            return {}
+        motions = [vertices_of(take.predictions, take.name, self.data) for take in takes]
+        return {"diversity": metrics.diversity(motions)}
 
 
-def measure(truth: Motion, prediction: Motion, template: Motion, regions: Regions) -> dict[str, float]:
-    """Every metric whose regions there are, for one sequence; means over its frames."""
-    values = {"mve": float(metrics.mve_per_frame(truth, prediction).mean())}
-    if regions.has("lips"):
-        squared = metrics.lve_per_frame(truth, prediction, regions["lips"])
-        values |= {"lve": float(squared.mean()), "lvd": float(np.sqrt(squared).mean())}
-    if regions.has("upper_face"):
-        deviation = metrics.fdd(truth, prediction, template, regions["upper_face"])
-        values |= {"fdd": deviation, "abs_fdd": abs(deviation)}
-    if regions.has("opening"):
-        a, b = (lip_opening(motion, regions) for motion in (truth, prediction))
-        values["opening_correlation"] = metrics.correlation(a, b)
-    return values
+class Walk:
+    """One pass over the first frames of a truth and of all that is held against it."""
+
+    def __init__(
+        self, owner: Measurer, case: Case, template: Array, takes: Sequence[Take], faces: Mapping[str, Array]
+    ) -> None:
+        self.case, self.parts, self.fps = case, owner.parts, owner.data.fps
+        self.truth = Moving(template, self.parts)
+        self.pairs = {take: (Moving(template, self.parts), Apart(self.parts)) for take in takes}
+        self.stills = {row: Still(face, self.parts) for row, face in faces.items()}
+        self._data = owner.data
+
+    def go(self, frames: int) -> None:
+        truth = self._data.vertices(self.case.id)
+        made = [vertices_of(take.predictions, take.name, self._data) for take in self.pairs]
+        step = block_frames(self.parts.vertices)
+        for start in range(0, frames, step):
+            here = slice(start, min(start + step, frames))
+            self.truth.add(truth[here])
+            for still in self.stills.values():
+                still.add(truth[here])
+            for motion, (moving, apart) in zip(made, self.pairs.values(), strict=True):
+                moving.add(motion[here])
+                apart.add(truth[here], motion[here])
+        for take, (_, apart) in self.pairs.items():
+            self._check_finite(take, apart)
+
+    def of_take(self, take: Take, more: Mapping[str, float]) -> Measured:
+        found = metrics_measures.of_prediction(self.parts, self.truth, *self.pairs[take], self.fps)
+        return self._measured(take.row, take.item.condition, take.counted, take.frames, found | dict(more))
+
+    def of_still_faces(self, frames: int) -> list[Measured]:
+        return [
+            self._measured(row, "", True, frames, metrics_measures.of_still(self.parts, self.truth, still, self.fps))
+            for row, still in self.stills.items()
+        ]
+
+    def surface(self, take: Take) -> Surface:
+        return surface_of(self.truth, *self.pairs[take])
+
+    def _measured(self, row: str, condition: str, counted: bool, frames: int, values: Mapping[str, float]) -> Measured:
+        case = self.case
+        return Measured(row, case.id, case.subject, condition, case.split, counted, frames, values)
+
+    def _check_finite(self, take: Take, apart: Apart) -> None:
+        """NaN and infinity pass through every sum, so that looking for them costs nothing."""
+        bad = np.flatnonzero(~np.isfinite(apart.sums).all(axis=1))
+        if not len(bad):
+            return
+        frame = int(bad[0])
+        in_truth = not np.isfinite(self._data.vertices(self.case.id)[frame]).all()
+        where = f"the truth of {self.case.id}" if in_truth else str(take.predictions.file(take.name))
+        remedy = "run preprocess again" if in_truth else "the network that made it diverged; train it again"
+        raise DataError(f"{where} holds NaN or infinity, first in frame {frame}: {remedy}")
 
 
-def lip_opening(motion: Motion, regions: Regions) -> NDArray[np.float64]:
-    """(T,) in the data's unit."""
-    return metrics.opening(motion, regions["lip_upper"], regions["lip_lower"])
-
-
-def training_mean(data: Sequences) -> NDArray[np.float64] | None:
-    """(V, 3): mean over all frames of the train split of vertices minus their subject's template; None without one."""
-    total = np.zeros((data.info.vertices, 3))
-    frames = 0
-    for name in data.ids("train"):
-        motion = data.vertices(name)
-        for start in range(0, len(motion), BLOCK):
-            total += motion[start : start + BLOCK].sum(axis=0, dtype=np.float64)
-        total -= len(motion) * _template(data, data.entry(name).subject, name)
-        frames += len(motion)
-    return total / frames if frames else None
-
-
-class Row:
-    """The means of one row over all sequences."""
-
-    def __init__(self, average: str) -> None:
-        self.average = average
-        self.means: dict[str, Mean] = {}
-        self.sequences = 0
-        self.frames = 0
-
-    def add(self, measured: Sequence[Measured]) -> None:
-        """One sequence in its counted conditions, which weigh the same and together as much as one."""
-        self.sequences += 1
-        self.frames += measured[0].frames
-        for name in measured[0].values:
-            # FDD and correlations are numbers of whole sequences: there are no frames to pool.
-            average = self.average if metrics.DEFINITIONS[name].per_frame else "sequences"
-            value = float(np.mean([item.values[name] for item in measured]))
-            self.means.setdefault(name, Mean(average)).add(value, measured[0].frames)
-
-
-def _template(data: Sequences, subject: str, name: str) -> NDArray[np.float64]:
+def template_of(data: Sequences, subject: str, name: str) -> Array:
+    """(V, 3) float64. DataError where the data have none of the subject of a sequence."""
     if subject not in data.templates:
         raise DataError(f"{data.path} has no template of {subject}, whom {name} shows: run preprocess again")
     return data.templates[subject].astype(np.float64)
-
-
-def _motion(predictions: Predictions, name: str, data: Sequences) -> Motion:
-    motion = predictions.motion(name)
-    if motion.shape[1] != data.info.vertices:
-        raise DataError(
-            f"{predictions.path} predicts {motion.shape[1]} vertices for {name} and the data have "
-            f"{data.info.vertices}: give predictions of the same topology"
-        )
-    return motion

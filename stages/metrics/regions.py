@@ -10,12 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.metrics import region_digest
+from faces.metrics_definitions import LIP_MIDDLE, OPENING
+from faces.metrics_parts import Parts
 from faces.regions import check_region, read_region
 from pipeline.errors import StageError
+from pipeline.registry import nearest
 from stages.kinds.sequences import Sequences
 from stages.metrics import LIPS, UPPER_FACE, Params
 
-OPENING = ("lip_upper", "lip_lower")
+LIP_PARTS = ("lip_upper", "lip_lower")
+FLAME_VERTICES = 5023
+FLAME_LIP_MIDDLE = (3546, 3504)
 
 
 @dataclass(frozen=True)
@@ -36,17 +41,16 @@ class Regions:
     found: Mapping[str, Region]
     notes: tuple[str, ...]
 
-    def __getitem__(self, role: str) -> NDArray[np.int64]:
-        return self.found[role].indices
-
-    def has(self, role: str) -> bool:
-        """Whether a measure that looks at this role ("", "opening" or a region's) can be taken."""
-        wanted = OPENING if role == "opening" else (role,) if role else ()
-        return all(name in self.found for name in wanted)
+    def __getitem__(self, name: str) -> NDArray[np.int64]:
+        return self.found[name].indices
 
     def facts(self, role: str) -> list[dict[str, object]]:
-        wanted = OPENING if role == "opening" else (role,) if role else ()
-        return [self.found[name].facts() for name in wanted]
+        """What identifies the regions that a definition of this role looks at."""
+        return [self.found[name].facts() for name in (LIP_PARTS if role == OPENING else (role,) if role else ())]
+
+    def parts(self, data: Sequences) -> Parts:
+        indices = {name: region.indices for name, region in self.found.items()}
+        return Parts(data.info.vertices, up="xyz".index(data.info.up), **indices)
 
 
 def find_regions(data: Sequences, params: Params) -> Regions:
@@ -67,14 +71,22 @@ def find_regions(data: Sequences, params: Params) -> Regions:
             continue
         sentence = f"{_missing(data, name)}; set {role} to one of them, or {role}_file to a file of vertex indices"
         if name != role and data.region_names:
-            raise StageError(sentence)
+            raise StageError(sentence + nearest(name, data.region_names))
         notes.append(f"no {measures}: {sentence}")
-    opening = [region for name in OPENING if (region := _from_data(data, name)) is not None]
-    if len(opening) == len(OPENING):
+    opening = [region for name in LIP_PARTS if (region := _from_data(data, name)) is not None]
+    if len(opening) == len(LIP_PARTS):
         found |= {region.name: region for region in opening}
     else:
-        notes.append(f"no lip opening: it needs the regions {' and '.join(OPENING)}")
-    return Regions(found, tuple(notes))
+        notes.append(f"no lip opening: it needs the regions {' and '.join(LIP_PARTS)}")
+    return Regions(found | _lip_middle(data), tuple(notes))
+
+
+def _lip_middle(data: Sequences) -> dict[str, Region]:
+    """FLAME's two vertices. A mesh of as many vertices is FLAME's only if both of them are on its lips."""
+    lips = data.region(LIPS)
+    if data.info.vertices != FLAME_VERTICES or lips is None or not np.isin(FLAME_LIP_MIDDLE, lips).all():
+        return {}
+    return {LIP_MIDDLE: Region("FLAME's vertices 3546 and 3504", np.array(FLAME_LIP_MIDDLE))}
 
 
 def _missing(data: Sequences, name: str) -> str:

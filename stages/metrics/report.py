@@ -8,104 +8,156 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from faces.metrics import DEFINITIONS, Definition
+from faces.metrics_definitions import Definition
 from stages.kinds.plain import write_json
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
-from stages.metrics.measure import Measured, Row
+from stages.metrics import paired
+from stages.metrics.choose import AGAINST, MODEL
+from stages.metrics.measure import Measured
 from stages.metrics.regions import Regions
+from stages.metrics.scores import Score, Scores
+from stages.metrics.units import finite, in_millimetres, unit_of
 
-POWERS = {0: "", 1: "", 2: "²"}
-MM_PER_M = 1000.0
-UNIT_NAMES = {"unit-area": "√area"}
-"""BIWI's meshes are scaled to unit surface area: their unit of length is the root of that area, not a millimetre."""
-RULE = "a subject of the training set counts in its own style, anyone else as the mean over all predicted styles"
-
-
-def unit_of(definition: Definition, units: str) -> str:
-    """ "m²" for LVE of data in metres, "" for a correlation."""
-    return UNIT_NAMES.get(units, units) + POWERS[definition.power] if definition.power else ""
-
-
-def in_millimetres(value: float, definition: Definition, units: str) -> tuple[float, str]:
-    """The number as it is read best: data in metres in mm or mm², anything else as it is."""
-    if units != "m" or not definition.power:
-        return value, unit_of(definition, units)
-    return value * MM_PER_M**definition.power, "mm" + POWERS[definition.power]
+CONDITIONS = "a subject of the training set counts in its own style, anyone else as the mean over all predicted styles"
+TEMPLATE = "errors compare absolute positions; dynamics are of the displacement from the subject's own neutral template"
+LENGTHS = "each prediction is cut to the truth, and the truth to a prediction that ends before it"
+HEADLINES = {
+    "lve": "LVE",
+    "mve": "MVE",
+    "fdd": "FDD",
+    "fdd_abs": "|FDD|",
+    "velocity": "velocity",
+    "opening_correlation": "lip r",
+}
+"""Families of the terminal's table, one column each; all else is in the files."""
 
 
-def numbers(rows: Mapping[str, Row], regions: Regions, units: str) -> list[dict[str, Any]]:
-    """One record per row and metric: the number and everything that it depends on."""
-    found = []
-    for name, row in rows.items():
-        for metric, mean in row.means.items():
-            definition = DEFINITIONS[metric]
-            value, mm = finite(mean.value), in_millimetres(mean.value, definition, units)
-            record: dict[str, Any] = {"row": name, "metric": metric, "value": value, "unit": unit_of(definition, units)}
-            if mm[1] != record["unit"]:
-                record |= {"value_mm": finite(mm[0]), "unit_mm": mm[1]}
-            record |= {
-                "name": definition.name,
-                "definition": definition.formula,
-                "region": regions.facts(definition.region) or "all vertices",
-                "average": mean.average,
-                "sequences": row.sequences,
-                "frames": row.frames,
-            }
-            found.append(record)
-    return found
+def numbers(rows: Mapping[str, Scores], regions: Regions, units: str) -> list[dict[str, Any]]:
+    """One record per row and definition: the number and everything that it depends on."""
+    return [_record(name, score, regions, units) for name, scores in rows.items() for score in scores.values()]
+
+
+def _record(row: str, score: Score, regions: Regions, units: str) -> dict[str, Any]:
+    definition, value, unit = score.definition, score.value, unit_of(score.definition, units)
+    record: dict[str, Any] = {
+        "row": row,
+        "metric": definition.id,
+        "family": definition.family,
+        "name": definition.name,
+        "definition": definition.rule,
+        "source": definition.source,
+        "value": finite(value),
+        "unit": unit,
+    }
+    shown, unit_shown = in_millimetres(value, definition, units)
+    if unit_shown != unit:
+        record |= {"value_mm": finite(shown), "unit_mm": unit_shown}
+    return record | {
+        "interval": score.interval,
+        "region": regions.facts(definition.role) or "all vertices",
+        "average": definition.average,
+        "template_rule": definition.template,
+        "frame_rule": definition.lengths,
+        "subject_rule": definition.styles,
+        "sequences": len(score.ids),
+        "frames": score.frames,
+        "subjects": score.by_subject,
+    }
 
 
 def write_numbers(
-    file: Path, data: Sequences, predictions: Predictions, records: Sequence[Mapping[str, Any]], regions: Regions
+    file: Path,
+    data: Sequences,
+    predictions: Predictions,
+    records: Sequence[Mapping[str, Any]],
+    *,
+    splits: Sequence[str],
+    notes: Sequence[str],
+    tests: Mapping[str, Any] | None,
 ) -> None:
-    facts = {
+    """metrics.json. tests: the paired tests, where there are two sets of predictions."""
+    facts: dict[str, Any] = {
         "dataset": data.info.dataset,
         "model": predictions.info.model,
         "fps": data.fps,
         "units": data.units,
-        "conditions": RULE,
-        "lengths": "truth and prediction are cut to the shorter",
-        "notes": list(regions.notes),
+        "splits": list(splits),
+        "template": TEMPLATE,
+        "lengths": LENGTHS,
+        "conditions": CONDITIONS,
+        "notes": list(notes),
         "numbers": list(records),
     }
-    write_json(file, facts)
+    write_json(file, facts | ({"paired": tests} if tests else {}))
 
 
-def write_csv(file: Path, measured: Iterable[Measured]) -> None:
+def paired_facts(rows: Mapping[str, Scores], against: Predictions, units: str) -> dict[str, Any]:
+    """What metrics.json says of the paired tests."""
+    return {
+        "against": against.info.model,
+        "how": paired.HOW,
+        "tests": paired.pair(rows[MODEL], rows[AGAINST], units),
+    }
+
+
+def write_csv(file: Path, measured: Iterable[Measured], definitions: Sequence[Definition]) -> None:
     """Every sequence in every condition and baseline, in the data's units; an undefined number is an empty field."""
-    rows = list(measured)
-    metrics = [name for name in DEFINITIONS if any(name in row.values for row in rows)]
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["row", "id", "subject", "condition", "split", "counted", "frames", *metrics])
-        for row in rows:
-            values = ["" if math.isnan(row.values[name]) else f"{row.values[name]:.9g}" for name in metrics]
+        names = [definition.id for definition in definitions]
+        writer.writerow(["row", "id", "subject", "condition", "split", "counted", "frames", *names])
+        for row in measured:
+            values = [row.values.get(definition.measure, math.nan) for definition in definitions]
+            texts = ["" if math.isnan(value) else f"{value:.9g}" for value in values]
             counted = "yes" if row.counted else "no"
-            writer.writerow([row.row, row.id, row.subject, row.condition, row.split, counted, row.frames, *values])
+            writer.writerow([row.row, row.id, row.subject, row.condition, row.split, counted, row.frames, *texts])
 
 
-def table(rows: Mapping[str, Row], units: str) -> str:
-    """Rows against metrics, in millimetres where the data are metric."""
-    metrics = [name for name in DEFINITIONS if any(name in row.means for row in rows.values())]
-    lines = [[""] + [_heading(DEFINITIONS[name], units) for name in metrics]]
-    for name, row in rows.items():
-        values = [in_millimetres(row.means[metric].value, DEFINITIONS[metric], units)[0] for metric in metrics]
-        lines.append([name] + ["–" if math.isnan(value) else f"{value:.4g}" for value in values])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(_aligned(line, widths)) for line in lines)
+def headlines(scores: Scores) -> dict[str, str]:
+    """Family → the definition that stands for it in the terminal: the first of its variants that there is."""
+    first: dict[str, str] = {}
+    for name, item in scores.items():
+        first.setdefault(item.definition.family, name)
+    chosen = {family: first[family] for family in HEADLINES if family in first}
+    return chosen or dict(list(first.items())[: len(HEADLINES)])
 
 
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+def table(rows: Mapping[str, Scores], units: str) -> str:
+    """Rows against the main metrics, in millimetres where the data are metric."""
+    chosen = headlines(rows[MODEL])
+    lines = [["", *(_heading(rows[MODEL][name].definition, units) for name in chosen.values())]]
+    for row, scores in rows.items():
+        values = [_shown(scores.get(name), units) for name in chosen.values()]
+        lines.append([row, *values])
+    return aligned(lines)
+
+
+def paired_table(tests: Mapping[str, Any], rows: Mapping[str, Scores], units: str) -> str:
+    """The main metrics of the paired tests: difference, interval and p."""
+    chosen = set(headlines(rows[MODEL]).values())
+    lines = [[f"model minus {tests['against']}", "difference", "95 % interval", "p"]]
+    for test in tests["tests"]:
+        if test["metric"] in chosen and test["difference"] is not None:
+            definition = rows[MODEL][test["metric"]].definition
+            shown = [in_millimetres(x, definition, units)[0] for x in (test["difference"], *(test["interval"] or ()))]
+            interval = f"{shown[1]:.3g} … {shown[2]:.3g}" if len(shown) == 3 else "–"
+            lines.append([_heading(definition, units), f"{shown[0]:.3g}", interval, f"{test['p']:.2g}"])
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
     """The first column to the left, numbers to the right."""
-    return [line[0].ljust(widths[0]), *(word.rjust(width) for word, width in zip(line[1:], widths[1:], strict=True))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    rows = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
+    return "\n".join("  ".join(row) for row in rows)
+
+
+def _shown(score: Score | None, units: str) -> str:
+    value = in_millimetres(score.value, score.definition, units)[0] if score else math.nan
+    return "–" if math.isnan(value) else f"{value:.4g}"
 
 
 def _heading(definition: Definition, units: str) -> str:
-    short = {"abs_fdd": "|FDD|", "opening_correlation": "lip r"}.get(definition.id, definition.id.upper())
+    short = HEADLINES.get(definition.family, definition.id)
     return f"{short} {in_millimetres(0.0, definition, units)[1]}".strip()
-
-
-def finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else value

@@ -59,7 +59,7 @@ def test_dynamics_by_a_plain_loop() -> None:
 
 
 def test_long_clips_go_block_by_block() -> None:
-    truth, prediction = motions(frames=2 * metrics.BLOCK + 5)
+    truth, prediction = motions(frames=2 * 300 + 5)
     squared = np.square(truth - prediction).sum(axis=2)
     np.testing.assert_allclose(metrics.lve_per_frame(truth, prediction, LIPS), squared[:, LIPS].max(axis=1))
     np.testing.assert_allclose(metrics.mve_per_frame(truth, prediction), np.sqrt(squared).mean(axis=1))

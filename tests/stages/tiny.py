@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from stages.kinds.sequences import Entry, Info, sequence_id, write_index, write_region
+from faces.ply import write_ply
+from stages.kinds.sequences import TOPOLOGY, Entry, Info, sequence_id, write_index, write_region
 
 VERTICES = 12
 RATE = 16_000
@@ -50,6 +51,8 @@ def make_sequences(
             soundfile.write(folder / "wav" / f"{name}.wav", wave, RATE, subtype="PCM_16")
             split = {"A": "train", "B": ("train", "val", "test")[(number - 1) % 3], "C": "val", "D": "test"}[subject]
             entries[name] = Entry(subject, f"s{number:02d}", split, len(frames), len(wave), RATE)
+    strip = np.array([[i, i + 1, i + 2] for i in range(VERTICES - 2)])
+    write_ply(folder / TOPOLOGY, templates["A"], strip)
     np.savez(folder / "templates.npz", allow_pickle=False, **templates)
     for name, indices in REGIONS.items() if regions else ():
         write_region(folder, name, indices)

@@ -1,0 +1,57 @@
+"""The quantities of one sequence from what was streamed; `Definition.measure` names them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from faces import metrics_kernels as kernels
+from faces.metrics_definitions import LIP_MIDDLE, LIPS, OPENING, UPPER_FACE
+from faces.metrics_parts import Lips, Parts, correlation
+from faces.metrics_stream import Apart, Moving, Still
+
+CURVES = {OPENING: "opening_error", LIPS: "extent_error", LIP_MIDDLE: "lip_middle_error"}
+
+
+def of_prediction(parts: Parts, truth: Moving, prediction: Moving, apart: Apart, fps: float) -> dict[str, float]:
+    """Measure → number, NaN where undefined; only those whose parts the mesh has."""
+    found = _distances(parts, apart) | _speeds(parts, apart.speeds, fps) | _lips(parts, truth.lips, prediction.lips)
+    if parts.has(UPPER_FACE):
+        found |= _deviation(truth.dynamics - prediction.dynamics)
+    return found
+
+
+def of_still(parts: Parts, truth: Moving, still: Still, fps: float) -> dict[str, float]:
+    """The same for a face that does not move: what it lacks in speed and dynamics is all that the truth has."""
+    found = _distances(parts, still) | _speeds(parts, truth.speeds, fps) | _lips(parts, truth.lips, still.lips)
+    return found | (_deviation(truth.dynamics) if parts.has(UPPER_FACE) else {})
+
+
+def _distances(parts: Parts, found: Apart | Still) -> dict[str, float]:
+    sums = found.sums.mean(axis=0)
+    values = {"distance": sums[kernels.ALL] / parts.vertices}
+    if parts.has(LIPS):
+        squared = found.lips_squared
+        values |= {"lip_squared": squared.mean(), "lip_distance": np.sqrt(squared).mean()}
+        values["distance_lips"] = sums[kernels.LIPS] / parts.lip_mask.sum()
+    if parts.has(UPPER_FACE):
+        inside = parts.upper_mask.sum()
+        outside = parts.vertices - inside
+        values["distance_upper"] = sums[kernels.UPPER] / inside
+        values["distance_lower"] = (sums[kernels.ALL] - sums[kernels.UPPER]) / outside if outside else np.nan
+    return {name: float(value) for name, value in values.items()}
+
+
+def _speeds(parts: Parts, speeds: tuple[float, float], fps: float) -> dict[str, float]:
+    return {"velocity": fps * speeds[0]} | ({"velocity_lips": fps * speeds[1]} if parts.has(LIPS) else {})
+
+
+def _deviation(value: float) -> dict[str, float]:
+    return {"deviation": value, "deviation_abs": abs(value)}
+
+
+def _lips(parts: Parts, truth: Lips, other: Lips) -> dict[str, float]:
+    """other: of as many frames, or of one that stands still."""
+    values = {name: float(np.abs(truth[role] - other[role]).mean()) for role, name in CURVES.items() if parts.has(role)}
+    if parts.has(OPENING):
+        values["opening_correlation"] = correlation(truth[OPENING], other[OPENING])
+    return values

@@ -1,0 +1,152 @@
+"""What is measured: which sequences, in which predictions, and whether these belong to the data at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from faces.errors import DataError
+from pipeline.errors import StageError
+from stages.kinds.predictions import Item, Predictions, check_alike
+from stages.kinds.sequences import Sequences
+
+MODEL, AGAINST, NEUTRAL, MEAN_MOTION = "model", "against", "neutral template", "mean motion"
+"""The rows of a report."""
+FEW = 3
+"""Frames by which lengths may differ without a word: rounding of the frame rates of sound and motion."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """One prediction. row: MODEL or AGAINST. counted: the row's mean holds it. frames: shared with the truth."""
+
+    row: str
+    name: str
+    item: Item
+    counted: bool
+    frames: int
+    predictions: Predictions
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sequence with all that is held against it. frames: of the truth."""
+
+    id: str
+    subject: str
+    split: str
+    frames: int
+    takes: tuple[Take, ...]
+
+    def of(self, row: str) -> list[Take]:
+        return [take for take in self.takes if take.row == row]
+
+
+def choose(data: Sequences, predictions: Predictions, against: Predictions | None, splits: Sequence[str]) -> list[Case]:
+    """The sequences to measure, sorted. DataError or StageError where predictions do not belong to the data."""
+    rows = {MODEL: predictions} | ({AGAINST: against} if against else {})
+    chosen = {}
+    for row, given in rows.items():
+        check_alike(data, given)
+        chosen[row] = _by_sequence(given, splits)
+    if against:
+        _check_same_sequences(predictions, chosen[MODEL], against, chosen[AGAINST])
+    return [
+        _case(data, name, [take for row in rows for take in _takes(data, row, rows[row], chosen[row][name])])
+        for name in chosen[MODEL]
+    ]
+
+
+def _by_sequence(predictions: Predictions, splits: Sequence[str]) -> dict[str, list[str]]:
+    """id → names of its predictions, both sorted; of the wanted splits alone."""
+    there = sorted({item.split for item in predictions.items.values()})
+    absent = [split for split in splits if split not in there]
+    if absent or not there:
+        held = ", ".join(split or "sequences of no split" for split in there) or "nothing"
+        raise StageError(
+            f"{predictions.path} holds no prediction of {', '.join(absent) or 'anything'} (it holds: {held})"
+        )
+    found: dict[str, list[str]] = {}
+    for name, item in sorted(predictions.items.items()):
+        if not splits or item.split in splits:
+            found.setdefault(item.id, []).append(name)
+    return dict(sorted(found.items()))
+
+
+def _check_same_sequences(
+    first: Predictions, ours: Mapping[str, object], second: Predictions, theirs: Mapping[str, object]
+) -> None:
+    for here, there, one, other in ((first, second, ours, theirs), (second, first, theirs, ours)):
+        if missing := sorted(set(one) - set(other)):
+            raise StageError(
+                f"{there.path} has no prediction of {_some(missing)}, which {here.path} holds: paired tests need the "
+                "same sequences, so predict them with both models or set splits to what both have"
+            )
+
+
+def counted_conditions(items: Iterable[Item]) -> set[str]:
+    """The published rule: a subject that was trained on counts in its own style, anyone else in all that there are."""
+    items = list(items)
+    return {item.condition for item in items if item.condition == item.subject} or {item.condition for item in items}
+
+
+def _takes(data: Sequences, row: str, predictions: Predictions, names: Sequence[str]) -> list[Take]:
+    items = [predictions.items[name] for name in names]
+    counted = counted_conditions(items)
+    found = []
+    for name, item in zip(names, items, strict=True):
+        entry = data.entry(item.id)
+        if item.subject != entry.subject:
+            raise DataError(
+                f"{predictions.path} shows {item.subject} in {name} and {data.path} has {entry.subject} there: use the "
+                "sequences that the predictions were made from"
+            )
+        frames = min(entry.frames, item.frames)
+        if not frames:
+            raise DataError(
+                f"{predictions.file(name)} has {item.frames} frames and the truth {entry.frames}: they have none in "
+                "common; make the prediction again with infer"
+            )
+        found.append(Take(row, name, item, item.condition in counted, frames, predictions))
+    return found
+
+
+def _case(data: Sequences, name: str, takes: Sequence[Take]) -> Case:
+    entry = data.entry(name)
+    return Case(name, entry.subject, entry.split, entry.frames, tuple(takes))
+
+
+def shorter(cases: Iterable[Case], row: str) -> list[str]:
+    """Sequences of which a counted prediction ends before the truth."""
+    return [case.id for case in cases if any(take.counted and take.item.frames < case.frames for take in case.of(row))]
+
+
+def notes_on_lengths(cases: Sequence[Case]) -> list[str]:
+    """A sentence where lengths differ by more than a few frames, one where two sets of predictions differ."""
+    notes = []
+    pairs = [(take, case.frames) for case in cases for take in case.takes]
+    far = [(take, frames) for take, frames in pairs if abs(take.item.frames - frames) > FEW]
+    if far:
+        take, frames = max(far, key=lambda pair: abs(pair[0].item.frames - pair[1]))
+        lost = sum(frames - take.frames for take, frames in far)
+        extra = sum(take.item.frames - take.frames for take, _ in far)
+        notes.append(
+            f"{len(far)} of {len(pairs)} predictions differ in length from the truth by more than {FEW} frames (most: "
+            f"{take.name}, {take.item.frames} frames, truth {frames}): cut were {lost} frames of the truth and {extra} "
+            "of predictions"
+        )
+    uneven = [case.id for case in cases if case.of(AGAINST) and _lengths(case, MODEL) != _lengths(case, AGAINST)]
+    if uneven:
+        notes.append(
+            f"the two sets of predictions differ in length in {len(uneven)} of {len(cases)} sequences "
+            f"({_some(uneven)}): each is measured over the frames that it shares with the truth"
+        )
+    return notes
+
+
+def _lengths(case: Case, row: str) -> set[int]:
+    return {take.frames for take in case.of(row) if take.counted}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,123 @@
+"""From the quantities of sequences to numbers: means as each definition takes them, with intervals and by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faces.metrics_definitions import DEFINITIONS, TO_TRUTH, UNCUT, Definition, find
+from faces.metrics_parts import Parts
+from faces.metrics_statistics import bootstrap_interval, weighted_mean
+from pipeline.errors import StageError
+from stages.metrics import Params
+from stages.metrics.choose import AGAINST, MODEL, Case, shorter
+from stages.metrics.measure import Measured
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """One definition in one row. Per sequence in which it is defined: ids, subjects, values, weights, frames."""
+
+    definition: Definition
+    ids: tuple[str, ...]
+    subjects: tuple[str, ...]
+    values: Array
+    weights: Array
+    frames: int
+
+    @property
+    def value(self) -> float:
+        return weighted_mean(self.values, self.weights)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return bootstrap_interval(self.values, self.weights)
+
+    @property
+    def by_subject(self) -> dict[str, float]:
+        """Subject → the mean over its sequences alone."""
+        found = {}
+        for subject in sorted(set(self.subjects)):
+            mine = np.array([name == subject for name in self.subjects])
+            found[subject] = weighted_mean(self.values[mine], self.weights[mine])
+        return found
+
+
+Scores = Mapping[str, Score]
+"""Definition id → score."""
+
+
+def score(measured: Iterable[Measured], row: str, definitions: Sequence[Definition]) -> dict[str, Score]:
+    """A row's scores. A sequence's counted styles weigh the same, and together as much as one."""
+    by_sequence: dict[str, list[Measured]] = {}
+    for item in measured:
+        if item.row == row and item.counted:
+            by_sequence.setdefault(item.id, []).append(item)
+    known = {name for items in by_sequence.values() for item in items for name in item.values}
+    return {item.id: _score(by_sequence, item) for item in definitions if item.measure in known}
+
+
+def _score(by_sequence: Mapping[str, Sequence[Measured]], definition: Definition) -> Score:
+    kept = []
+    for name, items in by_sequence.items():
+        value = np.mean([item.values.get(definition.measure, np.nan) for item in items])
+        weight = definition.weight(items[0].frames)
+        if np.isfinite(value) and weight:
+            kept.append((name, items[0].subject, float(value), weight, items[0].frames))
+    ids, subjects, values, weights, frames = zip(*kept, strict=True) if kept else ((), (), (), (), ())
+    return Score(definition, ids, subjects, np.array(values, float), np.array(weights, float), sum(frames))
+
+
+def choose_definitions(params: Params, parts: Parts, cases: Sequence[Case]) -> tuple[list[Definition], list[str]]:
+    """All definitions that are wanted and that the data allow, in the order of the table, and notes on the others.
+
+    What is asked for by its own name and cannot be had is an error; of a family, or of all, the rest is made.
+    """
+    names = params.definitions or list(DEFINITIONS)
+    wanted = {item.id for name in names for item in find(name)}
+    exact = {item.id for name in params.definitions for item in find(name) if name != item.family}
+    found, early, notes = [], _ending_early(cases), []
+    for item in DEFINITIONS.values():
+        if item.id not in wanted:
+            continue
+        problem = _problem(item, parts, cases, early)
+        if problem and item.id in exact:
+            raise StageError(f"{item.id} cannot be had: {problem}")
+        if not problem:
+            found.append(item)
+    if early and (left := [name for name in wanted if DEFINITIONS[name].lengths == TO_TRUTH]):
+        notes.append(f"left out: {', '.join(sorted(left))}; {early}")
+    if not found:
+        raise StageError(f"none of {', '.join(names)} can be had of these data: {'; '.join(notes) or 'a region lacks'}")
+    return found, notes
+
+
+def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str) -> str:
+    if not parts.has(item.role):
+        return f"the data have no {item.role.replace('_', ' ')} (see the regions in docs/metrics.md)"
+    if item.lengths == TO_TRUTH:
+        return early
+    if item.lengths == UNCUT and not any(_comparable(case) for case in cases):
+        return "no sequence is predicted in several styles of equal length"
+    return ""
+
+
+def _comparable(case: Case) -> bool:
+    takes = case.of(MODEL)
+    return len(takes) > 1 and len({take.item.frames for take in takes}) == 1
+
+
+def _ending_early(cases: Sequence[Case]) -> str:
+    """Why definitions that cut predictions to the truth cannot be had, or "". One rule for both sets of predictions."""
+    names = sorted({*shorter(cases, MODEL), *shorter(cases, AGAINST)})
+    if not names:
+        return ""
+    return (
+        f"predictions of {len(names)} of {len(cases)} sequences end before the truth (the first: {names[0]}), where "
+        "the published script stops; the facediffuser variants cut both to the shorter"
+    )
