@@ -118,6 +118,43 @@ def graph(
     command.graph(recipe, settings or [], style=style, tiny=tiny)
 
 
+@app.command()
+def table(
+    results: Annotated[list[Path], typer.Argument(help="Recipes, or folders with a metrics.json.", show_default=False)],
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A definition, or a family of them (again for more).", metavar="ID")
+    ] = None,
+    style: Annotated[str, typer.Option("--format", help="text, markdown, latex, csv or json.")] = "text",
+    scale: Annotated[str, typer.Option(help="paper (×10⁻⁴ …), plain (the data's unit) or mm.")] = "paper",
+    decimals: Annotated[int | None, typer.Option(help="How many.", show_default="by size", min=0, max=12)] = None,
+    interval: Annotated[bool, typer.Option("--interval", help="With 95 % intervals.")] = False,
+    baselines: Annotated[bool, typer.Option("--baselines", help="With the faces that never listen.")] = False,
+    published: Annotated[bool, typer.Option(help="With published numbers on the same data set.")] = True,
+    variants: Annotated[bool, typer.Option("--variants", help="Published ablations and retrainings, too.")] = False,
+    extra: Annotated[
+        list[Path] | None, typer.Option("--with", help="Published numbers of your own.", metavar="FILE.toml")
+    ] = None,
+    settings: Settings = None,
+    tiny: Tiny = False,
+    store: Store = None,
+) -> None:
+    """Results beside each other and beside published ones, with a warning where definitions differ."""
+    from pipeline.commands import table as command
+    from pipeline.errors import RecipeError
+    from pipeline.table.columns import Wishes
+    from pipeline.table.scale import WAYS
+    from pipeline.workspace import Workspace
+
+    for option, word, allowed in (("format", style, command.FORMATS), ("scale", scale, WAYS)):
+        if word not in allowed:
+            raise RecipeError(f"--{option} {word!r}: allowed are {', '.join(allowed)}")
+    wishes = Wishes(tuple(metric or ()), scale, decimals, published, variants, baselines, interval)
+    words = [*(["--tiny"] if tiny else []), *(["--store", store] if store else [])]
+    words += [word for setting in settings or () for word in ("--set", setting)]
+    where = command.Where(Workspace.find(store), settings or [], tiny, words)
+    command.table(results, where, wishes, style, extra or [])
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def stage(
     context: typer.Context,

@@ -18,7 +18,7 @@ from tests.stages.fake_job import FakeJob
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("run", "status", "why", "graph", "stage", "doctor")
+COMMANDS = ("run", "status", "why", "graph", "stage", "table", "doctor")
 GROUPS = ("recipe ls", "recipe show", "recipe check", "cache ls", "cache show")
 FOLDERS = "recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces"
 
@@ -26,6 +26,7 @@ FOLDERS = "recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces"
 def commands(page: Path) -> list[list[str]]:
     """The `pipe …` lines of a page's code blocks and inline code, comments cut."""
     text = page.read_text(encoding="utf-8")
+    text = text.replace("\\\n", " ")
     blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`(pipe [^`]+)`", text)
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("pipe ")]

@@ -1,0 +1,65 @@
+"""How families of metrics are headed, and which way they are good. The definitions themselves come with the results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAIN = ("lve", "mve", "fdd", "fdd_abs", "opening_correlation")
+"""What a table shows unless it is asked for something else, one column of each."""
+
+
+class Better(StrEnum):
+    """Which of two numbers is better; the value is the sign in a heading."""
+
+    LOWER = "↓"
+    HIGHER = "↑"
+    NEAR_ZERO = "→0"
+    NEITHER = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """heading: what papers write above the column. squared: whether what they write there is of squared lengths."""
+
+    heading: str
+    better: Better
+    squared: bool = False
+
+
+FAMILIES = {
+    "lve": Family("LVE", Better.LOWER, squared=True),
+    "lvd": Family("LVD", Better.LOWER),
+    "mve": Family("MVE", Better.LOWER),
+    "mve_lips": Family("MVE lips", Better.LOWER),
+    "mve_upper": Family("MVE upper", Better.LOWER),
+    "mve_lower": Family("MVE lower", Better.LOWER),
+    "fdd": Family("FDD", Better.NEAR_ZERO, squared=True),
+    "fdd_abs": Family("|FDD|", Better.LOWER, squared=True),
+    "opening_correlation": Family("lip r", Better.HIGHER),
+    "opening_error": Family("lip opening", Better.LOWER),
+    "mod": Family("MOD", Better.LOWER),
+    "lip_distance": Family("lip distance", Better.LOWER),
+    "velocity": Family("velocity", Better.LOWER),
+    "velocity_lips": Family("velocity lips", Better.LOWER),
+    "diversity": Family("diversity", Better.NEITHER),
+}
+
+
+def family(metric: str) -> str:
+    """The family of a definition's id "family/variant"."""
+    return metric.partition("/")[0]
+
+
+def describe(metric: str) -> Family:
+    """The family of a metric; one that is not known here has its own name for a heading and no best."""
+    name = family(metric)
+    return FAMILIES.get(name) or Family(name.replace("_", " "), Better.NEITHER)
+
+
+def best(values: Sequence[float], better: Better) -> float | None:
+    """The best of two values or more; None where there is nothing to choose."""
+    if len(values) < 2 or better is Better.NEITHER:
+        return None
+    return max(values) if better is Better.HIGHER else min(values, key=abs)
