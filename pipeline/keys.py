@@ -22,6 +22,8 @@ KEY_VERSION = 1
 Key = dict[str, Any]
 
 _WORTH_TELLING = 1_000_000_000
+_read = {"bytes": 0}
+"""Of all files that this process had to read to know them: a corpus may be a hundred thousand small ones."""
 
 
 def key_of(step: Step, recipe: Recipe, inputs: Mapping[str, Artifact], workspace: Workspace) -> Key:
@@ -95,8 +97,11 @@ def _content_digest(path: Path, workspace: Workspace) -> str:
 def _told_digest(path: Path) -> str:
     """The content digest; what takes seconds is told, on stderr, since a plan may be read by a program."""
     size = path.stat().st_size
+    before, _read["bytes"] = _read["bytes"], _read["bytes"] + size
     if size >= _WORTH_TELLING:
         print(f"reading {path.name} once, {size / 1e9:.1f} GB", file=sys.stderr)
+    elif _read["bytes"] // _WORTH_TELLING > before // _WORTH_TELLING:
+        print(f"reading new input files once, {_read['bytes'] / 1e9:.0f} GB so far", file=sys.stderr)
     return of_file(path)
 
 

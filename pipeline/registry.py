@@ -21,15 +21,21 @@ TABLE: dict[str, dict[str, str]] = {
         "preprocess": "stages.preprocess:Preprocess",
         "features": "stages.features:ExtractFeatures",
         "train": "stages.train:Train",
+        "encode": "stages.encode:Encode",
+        "reconstruct": "stages.reconstruct:Reconstruct",
         "infer": "stages.infer:Infer",
         "render": "stages.render:Render",
         "metrics": "stages.metrics:Metrics",
     },
     "models": {
+        "codetalker": "models.codetalker",
+        "codetalker-vq": "models.codetalker_vq",
         "faceformer": "models.faceformer",
     },
     "datasets": {
+        "biwi": "stages.preprocess.biwi",
         "synthetic": "stages.preprocess.synthetic",
+        "synthetic-biwi": "stages.preprocess.synthetic_biwi",
         "vocaset": "stages.preprocess.vocaset",
     },
 }

@@ -184,6 +184,10 @@ class Stage:
         """A short readable name for the artifact's folder, e.g. "vocaset-w2v2base-conv". The key decides, not this."""
         return "-".join(dict.fromkeys(u.label for u in upstream.values())) or self.name
 
+    def slots(self) -> Mapping[str, Slot]:
+        """The input slots with these parameters: all of `inputs`, or fewer."""
+        return self.inputs
+
     def sources(self) -> Sources:
         """Files and pretrained weights that the stage reads from outside the store."""
         return Sources()

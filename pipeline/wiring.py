@@ -30,15 +30,16 @@ def wire(steps: Mapping[str, Wiring], report: Report) -> dict[str, dict[str, str
     """Step → slot → the step that fills it. Problems go to `report`."""
     wired: dict[str, dict[str, str]] = {}
     for name, step in steps.items():
+        slots = step.stage.slots()
         for slot in step.given:
-            if slot not in step.stage.inputs:
-                known = list(step.stage.inputs)
+            if slot not in slots:
+                known = list(slots)
                 report(
                     name,
                     f"stage {step.stage.name!r} has no input {slot!r}; it has {', '.join(known) or 'none'}."
                     f"{nearest(slot, known)}",
                 )
-        found = {slot: _source(step, slot, spec, steps, report) for slot, spec in step.stage.inputs.items()}
+        found = {slot: _source(step, slot, spec, steps, report) for slot, spec in slots.items()}
         wired[name] = {slot: source for slot, source in found.items() if source}
     return wired
 

@@ -96,7 +96,7 @@ def _recipe(name: str, words: Words, workspace: Workspace, seed: int) -> Recipe:
     for sentence in stage.check():
         report("", sentence)
     problems.stop()
-    sources = _inputs(stage_class.inputs, inputs, workspace)
+    sources = _inputs(stage.slots(), inputs, workspace)
     wired = {slot: step.name for slot, step in sources.items()}
     step = Step(stage.name, stage, params, values, {}, wired, tuple(path for path, _ in components.values()))
     steps = {source.name: source for source in sources.values()} | {step.name: step}

@@ -94,13 +94,12 @@ def test_a_clash_of_names_is_refused(toys) -> None:
 
 
 def test_real_models_share_nothing_but_what_they_import(here) -> None:
-    """The table imports no model, and no package's __init__ imports what it contains."""
+    """The table imports no model, and no package's __init__ imports what it contains. A prior is a model's own part."""
     code = Workspace.find().code
-    for name in registry.names("models"):
-        package = registry.module_of(registry.lookup("models", name))
-        others = {registry.module_of(registry.lookup("models", other)) for other in registry.names("models")} - {
-            package
-        }
+    packages = {name: registry.component_module("models", name) for name in registry.names("models")}
+    for name, package in packages.items():
+        prior = getattr(registry.load_component("models", name).Settings, "prior", "")
+        others = {other for key, other in packages.items() if key not in (name, prior)}
         found = code.closure(["stages.train", package])
         assert package in found
         assert not [module for module in found for other in others if module == other or module.startswith(f"{other}.")]
@@ -141,3 +140,17 @@ def test_a_hub_checkpoint_counts_by_commit(toys, here, monkeypatch) -> None:
     refs.mkdir(parents=True)
     (refs / "main").write_text("abc123\n")
     assert key("step.train.encoder=lab/enc")["sources"] == {"encoder": {"hub": "lab/enc", "commit": "abc123"}}
+
+
+def test_reading_much_for_the_first_time_is_told(toys, here, monkeypatch, capsys) -> None:
+    """One large file by its name, many small ones by what they come to."""
+    monkeypatch.setattr("pipeline.keys._WORTH_TELLING", 1000)
+    monkeypatch.setattr("pipeline.keys._read", {"bytes": 0})
+    (here / "data").mkdir()
+    for number in range(5):
+        (here / "data" / f"{number}.vl").write_bytes(bytes([number]) * 600)
+    key("step.train.folder=data")
+    assert capsys.readouterr().err.count("reading new input files once") == 3  # past 1000, 2000 and 3000 bytes
+    (here / "data" / "large.npy").write_bytes(b"x" * 2000)
+    key("step.train.folder=data")
+    assert "reading large.npy once" in capsys.readouterr().err
