@@ -27,15 +27,14 @@ SOUND = "wav"
 TEMPLATES = "templates.npz"
 TOPOLOGY = "topology.ply"
 REGIONS = "regions"
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Entry:
     """One sequence: one sentence by one subject.
 
-    split: "train", "val", "test" or "" (in no split). frames: T at the artifact's fps. samples, sample_rate: of its
-    sound; 0 where it has none.
+    split: "train", "val", another of the split file, or "" (in no split). frames: T at the artifact's fps. samples,
+    sample_rate: of its sound; 0 where it has none.
     """
 
     subject: str
@@ -50,8 +49,9 @@ class Entry:
 class Info:
     """What `sequences.json` says.
 
-    fps: frames per second. units: "m", "mm" or "unit-area". up: the axis that points up, e.g. "y". vertices: V.
-    subjects: split → subjects; the order of "train" defines the one-hot style. skipped: id → why it was left out.
+    fps: frames per second. units: "m", "mm", or what 1 is otherwise, e.g. "unit-area" (the mesh has an area of 1).
+    up: the axis that points up, e.g. "y". vertices: V. subjects: split → subjects, in the order of the split file; the
+    order of "train" defines the one-hot style. skipped: id → why it was left out.
     """
 
     dataset: str
@@ -67,7 +67,7 @@ class Info:
 def write_index(folder: Path, info: Info) -> Path:
     """Write `sequences.json`, sequences and reasons sorted by id, so that equal content is equal bytes."""
     facts = asdict(info)
-    facts["subjects"] = {split: list(info.subjects.get(split, ())) for split in SPLITS}
+    facts["subjects"] = {split: list(subjects) for split, subjects in info.subjects.items()}
     for table in ("sequences", "skipped"):
         facts[table] = dict(sorted(facts[table].items()))
     return write_json(folder / INDEX, facts)
@@ -107,8 +107,19 @@ class Sequences:
         return list(self.info.subjects.get(split, ()))
 
     def ids(self, split: str | None = None) -> list[str]:
-        """Sorted ids, all of them or one split's ("train", "val", "test", "" for those in no split)."""
+        """Sorted ids, all of them or one split's ("" for those in no split)."""
         return sorted(name for name, entry in self.info.sequences.items() if split is None or entry.split == split)
+
+    def ids_in(self, splits: Sequence[str]) -> list[str]:
+        """Ids of several splits, split after split. DataError where one of them is not known or all are empty."""
+        known = list(self.info.subjects)
+        unknown = [split for split in splits if split not in known]
+        found = [name for split in splits for name in self.ids(split)]
+        if unknown or not found:
+            what = f"no split {', '.join(unknown)}" if unknown else f"no sequence in {', '.join(splits)}"
+            there = ", ".join(f"{split} ({len(self.ids(split))})" for split in known)
+            raise DataError(f"{self.path} has {what}; its splits and their sequences: {there}")
+        return found
 
     def entry(self, name: str) -> Entry:
         try:

@@ -1,8 +1,8 @@
 """The stage `preprocess`: a data set as its owners hand it out → the kind `sequences`.
 
 What is particular to a data set lives in the component that the parameter `dataset` names: a light module with a
-dataclass `Settings` that fulfils `Dataset`. One module per corpus; none imports another but `synthetic`, which writes
-VOCASET's raw layout and has VOCASET's reader read it.
+dataclass `Settings` that fulfils `Dataset`. One module per corpus; none imports another but the synthetic ones, which
+write a corpus's raw layout and have its reader read it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Preprocess(Stage):
 
     @dataclass(frozen=True)
     class Params:
-        dataset: str = param(component="datasets", help="the data set: synthetic, vocaset, or one of your own")
+        dataset: str = param(component="datasets", help="synthetic, synthetic-biwi, vocaset, biwi, or one of your own")
         fps: float = param(30.0, low=1.0, help="frames per second to keep; must divide the recorded rate evenly")
         limit: int = param(0, low=0, help="at most this many sequences per subject and split, for a trial; 0: all")
 

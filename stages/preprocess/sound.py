@@ -60,6 +60,25 @@ def to_clip(samples: NDArray[Any], rate: int) -> Clip:
     return Clip(mono, rate)
 
 
+def read_wav(file: Path) -> Clip:
+    """A sound file as `to_clip` has it. Samples of 16 bit are kept to the bit; what is beyond full scale is clipped.
+
+    Raises:
+        Unusable, DataError: as `to_clip` does, and DataError for a file that is no sound; it names the file, and what
+            to do is for the caller to add.
+    """
+    try:
+        with soundfile.SoundFile(file) as stream:
+            samples = stream.read(dtype="int16" if stream.subtype == "PCM_16" else "float64")
+            rate = stream.samplerate
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise DataError(f"{file} cannot be read as sound ({error})") from error
+    try:
+        return to_clip(np.clip(samples, -1, 1) if samples.dtype.kind == "f" else samples, rate)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+
+
 def write_wav(file: Path, clip: Clip) -> Path:
     """Write 16-bit PCM."""
     soundfile.write(file, clip.samples, clip.rate, subtype="PCM_16", format="WAV")

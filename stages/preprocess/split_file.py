@@ -1,8 +1,9 @@
 """Splits as data: a TOML file says which subjects and which sentences train, validate and test.
 
-`read_splits` reads such a file (the official ones lie in the folder `splits/`), `write_splits` writes one. Sentences
-are numbers, taken from the digits that end a sentence's name. A file that cannot be understood, or that puts one
-sequence into two splits, is a `DataError`.
+`read_splits` reads such a file (the official ones lie in the folder `splits/`), `write_splits` writes one. "train" and
+"val" are always among them; the others, whatever they are called, test. Sentences are numbers, taken from the digits
+that end a sentence's name. A file that cannot be understood, or that puts one sequence into two splits, is a
+`DataError`.
 """
 
 from __future__ import annotations
@@ -11,34 +12,41 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from faces.errors import DataError
-from stages.kinds.sequences import SPLITS, check_name
+from stages.kinds.sequences import check_name
+
+NEEDED = ("train", "val")
+"""What training asks for by name. All other splits are for testing."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """subjects: in the order of the one-hot style. sentences: their numbers."""
+    """subjects: in the order of the one-hot style. sentences: their numbers. prefix: what stands before the number in
+    the names of this split's sentences, "e" for BIWI's emotional ones; None: anything.
+    """
 
     subjects: tuple[str, ...]
     sentences: frozenset[int]
+    prefix: str | None = None
+
+    def holds(self, subject: str, sentence: str) -> bool:
+        prefix, number = split_name(sentence)
+        return subject in self.subjects and number in self.sentences and self.prefix in (None, prefix)
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits."""
+    """The splits, in the order of their file."""
 
     parts: Mapping[str, Split]
 
     def of(self, subject: str, sentence: str) -> str:
-        """The split of a sequence: "train", "val", "test", or "" where it is in none."""
-        number = sentence_number(sentence)
-        for name, part in self.parts.items():
-            if subject in part.subjects and number in part.sentences:
-                return name
-        return ""
+        """The name of a sequence's split, or "" where it is in none."""
+        return next((name for name, part in self.parts.items() if part.holds(subject, sentence)), "")
 
     @property
     def subjects(self) -> dict[str, list[str]]:
@@ -46,10 +54,10 @@ class Splits:
         return {name: list(part.subjects) for name, part in self.parts.items()}
 
 
-def sentence_number(sentence: str) -> int | None:
-    """7 for "sentence07" and for "e07"; None where the name does not end in digits."""
+def split_name(sentence: str) -> tuple[str, int | None]:
+    """("sentence", 7) for "sentence07", ("e", 7) for "e07"; the number is None where the name does not end in one."""
     digits = re.search(r"\d+$", sentence)
-    return int(digits[0]) if digits else None
+    return (sentence[: digits.start()], int(digits[0])) if digits else (sentence, None)
 
 
 def read_splits(file: Path) -> Splits:
@@ -64,10 +72,9 @@ def read_splits(file: Path) -> Splits:
         raise DataError(f"the split file {file} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise DataError(f"the split file {file} is not TOML: {error}") from error
-    unknown = sorted(set(tables) ^ set(SPLITS))
-    if unknown:
-        raise DataError(f"the split file {file} must have the tables {', '.join(SPLITS)}; check {', '.join(unknown)}")
-    splits = Splits({name: _parse_split(file, name, tables[name]) for name in SPLITS})
+    for name in (needed for needed in NEEDED if needed not in tables):
+        raise DataError(f"the split file {file} has no table [{name}]; it must have {' and '.join(NEEDED)}")
+    splits = Splits({_check_split_name(file, name): _parse_split(file, name, tables[name]) for name in tables})
     _refuse_overlap(file, splits)
     return splits
 
@@ -77,7 +84,8 @@ def write_splits(file: Path, splits: Splits) -> Path:
     blocks = []
     for name, part in splits.parts.items():
         subjects = ", ".join(f'"{subject}"' for subject in part.subjects)
-        blocks.append(f'[{name}]\nsubjects = [{subjects}]\nsentences = "{format_numbers(part.sentences)}"\n')
+        prefix = "" if part.prefix is None else f'prefix = "{part.prefix}"\n'
+        blocks.append(f'[{name}]\nsubjects = [{subjects}]\nsentences = "{format_numbers(part.sentences)}"\n{prefix}')
     file.write_text("\n".join(blocks), encoding="utf-8")
     return file
 
@@ -105,9 +113,21 @@ def format_numbers(numbers: Iterable[int]) -> str:
     return ", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
 
 
+def _check_split_name(file: Path, name: str) -> str:
+    """Splits are named in recipes and become parts of files' names."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise DataError(
+            f"the split file {file} has a table {name!r}, and a split's name is made of small letters, digits and "
+            "single hyphens, like test-a; rename it"
+        )
+    return name
+
+
 def _parse_split(file: Path, name: str, table: Any) -> Split:
     try:
-        subjects, sentences = table["subjects"], parse_numbers(table["sentences"])
+        subjects, sentences, prefix = table["subjects"], parse_numbers(table["sentences"]), table.get("prefix")
+        if prefix is not None and not isinstance(prefix, str):
+            raise ValueError("prefix must be a text")
         if not isinstance(subjects, list) or not all(isinstance(subject, str) for subject in subjects):
             raise ValueError("subjects must be a list of names")
         # a stray blank around a name changes the size of the one-hot style in the published code; never here
@@ -119,17 +139,15 @@ def _parse_split(file: Path, name: str, table: Any) -> Split:
             f"the split file {file}, table [{name}], needs subjects (a list of names) and sentences "
             f'(a text such as "1-20, 25"): {error}'
         ) from error
-    return Split(tuple(check_name(subject, f"the split file {file}, table [{name}],") for subject in names), sentences)
+    checked = tuple(check_name(subject, f"the split file {file}, table [{name}],") for subject in names)
+    return Split(checked, sentences, prefix)
 
 
 def _refuse_overlap(file: Path, splits: Splits) -> None:
-    seen: dict[tuple[str, int], str] = {}
-    for name, part in splits.parts.items():
-        for subject in part.subjects:
-            for number in part.sentences:
-                other = seen.setdefault((subject, number), name)
-                if other != name:
-                    raise DataError(
-                        f"the split file {file} puts sentence {number} of {subject} into both {other} and {name}; "
-                        "a sequence may be in one split only"
-                    )
+    for (one, a), (other, b) in combinations(splits.parts.items(), 2):
+        subjects, numbers = set(a.subjects) & set(b.subjects), a.sentences & b.sentences
+        if subjects and numbers and (a.prefix == b.prefix or None in (a.prefix, b.prefix)):
+            raise DataError(
+                f"the split file {file} puts sentence {min(numbers)} of {min(subjects)} into both {one} and {other}; "
+                "a sequence may be in one split only"
+            )

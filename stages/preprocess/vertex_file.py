@@ -28,9 +28,11 @@ class VertexFile:
     offset: int
 
     @classmethod
-    def open(cls, path: Path) -> VertexFile:
-        """Read the header and check it against what the file holds; reads no frame."""
+    def open(cls, path: Path, *, flat: bool = False) -> VertexFile:
+        """Read the header and check it against what the file holds; reads no frame. flat: (N, 3 V) will do too."""
         shape, fortran, dtype, offset = _read_header(path)
+        if flat and len(shape) == 2 and shape[1] % 3 == 0:
+            shape = (shape[0], shape[1] // 3, 3)
         if len(shape) != 3 or shape[2] != 3 or fortran:
             raise DataError(f"{path} has the shape {shape}; it must be (frames, vertices, 3) in C order")
         if dtype.kind != "f" or dtype.itemsize < 4:

@@ -32,7 +32,7 @@ class Params:
         0.0, low=0.0, help="mm at the end of the error colours, one scale for all videos; 0: from the data"
     )
     limit: int = param(6, low=0, help="how many clips, spread over subjects, then sentences; 0: all")
-    splits: list[str] = param([], choices=("train", "val", "test"), help="only clips of these splits; empty: all")
+    splits: list[str] = param([], help="only clips of these splits of the data; empty: all")
     captions: bool = param(True, help="a line above the panels that names them, with the scale of the error")
     stills: int = param(
         2, low=0, high=100, help="pictures per clip: mouth widest open, most closed, then evenly spaced"

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from pipeline.errors import Interrupted
 from pipeline.stage import Job
 from stages.preprocess import vocaset
 from stages.preprocess.synthetic import Settings
-from stages.preprocess.synthetic.raw import Cast, write_raw
+from stages.preprocess.synthetic.cast import Cast
+from stages.preprocess.synthetic.raw import Track, write_raw
 from stages.preprocess.vocaset.prepare import prepare
 
 
 def produce(settings: Settings, job: Job, *, step: int, limit: int) -> None:
     """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`."""
     cast = Cast(settings.subjects, settings.sentences, settings.seconds, settings.data_seed, settings.noise)
+    root = written_once(job, lambda folder, track: write_raw(folder, cast, track))
+    read = vocaset.Settings(str(root), regions=str(root / "regions"), splits=str(root / "splits.toml"))
+    prepare(read, job, dataset="synthetic", step=step, limit=limit)
+
+
+def written_once(job: Job, write: Callable[[Path, Track], None]) -> Path:
+    """The folder of raw files below `job.state`, written unless an earlier attempt has finished it.
+
+    write: is given a folder and what shows the progress over its sequences.
+    """
     root = job.state / "raw"
     if not root.exists():
 
@@ -27,7 +39,6 @@ def produce(settings: Settings, job: Job, *, step: int, limit: int) -> None:
 
         partial = job.state / "raw.tmp"
         shutil.rmtree(partial, ignore_errors=True)
-        write_raw(partial, cast, watched)
+        write(partial, watched)
         partial.rename(root)  # the name says that it is complete
-    read = vocaset.Settings(str(root), regions=str(root / "regions"), splits=str(root / "splits.toml"))
-    prepare(read, job, dataset="synthetic", step=step, limit=limit)
+    return root

@@ -100,17 +100,17 @@ def smooth(curves: Array, seconds: float) -> Array:
     return np.stack([np.convolve(column, kernel, mode="valid") for column in padded.T], axis=1)
 
 
-def speak(rng: np.random.Generator, utterance: Utterance, manner: Manner) -> NDArray[np.int16]:
-    """The sound of an utterance in a subject's voice: (N,) int16 at SAMPLE_RATE."""
+def speak(rng: np.random.Generator, utterance: Utterance, manner: Manner, rate: int = SAMPLE_RATE) -> NDArray[np.int16]:
+    """The sound of an utterance in a subject's voice: (N,) int16 at `rate` samples per second."""
     slow = utterance.control_times
     unit = utterance.at(slow)
     phones = [PHONES[phone] for phone in utterance.phones]
     formants = smooth(np.array([phone.formants for phone in phones])[unit], 0.018) * manner.vocal_tract
     gains = smooth(np.array([(phone.voice, phone.noise) for phone in phones])[unit], 0.008)
     bands = np.array([phone.band for phone in phones])[unit]
-    samples = round(utterance.seconds * SAMPLE_RATE)
-    wave = 0.06 * _voice(rng, slow, samples, formants, gains[:, 0], manner.f0)
-    wave += _noise(rng, slow, samples, gains[:, 1], bands)
+    samples = round(utterance.seconds * rate)
+    wave = 0.06 * _voice(rng, slow, samples, rate, formants, gains[:, 0], manner.f0)
+    wave += _noise(rng, slow, samples, rate, gains[:, 1], bands)
     wave += 2e-4 * rng.standard_normal(samples)
     wave = np.tanh(0.8 * wave)
     scaled: Array = np.rint(wave * (0.5 * 32767 / np.abs(wave).max()))
@@ -125,10 +125,12 @@ def pitch(rng: np.random.Generator, times: Array, f0: float) -> Array:
     return tone
 
 
-def _voice(rng: np.random.Generator, slow: Array, samples: int, formants: Array, gain: Array, f0: float) -> Array:
+def _voice(
+    rng: np.random.Generator, slow: Array, samples: int, rate: int, formants: Array, gain: Array, f0: float
+) -> Array:
     tone = pitch(rng, slow, f0)
-    fast = np.arange(samples) / SAMPLE_RATE
-    phase = 2 * np.pi * np.cumsum(np.interp(fast, slow, tone)) / SAMPLE_RATE
+    fast = np.arange(samples) / rate
+    phase = 2 * np.pi * np.cumsum(np.interp(fast, slow, tone)) / rate
     # sin(k x) from the two harmonics below it: far cheaper than a sine each
     twice_cosine, before, harmonic = 2 * np.cos(phase), np.zeros(samples), np.sin(phase)
     wave = np.zeros(samples)
@@ -146,16 +148,16 @@ def _resonance(frequency: Array, formants: Array) -> Array:
     return gain
 
 
-def _noise(rng: np.random.Generator, slow: Array, samples: int, gain: Array, bands: Array) -> Array:
-    window = 512
-    hop = window // 2
+def _noise(rng: np.random.Generator, slow: Array, samples: int, rate: int, gain: Array, bands: Array) -> Array:
+    hop = round(256 * rate / SAMPLE_RATE)
+    window = 2 * hop
     frames = -(-samples // hop) + 1
     white = rng.standard_normal((frames + 1) * hop)
     starts = np.arange(frames) * hop
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     spectrum = np.fft.rfft(white[starts[:, None] + np.arange(window)] * hann, axis=1)
-    at = np.minimum((starts / SAMPLE_RATE * CONTROL_RATE).astype(int), len(slow) - 1)
-    frequency = np.fft.rfftfreq(window, 1 / SAMPLE_RATE)
+    at = np.minimum((starts / rate * CONTROL_RATE).astype(int), len(slow) - 1)
+    frequency = np.fft.rfftfreq(window, 1 / rate)
     width = (900 + 0.25 * bands[at])[:, None]
     shape = np.exp(-(((frequency - bands[at][:, None]) / width) ** 2)) * 1.2 * gain[at][:, None]
     shaped = np.fft.irfft(spectrum * shape, axis=1)

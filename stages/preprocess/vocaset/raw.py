@@ -18,10 +18,8 @@ from faces.errors import DataError
 from faces.ply import read_ply
 from faces.safe_pickle import load_pickle
 from stages.kinds.sequences import check_name, sequence_id
+from stages.preprocess.prepare import Name
 from stages.preprocess.vertex_file import VertexFile
-
-Name = tuple[str, str]
-"""(subject, sentence)"""
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from faces.errors import DataError
-from stages.kinds.sequences import SPLITS
+from stages.preprocess.biwi import OFFICIAL_SPLITS
 from stages.preprocess.split_file import (
     Split,
     Splits,
     format_numbers,
     parse_numbers,
     read_splits,
-    sentence_number,
+    split_name,
     write_splits,
 )
 
@@ -55,6 +55,50 @@ def test_a_written_file_reads_back(tmp_path: Path) -> None:
     assert read_splits(write_splits(tmp_path / "splits.toml", splits)) == splits
 
 
+FREE = """[train]
+subjects = ["F2"]
+sentences = "1-2"
+[test-b]
+subjects = ["F1"]
+sentences = "2"
+[val]
+subjects = []
+sentences = "3"
+[test-a]
+subjects = ["F2"]
+sentences = "4"
+prefix = "e"
+"""
+
+
+def test_splits_may_have_any_names_and_keep_their_order(tmp_path: Path) -> None:
+    splits = read_splits(written(tmp_path, FREE))
+    assert splits.subjects == {"train": ["F2"], "test-b": ["F1"], "val": [], "test-a": ["F2"]}
+    assert list(splits.subjects) == ["train", "test-b", "val", "test-a"]
+    assert read_splits(write_splits(tmp_path / "again.toml", splits)) == splits
+
+
+def test_a_prefix_tells_sentences_of_one_number_apart(tmp_path: Path) -> None:
+    splits = read_splits(written(tmp_path, FREE))
+    assert [splits.of("F2", name) for name in ("e04", "04", "e02", "02")] == ["test-a", "", "train", "train"]
+    twice = '[again]\nsubjects = ["F2"]\nsentences = "4"\n'
+    assert read_splits(written(tmp_path, FREE + twice + 'prefix = ""\n')).of("F2", "04") == "again"
+    for prefix in ("", 'prefix = "e"\n'):
+        with pytest.raises(DataError, match="sentence 4 of F2 into both test-a and again"):
+            read_splits(written(tmp_path, FREE + twice + prefix))
+
+
+def test_the_official_splits_of_biwi() -> None:
+    splits = read_splits(OFFICIAL_SPLITS)
+    trained = ["F2", "F3", "F4", "M3", "M4", "M5"]
+    unseen = ["F1", "F5", "F6", "F7", "F8", "M1", "M2", "M6"]
+    assert splits.subjects == {"train": trained, "val": trained, "test-a": trained, "test-b": unseen}
+    every = [(s, f"e{n:02d}") for s in sorted(trained + unseen) for n in range(1, 41)]
+    found = [splits.of(*name) for name in every]
+    assert [found.count(name) for name in ("train", "val", "test-a", "test-b", "")] == [192, 24, 24, 32, 8 * 36]
+    assert splits.of("F2", "01") == splits.of("F2", "37") == ""
+
+
 @pytest.mark.parametrize(("text", "numbers"), [("1-3, 7", {1, 2, 3, 7}), ("21-40", set(range(21, 41))), (" 5 ", {5})])
 def test_numbers(text: str, numbers: set[int]) -> None:
     assert parse_numbers(text) == numbers
@@ -62,13 +106,18 @@ def test_numbers(text: str, numbers: set[int]) -> None:
 
 
 def test_sentence_numbers() -> None:
-    assert [sentence_number(name) for name in ("sentence07", "e33", "40", "hello", "x2y")] == [7, 33, 40, None, None]
+    names = {"sentence07": ("sentence", 7), "e33": ("e", 33), "40": ("", 40), "hello": ("hello", None)}
+    assert {name: split_name(name) for name in names} == names
+    assert split_name("x2y") == ("x2y", None)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "match"),
     [
-        ("[val]", "[dev]", r"must have the tables train, val, test; check dev, val"),
+        ("[val]", "[dev]", r"has no table \[val\]; it must have train and val"),
+        ("[test]", "[Test-A]", r"has a table 'Test-A', and a split's name is made of small letters"),
+        ("[test]", "[test_a]", "has a table 'test_a'"),
+        ('"1-4"', '"1-4"\nprefix = 3', "prefix must be a text"),
         ('"1-4"', '"1-four"', r"table \[train\].*'1-four'"),
         ('"1-4"', "[1, 4]", r"table \[train\]"),
         ('["a", "b"]', '"a"', r"table \[train\].*list of names"),
@@ -91,7 +140,9 @@ def test_an_absent_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../escaped", "a/b", ".hidden", "a b"])
 def test_a_subject_that_is_no_file_name(tmp_path: Path, name: str) -> None:
     file = tmp_path / "splits.toml"
-    tables = [f"[{split}]\nsubjects = ['{name} ']\nsentences = '{n}'\n" for n, split in enumerate(SPLITS)]
+    tables = [
+        f"[{split}]\nsubjects = ['{name} ']\nsentences = '{n}'\n" for n, split in enumerate(("train", "val", "test"))
+    ]
     file.write_text("".join(tables))
     with pytest.raises(DataError, match=r"splits\.toml, table \[train\], holds the name .*it becomes a file's name"):
         read_splits(file)
@@ -99,6 +150,6 @@ def test_a_subject_that_is_no_file_name(tmp_path: Path, name: str) -> None:
 
 def test_a_subject_named_twice_but_for_a_blank(tmp_path: Path) -> None:
     file = tmp_path / "splits.toml"
-    file.write_text("".join(f"[{split}]\nsubjects = ['a', 'a ']\nsentences = '1'\n" for split in SPLITS))
+    file.write_text("".join(f"[{split}]\nsubjects = ['a', 'a ']\nsentences = '1'\n" for split in ("train", "val")))
     with pytest.raises(DataError, match="named twice"):
         read_splits(file)

@@ -14,8 +14,9 @@ from stages.preprocess import Preprocess
 from stages.preprocess.split_file import read_splits
 from stages.preprocess.synthetic import Settings
 from stages.preprocess.synthetic.articulation import ARTICULATORS, TARGETS, animate, articulate, blinking
+from stages.preprocess.synthetic.cast import Cast, perform
 from stages.preprocess.synthetic.motion import CONTROLS
-from stages.preprocess.synthetic.raw import Cast, perform, write_raw
+from stages.preprocess.synthetic.raw import write_raw
 from stages.preprocess.synthetic.speech import CONTROL_RATE, PHONES, SAMPLE_RATE, Utterance, compose, speak
 from stages.preprocess.synthetic.subjects import draw_subject
 from tests.stages.fake_job import FakeJob

@@ -1,0 +1,60 @@
+"""BIWI, the 3-D Audiovisual Corpus of Affective Communication B3D(AC)² (Fanelli et al., IEEE Trans. Multimedia 2010).
+
+14 subjects, 40 sentences spoken neutrally (01 …) and with emotion (e01 …), 25 frames per second, 23,370 vertices, head
+motion removed; normalised as CodeTalker (Xing et al., CVPR 2023) published it, or otherwise. It is read from what a
+user may hold: `.vl` frames, meshes frame by frame, or arrays that somebody else has made. Nothing of it is in this
+project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.stage import Job, Sources, param
+
+OFFICIAL_SPLITS = Path(__file__).parent.parent / "splits" / "biwi.toml"
+
+SENTENCES = {"emotional": r"e\d+", "neutral": r"\d+", "all": r".+"}
+"""Which sentences → what their names look like."""
+NORMALISATIONS = ("auto", "frame", "template", "none")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the files are, which of them count, and how heads are brought to one size and place."""
+
+    root: str = param(
+        path=True, help="folder with faces/, rigid_scans/ and audio/, or vertices_npy/, wav/ and templates.pkl"
+    )
+    frames: str = param("", path=True, help="folder of the frames; default: faces or vertices_npy in root")
+    audio: str = param("", path=True, help="folder of the wav files; default: wav and audio in root")
+    templates: str = param("", path=True, help="folder of meshes, or .pkl or .npz; default: rigid_scans or templates.*")
+    topology: str = param("", path=True, help="mesh with the triangles; default: the templates', or BIWI.ply in root")
+    regions: str = param("", path=True, help="folder of vertex indices; default: those in root or in root/regions")
+    splits: str = param("", path=True, help="a split file of your own; default: the official splits")
+    sentences: str = param("emotional", choices=tuple(SENTENCES), help="emotional: e01, e02, … alone, as published")
+    normalise: str = param(
+        "auto",
+        choices=NORMALISATIONS,
+        help="frame: each frame by itself, as published; template: all by their subject's template; none: as they are; "
+        "auto: frame for meshes and .vl, none for arrays",
+    )
+    skip: list[str] = param([], help="ids <subject>_<sentence> to leave out")
+
+    native_fps: ClassVar[float] = 25.0
+
+    @property
+    def split_file(self) -> Path:
+        return Path(self.splits) if self.splits else OFFICIAL_SPLITS
+
+    def sources(self) -> Sources:
+        from stages.preprocess.biwi.layout import find
+
+        return Sources(files=find(self).files(self.skip) | {"the split file": self.split_file})
+
+    def prepare(self, job: Job, *, step: int, limit: int) -> None:
+        from stages.preprocess.biwi.prepare import prepare
+
+        prepare(self, job, dataset="biwi", step=step, limit=limit)

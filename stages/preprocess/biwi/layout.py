@@ -1,0 +1,182 @@
+"""Where a user's BIWI files are: the raw layout of the corpus, or the one that the published scripts leave behind.
+
+`find` looks at names alone and opens no file: the engine calls it to plan. What is missing is named where it is
+expected, so that the plan says so; whether what is there is any good is found out by `recordings`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faces.errors import DataError
+
+if TYPE_CHECKING:
+    from stages.preprocess.biwi import Settings
+
+Name = tuple[str, str]
+
+FRAME_FOLDERS = ("faces", "vertices_npy")
+SOUND_FOLDERS = ("wav", "audio")
+RAW_TEMPLATES, READY_TEMPLATES = ("rigid_scans",), ("templates.pkl", "templates.npz")
+TOPOLOGY = "BIWI.ply"
+ARRAY = ".npy"
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+MESHES = (".obj", ".ply")
+REGION_NAMES = {"lve": "lips", "fdd": "upper_face"}
+"""CodeTalker's names of its region files → ours."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What there is, by name.
+
+    frames: where motion is looked for. motion: sequence → a folder of frames or an array. sound: sequence → file.
+    templates: a pickle, an archive of arrays, or a folder; scans: the meshes in that. topology: a mesh, or None where
+    the templates have the triangles. regions: name → file. What is not read, and is spoken of only: packed, sequences
+    of which there is an archive alone; videos; others, how many sequences `sentences` leaves out.
+    """
+
+    frames: Path
+    motion: dict[Name, Path]
+    sound: dict[Name, Path]
+    templates: Path
+    scans: dict[str, Path]
+    topology: Path | None
+    regions: dict[str, Path]
+    packed: frozenset[Name]
+    videos: frozenset[Name]
+    others: int
+
+    def files(self, skip: Sequence[str]) -> dict[str, Path]:
+        """All that is read but for the sequences that `skip` names, called as the engine speaks of a missing file:
+        "<path> is missing; <this> must be there".
+        """
+        read = {"_".join(name): name for name in self.motion if "_".join(name) not in skip}
+        found = {f"the frames of {key}": self.motion[name] for key, name in read.items()}
+        found |= {f"the sound of {key}": self.sound[name] for key, name in read.items() if name in self.sound}
+        found |= {f"the template of {subject}": path for subject, path in self.scans.items()}
+        found |= {f"regions/{region}": path for region, path in self.regions.items()}
+        if not self.motion and not self.packed:
+            found[f"the frames, or ready arrays in {FRAME_FOLDERS[1]},"] = self.frames
+        if not self.scans:
+            found["the templates, or templates.pkl beside ready arrays,"] = self.templates
+        if self.topology:
+            found["the mesh of the topology (or name one with `topology`)"] = self.topology
+        return found
+
+
+def find(settings: Settings) -> Layout:
+    """Look for everything below `settings.root`, or where `settings` says."""
+    from stages.preprocess.biwi import SENTENCES
+
+    root = Path(settings.root)
+    frames = Path(settings.frames) if settings.frames else _first(root, FRAME_FOLDERS)
+    everything, archives = _motion(frames)
+    wanted = re.compile(SENTENCES[settings.sentences])
+    motion = {name: path for name, path in everything.items() if wanted.fullmatch(name[1])}
+    packed = {name for name in archives - everything.keys() if wanted.fullmatch(name[1])}
+    folders = [Path(settings.audio)] if settings.audio else [root / folder for folder in SOUND_FOLDERS]
+    sound = {name: path for name, path in _sound(folders).items() if wanted.fullmatch(name[1])}
+    templates = Path(settings.templates) if settings.templates else _templates(root, frames)
+    subjects = {subject for subject, _ in motion}
+    scans = {file.stem: file for file in _files(templates, MESHES) if file.stem in subjects}
+    return Layout(
+        frames=frames,
+        motion=motion,
+        packed=frozenset(packed),
+        others=len(everything.keys() - motion.keys()),
+        sound=sound,
+        videos=frozenset(_named(file.stem) for file in _files(root / "videos", (".flv",))),
+        templates=templates,
+        scans=scans,
+        topology=Path(settings.topology) if settings.topology else None if scans else root / TOPOLOGY,
+        regions=_regions(Path(settings.regions) if settings.regions else None, root),
+    )
+
+
+def _first(root: Path, names: tuple[str, ...]) -> Path:
+    """The first that is there; the first of all where none is, since that is what a message should name."""
+    return next((root / name for name in names if (root / name).exists()), root / names[0])
+
+
+def _templates(root: Path, frames: Path) -> Path:
+    ready = frames.name == FRAME_FOLDERS[1]
+    return _first(root, READY_TEMPLATES + RAW_TEMPLATES if ready else RAW_TEMPLATES + READY_TEMPLATES)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    return (Path(entry.path) for entry in _entries(folder) if entry.name.lower().endswith(endings))
+
+
+def _named(stem: str) -> Name:
+    """("F1", "e01") for "F1_e01"."""
+    subject, _, sentence = stem.rpartition("_")
+    return subject, sentence
+
+
+def _motion(folder: Path) -> tuple[dict[Name, Path], set[Name]]:
+    """Folders <subject>/<sentence> and arrays <subject>_<sentence>.npy; and archives in the place of folders."""
+    motion, archives = dict[Name, Path](), set[Name]()
+    for name, entry in _candidates(folder):
+        if entry.is_dir() or entry.name.endswith(ARRAY):
+            if name in motion:
+                raise DataError(
+                    f"{folder} holds {'_'.join(name)} twice, {motion[name].name} and {entry.name}; remove one"
+                )
+            motion[name] = Path(entry.path)
+        elif entry.name.lower().endswith(ARCHIVES):
+            archives.add(name)
+    return motion, archives
+
+
+def _candidates(folder: Path) -> Iterator[tuple[Name, os.DirEntry[str]]]:
+    for entry in _entries(folder):
+        if entry.is_dir():
+            for inner in _entries(Path(entry.path)):
+                yield (entry.name, _stem(inner)), inner
+        else:
+            yield _named(_stem(entry)), entry
+
+
+def _stem(entry: os.DirEntry[str]) -> str:
+    """An entry's name without its ending: sentences have no dots."""
+    return entry.name if entry.is_dir() else entry.name.partition(".")[0]
+
+
+def _sound(folders: list[Path]) -> dict[Name, Path]:
+    """<subject>_<sentence>.wav, or …_cut.wav; what comes first wins."""
+    found = dict[Name, Path]()
+    for folder in folders:
+        for file in _files(folder, (".wav",)):
+            found.setdefault(_named(file.stem.removesuffix("_cut")), file)
+    return found
+
+
+def _regions(folder: Path | None, root: Path) -> dict[str, Path]:
+    """Lists of indices by our names. In root itself only CodeTalker's are looked for: other texts may lie there."""
+    if folder is not None:
+        # never there: the engine then says that the folder, or what it should hold, is missing
+        files = list(_files(folder, (".txt",))) or [folder / "<region>.txt"]
+    else:
+        files = list(_files(root / "regions", (".txt",)))
+        files = files or [file for file in _files(root, (".txt",)) if file.stem in REGION_NAMES]
+    plain = {file.stem: file for file in files}
+    return {_our_name(stem, plain): file for stem, file in plain.items()}
+
+
+def _our_name(stem: str, there: dict[str, Path]) -> str:
+    ours = REGION_NAMES.get(stem, stem)
+    return stem if ours in there else ours
