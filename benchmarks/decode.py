@@ -1,9 +1,13 @@
-"""`python -m benchmarks.decode`: FaceFormer's autoregressive part against the loop that the paper's formulas suggest.
+"""`python -m benchmarks.decode`: autoregression against the loops that the papers' formulas suggest.
 
-Official sizes, random weights, one clip, one style, the speech encoder left out. The naive loop, written here with
-`torch.nn.TransformerDecoder`, runs the decoder and the motion decoder on all tokens at every step; ours is
-`FaceFormer.decode_own` and the projection to vertices. Both must give the same motion. Prints the ratio at 5 s and our
-cost per frame at 5, 15 and 60 s, which should be flat.
+Official sizes, random weights, the speech encoder left out.
+
+FaceFormer, one clip, one style: the naive loop, written here with `torch.nn.TransformerDecoder`, runs the decoder and
+the motion decoder on all tokens at every step; ours is `FaceFormer.decode_own` and the projection to vertices. Both
+must give the same motion. Prints the ratio at 5 s and our cost per frame at 5, 15 and 60 s, which should be flat.
+
+CodeTalker (`benchmarks.codetalker`): both must choose the same codes. Also the approximation that bounds what is looked
+back upon, and several styles and clips at once. The naive loop takes long: `--seconds 5` is minutes for BIWI.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import codetalker
 from models.faceformer.face import FaceFormer
 from models.faceformer.settings import Settings
 from models.positions import alignment_mask, periodic_encoding, temporal_bias
@@ -46,10 +51,12 @@ class Official:
 
 
 _UNUSED = Settings(encoder_layers=1, encoder_width=16, encoder_heads=1)
-OFFICIAL = (
-    Official("VOCASET", 5023, 30.0, 8, replace(_UNUSED, feature_dim=64, period=30)),
-    Official("BIWI", 23370, 25.0, 6, replace(_UNUSED, feature_dim=128, period=25, alignment="pairs")),
-)
+OFFICIAL = {
+    "vocaset": Official("FaceFormer VOCASET", 5023, 30.0, 8, replace(_UNUSED, feature_dim=64, period=30)),
+    "biwi": Official(
+        "FaceFormer BIWI", 23370, 25.0, 6, replace(_UNUSED, feature_dim=128, period=25, alignment="pairs")
+    ),
+}
 
 
 class Naive:
@@ -127,13 +134,31 @@ def compare(official: Official) -> None:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--threads", type=int, default=1, help="threads for torch; one clip cannot use many")
-    torch.set_num_threads(parser.parse_args().threads)
+    options = _options().parse_args()
+    torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     with torch.no_grad():
-        for official in OFFICIAL:
-            compare(official)
+        for data in options.data:
+            if "faceformer" in options.models:
+                compare(OFFICIAL[data])
+            if "codetalker" in options.models:
+                codetalker.compare(data, options.seconds, options.contexts, options.parts)
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    choices: dict[str, tuple[str, ...]] = {
+        "models": ("faceformer", "codetalker"),
+        "data": ("vocaset", "biwi"),
+        "parts": ("naive", "context", "batch"),
+    }
+    for name, words in choices.items():
+        helped = f"of {', '.join(words)}; all by default" + (" (CodeTalker only)" if name == "parts" else "")
+        parser.add_argument(f"--{name}", nargs="+", choices=words, default=words, help=helped)
+    parser.add_argument("--seconds", nargs="+", type=float, default=[2.0], help="lengths of CodeTalker's clips")
+    parser.add_argument("--contexts", nargs="+", type=int, default=[25], help="frames looked back upon (CodeTalker)")
+    parser.add_argument("--threads", type=int, default=1, help="threads for torch; one clip cannot use many")
+    return parser
 
 
 if __name__ == "__main__":

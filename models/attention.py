@@ -7,6 +7,7 @@ e = d/H channels per head.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -37,6 +38,11 @@ class KeyValueCache:
             self._room = keys_values.new_empty(two, batch, heads, self.frames, width)
         self._room[:, :, :, before : self.used] = keys_values
         return self._room[:, :, :, : self.used]
+
+    def keep(self, items: Sequence[int]) -> None:
+        """Go on with these items of the batch, in this order."""
+        if self._room is not None:
+            self._room = self._room[:, items]
 
 
 class PackedAttention(nn.Module):
@@ -89,6 +95,10 @@ class Lookup(Protocol):
         """The cross-attention's output (B, Q, d) for these frames, whose tokens are `queries` (B, Q, d)."""
         ...
 
+    def keep(self, items: Sequence[int]) -> None:
+        """Go on with these items of the batch, in this order; an item may be taken several times."""
+        ...
+
 
 class AlignedCrossAttention(PackedAttention):
     """Cross-attention in which frame i sees only the `per_frame` (1 or 2) memory steps that it owns."""
@@ -126,6 +136,9 @@ class _OwnStep:
     def __call__(self, queries: Tensor, frames: slice) -> Tensor:
         return self.seen[:, frames]
 
+    def keep(self, items: Sequence[int]) -> None:
+        self.seen = self.seen[items]
+
 
 class _OwnPair:
     """Two visible steps: the softmax is a sigmoid of the difference of their scores, per head."""
@@ -141,3 +154,6 @@ class _OwnPair:
         first = torch.sigmoid((query * self.key_difference[:, :, frames]).sum(-1))
         weights = self.attention.drop(torch.stack((first, 1 - first), dim=-1))
         return self.attention.merge((weights[..., None] * self.values[:, :, frames]).sum(-2))
+
+    def keep(self, items: Sequence[int]) -> None:
+        self.key_difference, self.values = self.key_difference[items], self.values[items]

@@ -96,3 +96,9 @@ class Decoding:
         for layer, lookup, cache in self._stack:
             token = layer(token, bias, lookup, slice(i, i + 1), cache)
         return token
+
+    def keep(self, items: Sequence[int]) -> None:
+        """Go on with these items of the batch, in this order: some have ended, or several share a memory."""
+        for _, lookup, cache in self._stack:
+            lookup.keep(items)
+            cache.keep(items)

@@ -46,11 +46,11 @@ def read_official(path: Path) -> OfficialState:
     return state
 
 
-def fit(network: nn.Module, state: Mapping[str, Tensor], tables: Mapping[str, int]) -> None:
+def fit(network: nn.Module, state: Mapping[str, Tensor], tables: Mapping[str, int | None]) -> None:
     """Load a published state dict into a network of ours.
 
-    tables: name of a position table that the file may hold → its period in frames. We compute those; one that is
-    there must agree, since it tells the data set a checkpoint was made for.
+    tables: name of a position table that the file may hold → its period in frames, None where it never repeats. We
+    compute those; one that is there must agree, since it tells the data set a checkpoint was made for.
     """
     source = getattr(state, "source", OfficialState.source)
     found = {modern_name(name): value for name, value in state.items()}
@@ -101,14 +101,22 @@ def _first(what: str, names: Iterable[str], order: Mapping[str, Tensor]) -> str:
     return f"{what} {', '.join(listed[:3])}{rest}" if listed else ""
 
 
-def _check_table(table: Tensor | None, name: str, period: int, source: str) -> None:
-    if table is None:
+def _check_table(table: Tensor | None, name: str, period: int | None, source: str) -> None:
+    if table is None or _is_sinusoid(table, period):
         return
-    expected = periodic_encoding(table.shape[-2], table.shape[-1], period) if table.ndim >= 2 else None
-    if expected is None or not torch.allclose(table.float().reshape(-1, table.shape[-1]), expected, atol=1e-3):
-        raise DataError(
-            f"{source} was made with another period than {period} (its {name} differs); set `period` to its own"
-        )
+    if period is None:
+        raise DataError(f"{source} is damaged or another model's: its {name} is not the usual table of sinusoids")
+    raise DataError(
+        f"{source} was made with another period than {period} (its {name} differs); set `period` to its own"
+    )
+
+
+def _is_sinusoid(table: Tensor, period: int | None) -> bool:
+    """Whether a table of any number of axes, the last one channels, holds the sinusoids."""
+    if table.ndim < 2 or not table.numel():
+        return False
+    rows = table.float().reshape(-1, table.shape[-1])
+    return torch.allclose(rows, periodic_encoding(len(rows), rows.shape[1], period or len(rows)), atol=1e-3)
 
 
 def _first_line(error: Exception) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from models.motion_prior import MotionPrior
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,9 @@ class DataFacts:
     """What a network must know of its data. Stored in a checkpoint's config.json.
 
     vertices: V. fps: motion frames per second. train_subjects: names in the order of the one-hot style.
-    channels: C. encoder: "log-mel", or the hub id or folder of the speech encoder whose convolutions made the features.
-    encoder_config: that encoder's configuration as `transformers` writes it; empty for "log-mel".
+    channels: C; 0, with encoder "", for networks that hear nothing. encoder: "log-mel", or the hub id or folder of the
+    speech encoder whose convolutions made the features. encoder_config: that encoder's configuration as `transformers`
+    writes it; empty for "log-mel".
     """
 
     vertices: int
@@ -35,8 +39,10 @@ class DataFacts:
 class Clips:
     """A padded batch.
 
-    features: (B, L, C). feature_lengths: (B,) int. template: (B, D). style: (B, K) one-hot, or any mixture.
-    vertices: (B, T, D) absolute positions, or None at inference. frames: (B,) int, or None at inference.
+    features: (B, L, C). feature_lengths: (B,) int; both are empty, (B, 0, 0) and zeros, for networks that hear nothing.
+    template: (B, D). style: (B, K) one-hot, or any mixture. vertices: (B, T, D) absolute positions, or None at
+    inference. frames: (B,) int, or None at inference. codes: (B, T, Q) int64, what the frozen motion prior makes of
+    each clip, where it was computed beforehand; a clip's codes are those of the frames that are trained on.
     Where B is 1, style may be (S, K): one clip in S styles, whose losses are the means over them, and whose speech
     needs to be heard only once. Validation gives such clips.
     """
@@ -47,24 +53,39 @@ class Clips:
     style: Tensor
     vertices: Tensor | None = None
     frames: Tensor | None = None
+    codes: Tensor | None = None
 
     def to(self, device: Any) -> Clips:
         moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
         return Clips(**moved)
 
 
+@dataclass(frozen=True)
+class Speech:
+    """What to say and how: features (L, C), template (D,), styles (S, K)."""
+
+    features: Tensor
+    template: Tensor
+    styles: Tensor
+
+
 class TalkingFace(Protocol):
     """The face that the train and infer stages see. Implementations are `torch.nn.Module`s.
 
     Their `Settings` may have a light `problems() -> Iterable[str]`, called while planning: sentences on settings that
-    do not go together, each beginning with the name of one.
+    do not go together, each beginning with the name of one. `prior: ClassVar[str]` there names the model that must be
+    trained first (`models.motion_prior`); `hears: ClassVar[bool] = False` marks a prior itself.
+
+    A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
+    It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact).
     """
 
     name: ClassVar[str]
 
     @classmethod
-    def build(cls, settings: Any, facts: DataFacts) -> TalkingFace:
-        """A freshly initialised network; the speech encoder has the right shape but no pretrained weights."""
+    def build(cls, settings: Any, facts: DataFacts, prior: MotionPrior | None = None) -> TalkingFace:
+        """A freshly initialised network; the speech encoder has the right shape but no pretrained weights. prior: a
+        loaded one, for models whose `Settings` name one."""
         ...
 
     def load_speech_weights(self, source: str) -> None:
@@ -90,4 +111,8 @@ class TalkingFace(Protocol):
 
     def predict(self, features: Tensor, template: Tensor, styles: Tensor) -> Tensor:
         """One clip in several styles: (L, C), (D,), (S, K) → (S, T, D). The speech encoder runs once."""
+        ...
+
+    def predict_all(self, speeches: Sequence[Speech]) -> list[Tensor]:
+        """Several clips at once, each as `predict` would give it, to rounding."""
         ...

@@ -10,90 +10,34 @@ import torch
 from torch import Tensor
 
 from models.faceformer.face import FaceFormer
-from models.official import published_name
+from models.faceformer.settings import Settings
 from models.positions import alignment_mask, head_slopes, periodic_encoding, temporal_bias
-from models.resample import align, feature_length, features_per_frame, frame_count, interpolate
-from models.talking_face import Clips
-from tests.golden.case import Case, NoNetwork, UnknownOutput, reason
-from tests.golden.faceformer_network import DATASETS, build_network, train_subjects
+from models.resample import feature_length, features_per_frame, frame_count, interpolate
+from tests.golden.case import Case
+from tests.golden.faces import DATASETS, FaceRunner, decoder_settings, facts_of, gradient_of
 from tests.golden.patterns import Patterns
 
 output = Patterns()
 
 
-class FaceFormerRunner:
+class FaceFormerRunner(FaceRunner[FaceFormer]):
     """Computes any output of a FaceFormer case. Everything expensive is computed once, and only when asked for."""
 
     def __init__(self, case: Case) -> None:
-        self.case = case
+        super().__init__(case)
+        self._gradients: dict[tuple[str, str], dict[str, np.ndarray]] = {}
 
     def output(self, name: str) -> np.ndarray:
         return output.compute(self, name)
 
-    # -- the network -------------------------------------------------------------------------------------------------
-
-    @property
-    def network(self) -> FaceFormer:
-        if isinstance(self._built, NoNetwork):
-            raise self._built
-        return self._built
-
-    @cached_property
-    def _built(self) -> FaceFormer | NoNetwork:
-        """The network, or why there is none: found out once, since every output would try again."""
-        if not self.case.facts.shapes:
-            return NoNetwork("there is no network: the case has no state")
-        try:
-            return build_network(self.case)
-        except Exception as error:
-            return NoNetwork(f"the network cannot be built: {reason(error)}")
-
-    @cached_property
-    def audio(self) -> Tensor:
-        """(1, N), stored with or without the clip's axis."""
-        return torch.from_numpy(self.case.input("audio")).float().reshape(1, -1)
-
-    @cached_property
-    def features(self) -> Tensor:
-        return self.network.audio_encoder.convolve(self.audio)
-
-    @cached_property
-    def template(self) -> Tensor:
-        """(1, D), stored flat or by vertices, with or without the clip's axis."""
-        return torch.from_numpy(self.case.input("template")).float().reshape(1, -1)
-
-    @cached_property
-    def style(self) -> Tensor:
-        """(1, K): the stored one-hot, or that of the training subject the configuration names."""
-        if "in/one_hot" in self.case.arrays:
-            return torch.from_numpy(self.case.input("one_hot")).float().reshape(1, -1)
-        count, index = len(train_subjects(self.case.config)), self.case.config.get("subject_index")
-        if type(index) is not int or not 0 <= index < count:
-            raise UnknownOutput("needs in/one_hot, or a subject_index into train_subjects in the configuration")
-        return torch.eye(count)[index : index + 1]
-
-    def vertices(self, name: str) -> Tensor:
-        """(1, T, D), stored flat or by vertices, with or without the clip's axis."""
-        return torch.from_numpy(self.case.input(name)).float().reshape(1, -1, self.template.shape[1])
-
-    @cached_property
-    def frames(self) -> int:
-        return self.network.frames_for(self.features.shape[1])
-
-    @cached_property
-    def resampled(self) -> Tensor:
-        return align(self.features, [self.features.shape[1]], [self.frames], self.network.settings.alignment)
-
-    @cached_property
-    @torch.no_grad()
-    def encoded(self) -> Tensor:
-        encoded: Tensor = self.network.audio_encoder(self.resampled, [self.resampled.shape[1]])
-        return encoded
-
-    @cached_property
-    @torch.no_grad()
-    def memory(self) -> Tensor:
-        return self.network.listen(self.features, [self.features.shape[1]], [self.frames])
+    def build(self) -> FaceFormer:
+        state = {name: torch.from_numpy(array) for name, array in self.case.state().items()}
+        shapes = {name.removeprefix("module."): tuple(value.shape) for name, value in state.items()}
+        settings = Settings(**decoder_settings(self.case.config, shapes))
+        facts = facts_of(self.case.config, shapes, subjects=shapes["obj_vector.weight"][1])
+        network = FaceFormer.build(settings, facts).eval()
+        network.load_official(state)
+        return network
 
     @cached_property
     @torch.no_grad()
@@ -106,34 +50,16 @@ class FaceFormerRunner:
 
     def loss(self, mode: str, which: str | None) -> Tensor:
         """The training loss in one mode against in/vertices_<which>, with its graph."""
-        name = "vertices" if which is None else f"vertices_{which}"
-        vertices = self.vertices(name)
-        clips = Clips(
-            features=self.features,
-            feature_lengths=torch.tensor([self.features.shape[1]]),
-            template=self.template,
-            style=self.style,
-            vertices=vertices,
-            frames=torch.tensor([vertices.shape[1]]),
-        )
+        clips = self.clips("vertices" if which is None else f"vertices_{which}")
         forced = mode == "teacher_forced"
         self.network.settings = dataclasses.replace(self.network.settings, teacher_forcing=forced)
         return self.network.losses(clips)["loss"]
 
-    @cached_property
-    def gradients(self) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-        return {}
-
     def gradients_of(self, mode: str, which: str) -> dict[str, np.ndarray]:
-        """Published parameter name → gradient of one loss; zeros for what the loss does not reach."""
-        if (mode, which) not in self.gradients:
-            self.network.zero_grad()
-            torch.autograd.backward(self.loss(mode, which))
-            self.gradients[mode, which] = {
-                published_name(name): (torch.zeros_like(p) if p.grad is None else p.grad.clone()).numpy()
-                for name, p in self.network.named_parameters()
-            }
-        return self.gradients[mode, which]
+        """Published parameter name → gradient of one loss."""
+        if (mode, which) not in self._gradients:
+            self._gradients[mode, which] = self.gradients(self.loss(mode, which))
+        return self._gradients[mode, which]
 
 
 @output(r"conv_features")
@@ -143,12 +69,12 @@ def _conv_features(run: FaceFormerRunner) -> Tensor:
 
 @output(r"resampled_features")
 def _resampled_features(run: FaceFormerRunner) -> Tensor:
-    return run.resampled
+    return run.resampled(run.frames)
 
 
 @output(r"encoder_output(?:_every_(\d+)(?:st|nd|rd|th)_channel)?")
 def _encoder_output(run: FaceFormerRunner, step: int | None) -> Tensor:
-    return run.encoded[..., :: step or 1]
+    return run.encoded(run.frames)[..., :: step or 1]
 
 
 @output(r"memory")
@@ -188,10 +114,7 @@ def _loss(run: FaceFormerRunner, mode: str, which: str | None) -> float:
 
 @output(r"grad_(teacher_forced|autoregressive)(?:_(\w+))?/(.+)")
 def _gradient(run: FaceFormerRunner, mode: str, which: str, parameter: str) -> np.ndarray:
-    gradients = run.gradients_of(mode, which)
-    if published_name(parameter) not in gradients:
-        raise UnknownOutput("the network has no such parameter")
-    return gradients[published_name(parameter)]
+    return gradient_of(run.gradients_of(mode, which), parameter)
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tests.golden.run import difference, run_case, run_file
 
 CASES = Path(__file__).parent / "cases"
 SHARED = os.environ.get("FACEPIPE_SHARED", "")
+ELSEWHERE = [path for model in ("faceformer", "codetalker") for path in Path(SHARED, "golden").glob(f"{model}_*.json")]
 
 
 def changed(case: Case, outputs: Mapping[str, np.ndarray], **config: Any) -> Case:
@@ -55,7 +56,7 @@ def test_stored_case(path):
 
 
 @pytest.mark.skipif(not SHARED, reason="FACEPIPE_SHARED names no folder with more cases")
-@pytest.mark.parametrize("path", sorted(Path(SHARED, "golden").glob("faceformer_*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(ELSEWHERE), ids=lambda path: path.stem)
 def test_case_that_is_not_in_the_repository(path):
     verdict = run_file(path)
     assert verdict.status == "ok", verdict.complaints

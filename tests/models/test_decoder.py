@@ -83,6 +83,22 @@ def test_folded_form_equals_steps_with_feedback(per_frame, layers, memories):
     assert not folded.is_inference()
 
 
+@each_size
+def test_items_that_end_leave_the_others_alone(per_frame, layers):
+    """Two clips serve three rows, of which the middle one ends: what is left goes on as if it had been alone."""
+    decoder, (tokens, memory) = make(per_frame, layers), inputs(per_frame)
+    with torch.no_grad():
+        whole = decoder(tokens, memory[[0, 1, 0]])
+        decoding = decoder.begin(memory[:2])
+        decoding.keep([0, 1, 0])
+        for i in range(10):
+            decoding.step(tokens[:, i : i + 1])
+        decoding.keep([2, 0])
+        for i in range(10, FRAMES):
+            left = decoding.step(tokens[[2, 0], i : i + 1])
+            assert torch.allclose(left[:, 0], whole[[2, 0], i], atol=2e-5)
+
+
 def test_an_odd_memory_step_belongs_to_nobody():
     decoder, (tokens, memory) = make(2, 1), inputs(2)
     longer = torch.cat((memory, torch.full((BATCH, 1, DIM), 1e3)), dim=1)

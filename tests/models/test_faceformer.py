@@ -15,25 +15,11 @@ from models.faceformer.face import FaceFormer
 from models.faceformer.settings import Settings
 from models.official import published_name
 from models.positions import periodic_encoding
-from models.talking_face import Clips, DataFacts
-from tests.models.tiny import BIWI, BOTH, SPEECH, SUBJECTS, VERTICES, VOCASET, clips, facts, network
+from models.talking_face import Clips, DataFacts, Speech
+from tests.models.tiny import BIWI, BOTH, SPEECH, SUBJECTS, VERTICES, VOCASET, clips, facts, network, one
 
 both = pytest.mark.parametrize("settings", BOTH, ids=["vocaset", "biwi"])
 CALM = {"dropout": 0.0, "encoder_dropout": 0.0, "layerdrop": 0.0, "mask_time_prob": 0.0}
-
-
-def one(batch: Clips, i: int) -> Clips:
-    """Clip i of a batch, without its padding."""
-    length, frames = int(batch.feature_lengths[i]), int(batch.frames[i])
-    rows = slice(i, i + 1)
-    return Clips(
-        batch.features[rows, :length],
-        batch.feature_lengths[rows],
-        batch.template[rows],
-        batch.style[rows],
-        batch.vertices[rows, :frames],
-        batch.frames[rows],
-    )
 
 
 @both
@@ -64,6 +50,20 @@ def test_several_styles_of_one_clip_equal_each_alone(settings):
         alone = made.predict(batch.features[0], batch.template[0], style[None])
         assert torch.allclose(alone[0], motion, atol=1e-5)
     assert not torch.allclose(together[0], together[1], atol=1e-2)
+
+
+@both
+def test_clips_and_styles_at_once_equal_each_alone(settings):
+    made, styles = network(settings), torch.eye(len(SUBJECTS))
+    batches = [clips([length], [2]) for length in (41, 80, 20)]
+    speeches = [
+        Speech(batch.features[0], batch.template[0], styles[:count])
+        for batch, count in zip(batches, (1, 3, 2), strict=True)
+    ]
+    for speech, motion in zip(speeches, made.predict_all(speeches), strict=True):
+        alone = made.predict(speech.features, speech.template, speech.styles)
+        assert motion.shape == (len(speech.styles), made.frames_for(len(speech.features)), 3 * VERTICES)
+        assert torch.allclose(alone, motion, atol=1e-5)
 
 
 @both

@@ -53,3 +53,17 @@ def clips(lengths: list[int], frames: list[int], seed: int = 1) -> Clips:
         vertices[i, :count] = template[i] + torch.randn(count, 3 * VERTICES, generator=draw)
     style = torch.eye(len(SUBJECTS))[[length % len(SUBJECTS) for length in lengths]]
     return Clips(features, torch.tensor(lengths), template, style, vertices, torch.tensor(frames))
+
+
+def one(batch: Clips, i: int) -> Clips:
+    """Clip i of a batch, without its padding."""
+    length, frames = int(batch.feature_lengths[i]), int(batch.frames[i])
+    rows = slice(i, i + 1)
+    return Clips(
+        batch.features[rows, :length],
+        batch.feature_lengths[rows],
+        batch.template[rows],
+        batch.style[rows],
+        batch.vertices[rows, :frames],
+        batch.frames[rows],
+    )

@@ -1,0 +1,58 @@
+"""What a recipe may set of every face that listens with a speech encoder and moves with the biased decoder.
+
+Light to import. A model's own `Settings` derive from `FaceSettings`, give `feature_dim` and `layers` their published
+defaults, and add what is the model's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def setting(default: Any, help: str, **limits: Any) -> Any:
+    """A field with its help and limits ("choices", "low", "high"), which recipes are checked against."""
+    return field(default=default, metadata={"help": help, **limits})
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """Sizes of the decoder, how speech meets motion, and how the speech encoder is trained."""
+
+    feature_dim: int
+    layers: int
+    heads: int = setting(4, "attention heads of the decoder; 4 as published", low=1)
+    feedforward: int = setting(
+        0, "channels of the decoder's feed-forward part; 0 is 2·feature_dim, as published", low=0
+    )
+    period: int = setting(30, "frames p after which positions repeat; 30 VOCASET, 25 BIWI: one second", low=1)
+    dropout: float = setting(0.1, "dropout of the decoder", low=0.0, high=0.9)
+    alignment: str = setting(
+        "interpolate",
+        "speech to motion: 'interpolate' stretches the features to the frame rate (VOCASET), "
+        "'pairs' gives each frame two features and needs 25 fps (BIWI)",
+        choices=("interpolate", "pairs"),
+    )
+
+    encoder_dropout: float = setting(0.1, "dropout of the speech encoder's transformer", low=0.0, high=0.9)
+    layerdrop: float = setting(0.1, "probability of skipping a layer of the speech encoder", low=0.0, high=0.9)
+    mask_time_prob: float = setting(
+        0.05,
+        "share of speech features where a hidden span starts, at least two spans a clip; 0: none",
+        low=0.0,
+        high=1.0,
+    )
+    mask_time_length: int = setting(10, "length of a hidden span, in speech features", low=1)
+
+    encoder_layers: int = setting(3, "log-mel features only: layers of the speech encoder, trained from scratch", low=1)
+    encoder_width: int = setting(192, "log-mel features only: its channels, a multiple of 16 and of its heads", low=16)
+    encoder_heads: int = setting(4, "log-mel features only: its attention heads", low=1)
+
+    def problems(self) -> Iterator[str]:
+        """Sentences on settings that do not go together, each beginning with the name of one."""
+        if self.feature_dim % self.heads:
+            yield f"feature_dim = {self.feature_dim} is no multiple of heads = {self.heads}"
+        width, heads = self.encoder_width, self.encoder_heads
+        if width % 16 or width % heads:
+            yield f"encoder_width = {width} must be a multiple of 16 and of encoder_heads = {heads}"
