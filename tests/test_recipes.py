@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from pipeline.recipe import load
-from stages.preprocess.synthetic.raw import Cast, write_raw
-from stages.preprocess.vocaset import RAW_FILES
-from tests.pipeline.test_cli import HEAVY, pipe, process
+from tests.pipeline.test_cli import HEAVY, process
+from tests.recipe_runs import RECIPES, ROOT, as_released, encoder, here, official, run_tiny, settings, store, vocaset
 
-ROOT = Path(__file__).parents[1]
-RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
-TALKERS = {
-    "Synthetic_01": "FaceTalk_170728_03272_TA",
-    "Synthetic_02": "FaceTalk_170811_03275_TA",
-    "Synthetic_03": "FaceTalk_170809_00138_TA",
-}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for the module, so that equal steps are made once."""
-    return tmp_path_factory.mktemp("recipes")
-
-
-@pytest.fixture
-def here(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(store)
-    monkeypatch.setenv("PIPE_STATE", str(store / "state"))
-    monkeypatch.setenv("PIPE_STORE", str(store / "store"))
-    monkeypatch.setenv("PIPE_OUTPUTS", str(store / "outputs"))
-    return store
+__all__ = ["encoder", "here", "official", "store", "vocaset"]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -60,14 +35,6 @@ def test_the_status_of_a_real_recipe_imports_nothing_heavy(here, path) -> None:
     code += f"print('heavy:', [m for m in {HEAVY} if m in sys.modules])"
     done = process("status", str(path), code=code)
     assert done.stdout.endswith("heavy: []\n"), done.stderr
-
-
-def settings(*words: str) -> list[str]:
-    return [part for word in words for part in ("--set", word)]
-
-
-def run_tiny(recipe: str, *words: str) -> int:
-    return pipe("run", str(ROOT / "recipes" / recipe), "--tiny", "--device", "cpu", *settings(*words))
 
 
 def test_quickstart_from_nothing_to_video_and_metrics(here, capsys) -> None:
@@ -127,47 +94,6 @@ def test_ctrl_c_while_training_loses_nothing(here) -> None:
     assert [json.loads(line)["epoch"] for line in history] == list(range(1, 26))
 
 
-@pytest.fixture(scope="module")
-def vocaset(store: Path) -> Path:
-    """Three synthetic talkers under VOCASET's names, as its owners hand the files out, with region masks."""
-    root = store / "vocaset"
-    write_raw(root, Cast(subjects=3, sentences=1, seconds=1.0, seed=3, noise=0.0))
-    for file in (RAW_FILES["index"], RAW_FILES["audio"], RAW_FILES["templates"]):
-        table = pickle.loads((root / file).read_bytes())
-        renamed = {TALKERS[name]: _sentence_21(value) for name, value in table.items()}
-        (root / file).write_bytes(pickle.dumps(renamed, protocol=2))
-    masks = {"lips": np.arange(100, 140), "forehead": np.arange(900, 960)}
-    (root / "FLAME_masks.pkl").write_bytes(pickle.dumps(masks, protocol=2))
-    return root
-
-
-def _sentence_21(value: object) -> object:
-    return {"sentence21": value["sentence01"]} if isinstance(value, dict) else value
-
-
-@pytest.fixture(scope="module")
-def encoder(store: Path) -> Path:
-    """A small wav2vec 2.0 of random weights in the format of the hub."""
-    torch.manual_seed(0)
-    config = Wav2Vec2Config(
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        conv_dim=[16] * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=2,
-    )
-    Wav2Vec2Model(config).save_pretrained(store / "encoder")
-    return store / "encoder"
-
-
-@pytest.fixture
-def official(here: Path, vocaset: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setenv("VOCASET_ROOT", str(vocaset))
-    return [f"step.features.encoder={encoder}"]
-
-
 def test_faceformer_vocaset(here, official, capsys) -> None:
     assert run_tiny("faceformer_vocaset.toml", *official) == 0
     out = here / "outputs/faceformer_vocaset"
@@ -183,8 +109,7 @@ def test_released_weights_are_evaluated_without_training(here, official, capsys)
     trained = here / "outputs/faceformer_vocaset"
     first = np.load(next((trained / "infer/npy").iterdir()))
     state = load_file(trained / "train/model.safetensors")
-    spelling = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
-    renamed = {_replaced(name, spelling): value for name, value in state.items()}
+    renamed = as_released(state)
     renamed["PPE.pe"] = torch.zeros(1, 630, 64)
     torch.save(renamed, here / "vocaset.pth")
     words = [*official, "step.train.epochs=0", "step.train.weights=vocaset.pth"]
@@ -194,12 +119,6 @@ def test_released_weights_are_evaluated_without_training(here, official, capsys)
     torch.save(renamed, here / "vocaset.pth")
     assert run_tiny("faceformer_vocaset.toml", *words) == 0
     np.testing.assert_allclose(np.load(next((trained / "infer/npy").iterdir())), first, atol=1e-7)
-
-
-def _replaced(name: str, spelling: dict[str, str]) -> str:
-    for old, new in spelling.items():
-        name = name.replace(old, new)
-    return name
 
 
 @pytest.mark.parametrize(

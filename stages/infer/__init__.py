@@ -12,20 +12,29 @@ from typing import ClassVar
 
 from pipeline import registry
 from pipeline.stage import Job, Slot, Stage, Upstream, param
-from stages.kinds.checkpoint import BEST, CONFIG, LAST
+from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, prior_of
 
-RULES = ("published", "all", "own")
+RULES = ("published", "all", "own", "mean")
 
 
 @dataclass(frozen=True)
 class Params:
-    splits: list[str] = param(["test"], choices=("train", "val", "test"), help="whose sentences are spoken")
+    splits: list[str] = param(["test"], help="whose sentences are spoken, by the data set's names of splits")
     conditions: str | list[str] = param(
         "published",
-        help="styles: 'published' (own if the subject was trained on, else all), 'all', 'own', or training subjects",
+        help="styles: 'published' (own if the subject was trained on, else all), 'all', 'own', 'mean', or a list of "
+        "training subjects and mixtures such as 'F2:0.3+M3:0.7'",
     )
     weights: str = param("best", choices=("best", "last"), help="by validation loss, or after the last epoch")
-    styles_at_once: int = param(8, low=1, exec=True, help="styles of one sentence in a batch; fewer need less memory")
+    context: int = param(
+        0,
+        low=0,
+        help="models upon a motion prior: look back on this many frames only, an approximation that is linear in "
+        "length; 0: all, exact",
+    )
+    at_once: int = param(
+        8, low=1, exec=True, help="motions made together: a sentence's styles, and sentences; fewer need less memory"
+    )
 
 
 class Infer(Stage):
@@ -34,7 +43,7 @@ class Infer(Stage):
     name = "infer"
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {
-        "checkpoint": Slot("checkpoint", uses=(BEST, LAST, CONFIG)),
+        "checkpoint": Slot("checkpoint", uses=(BEST, LAST, PRIOR, CONFIG)),
         "data": Slot("sequences", uses=("templates.npz", "sequences.json")),
         "features": Slot("features"),
     }
@@ -45,7 +54,7 @@ class Infer(Stage):
         if isinstance(self.params.conditions, str) and self.params.conditions not in RULES:
             yield f"conditions = {self.params.conditions!r}: write {', '.join(RULES)}, or a list of training subjects"
         if not self.params.splits:
-            yield "splits is empty: name at least one of train, val, test"
+            yield "splits is empty: name at least one of the data set's"
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return f"{upstream['checkpoint'].label}-{'-'.join(self.params.splits)}"
@@ -56,8 +65,9 @@ class Infer(Stage):
         return tuple(part for part in super().uses(slot) if part != other)
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
-        """The model behind the checkpoint: editing it runs inference again."""
-        return (registry.component_module("models", upstream["checkpoint"].params["model"]),)
+        """The model behind the checkpoint, and the prior that it is built upon: editing them runs inference again."""
+        model = upstream["checkpoint"].params["model"]
+        return [registry.component_module("models", name) for name in (model, prior_of(model)) if name]
 
     def run(self, job: Job) -> None:
         from stages.infer.speak import speak

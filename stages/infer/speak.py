@@ -1,9 +1,13 @@
-"""The work of the stage `infer`: sentence after sentence through the network, several styles of one in a batch."""
+"""The work of the stage `infer`: sentences through the network, several motions in a batch.
+
+Which sentences share a batch is settled by the whole list of them, not by what an interrupted run has left, so that a
+resumed run computes every batch as the first would have.
+"""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,15 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 from faces.errors import DataError
-from models.talking_face import TalkingFace
+from models.talking_face import Speech, TalkingFace
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.infer import Params
+from stages.infer.styles import Style, styles_of
 from stages.kinds import LOG_MEL
-from stages.kinds.checkpoint import BEST, LAST, Checkpoint
+from stages.kinds.checkpoint import Checkpoint, check_alike, weights_file
 from stages.kinds.features import Features
 from stages.kinds.predictions import MOTION, Info, Item, prediction_name, write_index
 from stages.kinds.sequences import Sequences
+
+Motions = list[NDArray[np.float32]]
 
 
 class Inputs(NamedTuple):
@@ -37,39 +44,47 @@ def speak(job: Job, params: Params) -> None:
     paths = {slot: given.path for slot, given in job.inputs.items()}
     inputs = Inputs(Checkpoint(paths["checkpoint"]), Sequences(paths["data"]), Features(paths["features"]))
     check(inputs)
-    names = [name for split in params.splits for name in inputs.data.ids(split)]
-    if not names:
-        raise StageError(f"{inputs.data.path} has no sequence in {', '.join(params.splits)}: choose other splits")
-    wanted = {name: conditions(inputs, name, params.conditions) for name in names}
-    network = inputs.checkpoint.load_network(job.device, weights=BEST if params.weights == "best" else LAST)
+    names = inputs.data.ids_in(params.splits)
+    wanted = {name: _styles(inputs, name, params.conditions) for name in names}
+    network = inputs.checkpoint.load_network(job.device, weights=weights_file(params.weights))
+    _bound(network, params.context, inputs.checkpoint.config.model)
     folder = job.out / MOTION
     folder.mkdir(exist_ok=True)
+    groups = {name: group for group in batches(inputs, wanted, params.at_once) for name in group}
+    ready: dict[str, Motions] = {}
 
     def make(name: str) -> list[Path]:
-        torch.manual_seed(zlib.crc32(f"{job.seed}/{name}".encode()))
-        motions = predict(network, inputs, name, wanted[name], job.device, params.styles_at_once)
-        files = [folder / f"{prediction_name(name, condition)}.npy" for condition in wanted[name]]
-        return [_save(file, motion) for file, motion in zip(files, motions, strict=True)]
+        if name not in ready:
+            ready.clear()
+            torch.manual_seed(zlib.crc32(f"{job.seed}/{groups[name][0]}".encode()))
+            ready.update(predict(network, inputs, groups[name], wanted, job.device, params.at_once))
+        files = [folder / f"{prediction_name(name, style.name)}.npy" for style in wanted[name]]
+        return [_save(file, motion) for file, motion in zip(files, ready.pop(name), strict=True)]
 
-    job.each(names, make)
+    job.each(list(groups), make)
     write_index(job.out, _index(inputs, wanted, folder))
 
 
 def check(inputs: Inputs) -> None:
     """DataError where the network was made for other data or other features."""
-    facts, config = inputs.checkpoint.facts, inputs.checkpoint.config
-    data, encoder = inputs.data, inputs.features.encoder
-    where = inputs.checkpoint.path
+    facts, config, encoder = inputs.checkpoint.facts, inputs.checkpoint.config, inputs.features.encoder
+    if not facts.encoder:
+        raise DataError(
+            f"{inputs.checkpoint.path} holds a motion prior ({config.model}), which does not speak: "
+            "give the step that trains a talking face, or rebuild motion with reconstruct"
+        )
+    check_alike(inputs.checkpoint, inputs.data)
     pairs = [
-        ("vertices", facts.vertices, data.info.vertices, "use a checkpoint of the same topology"),
-        ("frames per second", facts.fps, data.fps, "preprocess the data at the checkpoint's rate"),
-        ("feature channels", facts.channels, encoder.channels, f"make features with {facts.encoder}"),
-        ("kind of features", _family(facts.encoder), _family(encoder.name), f"make features with {facts.encoder}"),
-        ("speech encoder's weights", config.encoder_weights, encoder.weights, f"make features with {facts.encoder}"),
+        ("feature channels", facts.channels, encoder.channels),
+        ("kind of features", _family(facts.encoder), _family(encoder.name)),
+        ("speech encoder's weights", config.encoder_weights, encoder.weights),
     ]
-    for what, expected, found, remedy in pairs:
+    for what, expected, found in pairs:
         if expected != found:
-            raise DataError(f"{where} was trained for another {what}: {expected}, and this is {found}; {remedy}")
+            raise DataError(
+                f"{inputs.checkpoint.path} was trained for another {what}: {expected}, this is {found}; "
+                f"make features with {facts.encoder}"
+            )
 
 
 def _family(encoder: str) -> str:
@@ -77,45 +92,61 @@ def _family(encoder: str) -> str:
     return LOG_MEL if encoder == LOG_MEL else "those of a pretrained encoder"
 
 
-def conditions(inputs: Inputs, name: str, rule: str | Sequence[str]) -> list[str]:
-    """The training subjects in whose styles a sequence is spoken."""
-    subjects = list(inputs.checkpoint.facts.train_subjects)
-    subject = inputs.data.entry(name).subject
-    if not isinstance(rule, str):
-        return _named(rule, subjects, inputs.checkpoint.path)
-    if rule == "all" or (rule == "published" and subject not in subjects):
-        return subjects
-    if subject not in subjects:
-        raise StageError(
-            f"conditions = 'own', and {subject}, who speaks {name}, was not trained on: write 'published' or 'all'"
-        )
-    return [subject]
+def _styles(inputs: Inputs, name: str, rule: str | Sequence[str]) -> list[Style]:
+    subjects = inputs.checkpoint.facts.train_subjects
+    return styles_of(rule, inputs.data.entry(name).subject, subjects, inputs.checkpoint.path)
 
 
-def _named(wanted: Sequence[str], subjects: Sequence[str], where: Path) -> list[str]:
-    unknown = [subject for subject in wanted if subject not in subjects]
-    if unknown or not wanted:
-        raise StageError(
-            f"conditions names {', '.join(unknown) or 'nobody'}; {where} was trained on {', '.join(subjects)}"
-        )
-    return list(dict.fromkeys(wanted))
+def _bound(network: TalkingFace, context: int, model: str) -> None:
+    bound = getattr(network, "bound_context", None)
+    if context and bound is None:
+        raise StageError(f"context = {context}, and {model!r} looks back on all frames at no cost: leave context out")
+    if bound is not None:
+        bound(context)
+
+
+def batches(inputs: Inputs, wanted: Mapping[str, Sequence[Style]], at_once: int) -> list[list[str]]:
+    """Sentences of like length together, as many as make `at_once` motions; one that makes more stands alone."""
+    lengths = {name: inputs.features.length(name) for name in wanted}
+    found: list[list[str]] = []
+    room = 0
+    for name in sorted(wanted, key=lambda item: (lengths[item], item)):
+        if room < len(wanted[name]):
+            found.append([])
+            room = at_once
+        found[-1].append(name)
+        room -= len(wanted[name])
+    return found
 
 
 def predict(
-    network: TalkingFace, inputs: Inputs, name: str, styles: Sequence[str], device: str, at_once: int
-) -> list[NDArray[np.float32]]:
-    """(T, D) float32 per style. The speech encoder runs once for every `at_once` styles."""
+    network: TalkingFace,
+    inputs: Inputs,
+    names: Sequence[str],
+    wanted: Mapping[str, Sequence[Style]],
+    device: str,
+    at_once: int,
+) -> dict[str, Motions]:
+    """(T, D) float32 per sentence and style. The speech encoder hears a sentence once for every `at_once` styles."""
+    speeches = [(name, part) for name in names for part in _speeches(inputs, name, wanted[name], device, at_once)]
+    made: dict[str, Motions] = {name: [] for name in names}
+    with torch.no_grad():
+        # More than one speech of a sentence only where it alone has more styles than go together.
+        groups = [speeches] if len(speeches) == len(names) else [[speech] for speech in speeches]
+        for group in groups:
+            for (name, _), motion in zip(group, network.predict_all([speech for _, speech in group]), strict=True):
+                made[name].extend(motion.float().cpu().numpy())
+    for name, motions in made.items():
+        if not all(np.isfinite(motion).all() for motion in motions):
+            raise StageError(f"the network's motion for {name} is not finite: train it again, with a lower lr")
+    return made
+
+
+def _speeches(inputs: Inputs, name: str, styles: Sequence[Style], device: str, at_once: int) -> list[Speech]:
     features = torch.from_numpy(inputs.features[name].astype(np.float32)).to(device)
     template = torch.from_numpy(_template(inputs.data, name)).to(device)
-    subjects = list(inputs.checkpoint.facts.train_subjects)
-    one_hot = torch.eye(len(subjects))[[subjects.index(style) for style in styles]].to(device)
-    motions: list[NDArray[np.float32]] = []
-    with torch.no_grad():
-        for part in torch.split(one_hot, at_once):
-            motions.extend(network.predict(features, template, part).float().cpu().numpy())
-    if not all(np.isfinite(motion).all() for motion in motions):
-        raise StageError(f"the network's motion for {name} is not finite: train it again, with a lower lr")
-    return motions
+    rows = torch.tensor([style.row(inputs.checkpoint.facts.train_subjects) for style in styles], device=device)
+    return [Speech(features, template, part) for part in torch.split(rows, at_once)]
 
 
 def _template(data: Sequences, name: str) -> NDArray[np.float32]:
@@ -130,13 +161,13 @@ def _save(file: Path, motion: NDArray[np.float32]) -> Path:
     return file
 
 
-def _index(inputs: Inputs, wanted: dict[str, list[str]], folder: Path) -> Info:
+def _index(inputs: Inputs, wanted: Mapping[str, Sequence[Style]], folder: Path) -> Info:
     items: dict[str, Item] = {}
     for name, styles in wanted.items():
         entry = inputs.data.entry(name)
         for style in styles:
-            made = prediction_name(name, style)
+            made = prediction_name(name, style.name)
             frames = len(np.load(folder / f"{made}.npy", mmap_mode="r"))
-            items[made] = Item(name, entry.subject, style, entry.split, frames)
+            items[made] = Item(name, entry.subject, style.name, entry.split, frames)
     data = inputs.data.info
     return Info(data.fps, data.units, data.dataset, inputs.checkpoint.config.model, items)

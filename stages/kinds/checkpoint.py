@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from faces.errors import DataError
 from pipeline import registry
@@ -23,10 +23,16 @@ from stages.kinds.plain import write_json
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.motion_prior import MotionPrior
     from models.talking_face import DataFacts, TalkingFace
+    from stages.kinds.sequences import Sequences
+
+Network: TypeAlias = "TalkingFace | MotionPrior"
 
 BEST = "model.safetensors"
 LAST = "last.safetensors"
+PRIOR = "prior.safetensors"
+"""The frozen motion prior under a network that predicts codes; it is not among the network's own weights."""
 CONFIG = "config.json"
 TRAINING = "training.json"
 """How training went, for the reader's eyes: apart from what inference reads, so that it reruns nothing."""
@@ -42,7 +48,7 @@ class Config:
 
     model: its name in recipes. settings: its `Settings`, as plain values. facts: the fields of `DataFacts`.
     dataset, units: of the training data. encoder_weights: digest of the speech encoder that made the features, empty
-    for log-mel.
+    for log-mel. prior: model and settings of the frozen motion prior, empty where there is none.
     """
 
     model: str
@@ -51,6 +57,7 @@ class Config:
     dataset: str
     units: str
     encoder_weights: str = ""
+    prior: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -96,7 +103,7 @@ def is_ours(file: Path) -> bool:
         return (stream.metadata() or {}).get("producer") == OURS["producer"]
 
 
-def fill(network: TalkingFace, file: Path, *, model: str) -> None:
+def fill(network: Network, file: Path, *, model: str) -> None:
     """Load a file of weights, our own or a published one, into a network. DataError where they do not fit."""
     state = read_weights(file)
     if not is_ours(file):
@@ -146,22 +153,61 @@ class Checkpoint:
         return [json.loads(line) for line in text.splitlines()]
 
     def load_network(self, device: str = "cpu", *, weights: str = BEST) -> TalkingFace:
-        """The network in evaluation mode, the best weights by default."""
-        network = build(self.config.model, self.config.settings, self.facts, where=self.path / CONFIG)
+        """The network in evaluation mode, the best weights by default, upon its prior where it has one."""
+        return cast("TalkingFace", self._filled(self._built(), weights, device))
+
+    def load_prior(self, device: str = "cpu", *, weights: str = BEST) -> MotionPrior:
+        """A motion prior in evaluation mode. DataError where the checkpoint holds none."""
+        network = self._built()
+        if not hasattr(network, "encode"):
+            model = self.config.model
+            raise DataError(f"{self.path} holds {model!r}, which is no motion prior: give the step that trains one")
+        return cast("MotionPrior", self._filled(network, weights, device))
+
+    def _built(self) -> Network:
+        upon: list[Network] = []
+        if self.config.prior:
+            upon.append(build(**self.config.prior, facts=self.facts, where=self.path / CONFIG))
+            fill(upon[0], self.path / PRIOR, model=self.config.prior["model"])
+        return build(self.config.model, self.config.settings, self.facts, *upon, where=self.path / CONFIG)
+
+    def _filled(self, network: Network, weights: str, device: str) -> Any:
         fill(network, self.path / weights, model=self.config.model)
-        module = cast("Any", network).to(device).eval()
-        return cast("TalkingFace", module)
+        return cast("Any", network).to(device).eval()
 
 
-def network_class(model: str) -> type[TalkingFace]:
+def weights_file(which: str) -> str:
+    """The file behind the words of parameters, "best" and "last"."""
+    return {"best": BEST, "last": LAST}[which]
+
+
+def check_alike(checkpoint: Checkpoint, data: Sequences) -> None:
+    """DataError where a network was made for other motion than this."""
+    facts, config = checkpoint.facts, checkpoint.config
+    pairs = [
+        ("topology (vertices)", facts.vertices, data.info.vertices, "use a checkpoint of the same topology"),
+        ("frame rate", facts.fps, data.fps, "preprocess the data at the checkpoint's rate"),
+        ("unit", config.units, data.units, "use a checkpoint that was trained on data in the same unit"),
+    ]
+    for what, expected, found, remedy in pairs:
+        if expected != found:
+            raise DataError(f"{checkpoint.path} was trained for another {what}: {expected}, this is {found}; {remedy}")
+
+
+def network_class(model: str) -> type[Any]:
     """The class behind a model's name. Its module is a component of the step, so its code is in the step's key."""
-    return cast("type[TalkingFace]", registry.load_component("models", model).network())
+    return cast("type[Any]", registry.load_component("models", model).network())
 
 
-def build(model: str, settings: Mapping[str, Any], facts: DataFacts, *, where: Path) -> TalkingFace:
-    """A fresh network from plain settings."""
+def prior_of(model: str) -> str:
+    """The name of the motion prior that a model is built upon; "" for none."""
+    return str(getattr(registry.load_component("models", model).Settings, "prior", ""))
+
+
+def build(model: str, settings: Mapping[str, Any], facts: DataFacts, *prior: Network, where: Path) -> Network:
+    """A fresh network from plain settings, upon a prior where it has one."""
     try:
         module = registry.load_component("models", model)
-        return cast("TalkingFace", module.network().build(module.Settings(**settings), facts))
+        return cast("Network", module.network().build(module.Settings(**settings), facts, *prior))
     except (RecipeError, TypeError) as error:
         raise DataError(f"{where} describes a model {model!r} that this program cannot build: {error}") from error

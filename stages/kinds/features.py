@@ -61,6 +61,12 @@ class Features:
     def __contains__(self, name: object) -> bool:
         return name in self._file
 
+    def length(self, name: str) -> int:
+        """L, without reading the features."""
+        if name not in self:
+            raise DataError(f"{self.path / FILE} has no sequence {name}: run the features step on the same data")
+        return int(self._file[name].shape[0])
+
     def hidden(self, name: str) -> NDArray[np.floating]:
         """(L, H), the encoder's last hidden state, where the stage was asked to keep it."""
         if HIDDEN not in self._file:

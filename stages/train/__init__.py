@@ -12,16 +12,24 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
+from stages.kinds.checkpoint import BEST, CONFIG, LAST
 
 
 @dataclass(frozen=True)
 class Params:
     model: str = param(help="the network", component="models")
     epochs: int = param(100, low=0, help="passes over the training split; 0 publishes `weights` as they are")
-    lr: float = param(1e-4, low=0.0, help="Adam's learning rate, constant")
+    lr: float = param(1e-4, low=0.0, help="learning rate of the first epoch")
+    lr_step: int = param(0, low=0, help="epochs after which the rate is multiplied by lr_factor; 0: constant")
+    lr_factor: float = param(0.5, low=0.0, high=1.0, help="what the rate is multiplied by every lr_step epochs")
+    optimiser: str = param("adam", choices=("adam", "adamw"), help="adam as most papers; adamw decays weights")
+    weight_decay: float = param(0.01, low=0.0, help="adamw only: decay of the weights; PyTorch's default is 0.01")
     batch_size: int = param(1, low=1, help="clips per batch; 1 as published; padding changes no clip")
     accumulate: int = param(1, low=1, help="batches whose mean gradient makes one step of the optimiser")
     weights: str | None = param(None, path=True, help="weights to start from: a published .pth, or a .safetensors file")
+    prior_weights: str = param(
+        "best", choices=("best", "last"), help="models upon a motion prior only: which of its weights are frozen"
+    )
     validate_every: int = param(1, low=1, help="epochs from one validation to the next; the last is always validated")
     patience: int = param(0, low=0, help="stop after this many validations without a better loss; 0 never stops early")
     precision: str = param("float32", choices=("float32", "bf16"), help="bf16: automatic mixed precision")
@@ -30,17 +38,25 @@ class Params:
 
 
 class Train(Stage):
-    """`sequences` and `features` → `checkpoint`."""
+    """`sequences` and what the model needs beside them → `checkpoint`."""
 
     name = "train"
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {
         "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json")),
         "features": Slot("features"),
-        "prior": Slot("checkpoint", optional=True),
+        "prior": Slot("checkpoint"),
+        "codes": Slot("codes"),
     }
     output = "checkpoint"
     seeded = True
+
+    def slots(self) -> Mapping[str, Slot]:
+        """A motion prior hears no speech; only what is built upon one takes it, and the codes that it makes."""
+        model = self.settings.get("model")
+        needless = [] if getattr(model, "hears", True) else ["features"]
+        needless += [] if getattr(model, "prior", "") else ["prior", "codes"]
+        return {slot: spec for slot, spec in self.inputs.items() if slot not in needless}
 
     def check(self) -> Iterable[str]:
         if self.params.epochs == 0 and not self.params.weights:
@@ -50,12 +66,29 @@ class Train(Stage):
             yield from problems()
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
-        return f"{upstream['features'].label}-{self.params.model}"
+        return f"{upstream.get('features', upstream['data']).label}-{self.params.model}"
 
     def sources(self) -> Sources:
         return Sources(files={"weights": Path(self.params.weights)}) if self.params.weights else Sources()
+
+    def uses(self, slot: str) -> tuple[str, ...]:
+        """Of the prior's two weight files, only the one that is frozen."""
+        if slot == "prior":
+            return BEST if self.params.prior_weights == "best" else LAST, CONFIG
+        return super().uses(slot)
+
+    def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """The model behind the prior: editing it trains anew."""
+        return prior_modules(upstream.get("prior"))
 
     def run(self, job: Job) -> None:
         from stages.train.session import train
 
         train(job, self.params, self.settings["model"])
+
+
+def prior_modules(prior: Upstream | None) -> Iterable[str]:
+    """The module of a prior's network."""
+    from pipeline import registry
+
+    return (registry.component_module("models", prior.params["model"]),) if prior else ()

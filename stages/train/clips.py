@@ -1,10 +1,14 @@
-"""Batches of clips, read when they are wanted: vertices from memory maps, features from HDF5, styles by name."""
+"""Batches of clips, read when they are wanted: vertices from memory maps, features from HDF5, styles by name.
+
+What a network does not take is not there: a motion prior's batches hold no speech, and only a network that is built
+upon a prior gets codes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +17,7 @@ from torch import Tensor
 
 from faces.errors import DataError
 from models.talking_face import Clips, DataFacts
+from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
 
@@ -27,41 +32,43 @@ class Take(NamedTuple):
 class ClipReader:
     """Reads takes into padded batches. DataError where data and features do not belong together."""
 
-    def __init__(self, data: Sequences, features: Features) -> None:
+    def __init__(self, data: Sequences, features: Features | None, codes: Codes | None = None) -> None:
         self.data = data
         self.features = features
+        self.codes = codes
         self.subjects = data.train_subjects
         if not self.subjects:
             raise DataError(f"{data.path} names no training subject: give the data set a train split")
 
     def facts(self) -> DataFacts:
+        vertices, fps, subjects = self.data.info.vertices, self.data.fps, tuple(self.subjects)
+        if self.features is None:
+            return DataFacts(vertices, fps, subjects, channels=0, encoder="")
         encoder = self.features.encoder
-        return DataFacts(
-            vertices=self.data.info.vertices,
-            fps=self.data.fps,
-            train_subjects=tuple(self.subjects),
-            channels=encoder.channels,
-            encoder=encoder.name,
-            encoder_config=encoder.config,
-        )
+        return DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config)
 
     def takes(self, split: str) -> list[list[Take]]:
-        """Per sequence of a split its takes: its own style if its subject was trained on, else every style."""
+        """Per sequence of a split its takes: its own style if its subject was trained on, else every style.
+
+        Where nothing is heard there is no style: one take.
+        """
         return [self._takes_of(name) for name in self.data.ids(split)]
 
     def _takes_of(self, name: str) -> list[Take]:
         subject = self.data.entry(name).subject
-        if name not in self.features:
+        if self.features is not None and name not in self.features:
             raise DataError(f"{self.features.path} has no features of {name}: run the features step on the same data")
         if subject not in self.data.templates:
             raise DataError(
                 f"{self.data.path} has no template of {subject}, the subject of {name}: run preprocess again"
             )
+        if self.features is None:
+            return [Take(name, 0)]
         own = [self.subjects.index(subject)] if subject in self.subjects else range(len(self.subjects))
         return [Take(name, style) for style in own]
 
     def batch(self, takes: Sequence[Take]) -> Clips:
-        features = [self.features[take.name].astype(np.float32) for take in takes]
+        features = [self.speech(take.name) for take in takes]
         vertices = [flat(self.data.vertices(take.name)) for take in takes]
         return Clips(
             features=padded(features),
@@ -70,7 +77,12 @@ class ClipReader:
             style=one_hot([take.style for take in takes], len(self.subjects)),
             vertices=padded(vertices),
             frames=torch.tensor([len(item) for item in vertices]),
+            codes=None if self.codes is None else padded([self.codes[take.name] for take in takes]).long(),
         )
+
+    def speech(self, name: str) -> NDArray[np.float32]:
+        """(L, C); (0, 0) where nothing is heard."""
+        return np.zeros((0, 0), np.float32) if self.features is None else self.features[name].astype(np.float32)
 
     def in_styles(self, takes: Sequence[Take]) -> Clips:
         """Takes of one and the same sequence as one clip in several styles, which is heard once."""
@@ -86,9 +98,9 @@ def flat(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
     return vertices.reshape(len(vertices), -1)
 
 
-def padded(items: Sequence[NDArray[np.float32]]) -> Tensor:
+def padded(items: Sequence[NDArray[Any]]) -> Tensor:
     """(n_i, C) each → (B, max n, C), zeros at the end."""
-    batch = np.zeros((len(items), max(len(item) for item in items), items[0].shape[1]), np.float32)
+    batch = np.zeros((len(items), max(len(item) for item in items), items[0].shape[1]), items[0].dtype)
     for row, item in zip(batch, items, strict=True):
         row[: len(item)] = item
     return torch.from_numpy(batch)

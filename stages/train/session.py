@@ -7,7 +7,6 @@ import json
 import math
 import resource
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,30 +15,37 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
+from models.motion_prior import MotionPrior
 from models.talking_face import TalkingFace
 from pipeline.errors import StageError
 from pipeline.stage import Job
-from stages import figures
 from stages.kinds import LOG_MEL
 from stages.kinds.checkpoint import (
     BEST,
     CURVES,
     HISTORY,
     LAST,
+    PRIOR,
     TRAINING,
     Checkpoint,
     Config,
+    Network,
+    check_alike,
     fill,
     network_class,
+    prior_of,
     read_weights,
+    weights_file,
     write_config,
     write_weights,
 )
+from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.plain import write_json
 from stages.kinds.sequences import Sequences
 from stages.train import Params
 from stages.train.clips import ClipReader, Take, flat, one_hot
+from stages.train.curves import draw_curves
 from stages.train.state import Progress, seed_everything
 from stages.train.trainer import Trainer, diverged
 
@@ -51,40 +57,56 @@ def train(job: Job, params: Params, settings: Any) -> None:
     """Fill `job.out` with a checkpoint."""
     torch.set_num_threads(max(1, job.workers))
     seed_everything(job.seed)
-    clips = ClipReader(Sequences(job.inputs["data"].path), Features(job.inputs["features"].path))
-    network = _network(job, params, settings, clips)
+    prior = _prior(job, params)
+    clips = _clips(job, params)
+    network = _network(job, params, settings, clips, prior)
     progress = Trainer(job, network, clips, params).fit() if params.epochs else Progress()
     energy = _publish_weights(job, params, network, clips, progress)
     _warn_if_frozen(job, energy, progress)
-    write_config(job.out, _config(params, settings, clips))
+    write_config(job.out, _config(params, settings, clips, prior))
     write_json(job.out / TRAINING, _training(network, progress, energy))
     _publish_history(job.out, params.model, progress)
     _note_cost(job, progress)
 
 
-def _network(job: Job, params: Params, settings: Any, clips: ClipReader) -> TalkingFace:
+def _prior(job: Job, params: Params) -> Checkpoint | None:
+    """The checkpoint of the motion prior to build upon, if the model takes one."""
+    if "prior" not in job.inputs:
+        return None
+    prior, wanted = Checkpoint(job.inputs["prior"].path), prior_of(params.model)
+    if prior.config.model != wanted:
+        raise StageError(
+            f"{params.model!r} is built upon {wanted!r}, and step {job.inputs['prior'].label!r} trained "
+            f"{prior.config.model!r}: give it the step that trains {wanted!r}"
+        )
+    return prior
+
+
+def _clips(job: Job, params: Params) -> ClipReader:
+    paths = {slot: given.path for slot, given in job.inputs.items()}
+    data = Sequences(paths["data"])
+    features = Features(paths["features"]) if "features" in paths else None
+    codes = Codes(paths["codes"]) if "codes" in paths else None
+    if codes is not None:
+        codes.check_prior(paths["prior"] / weights_file(params.prior_weights))
+    return ClipReader(data, features, codes)
+
+
+def _network(job: Job, params: Params, settings: Any, clips: ClipReader, prior: Checkpoint | None) -> Network:
     """Built, moved and filled: given weights come before the speech encoder's own, which they hold already."""
-    network = network_class(params.model).build(settings, clips.facts())
-    if "prior" in job.inputs:
-        _load_prior(network, params.model, job.inputs["prior"].path)
-    source = job.inputs["features"].params.get("encoder", LOG_MEL)
+    upon = []
+    if prior is not None:
+        check_alike(prior, clips.data)
+        upon.append(prior.load_prior(weights=weights_file(params.prior_weights)))
+    network = network_class(params.model).build(settings, clips.facts(), *upon)
     if params.weights:
         fill(network, Path(params.weights).expanduser(), model=params.model)
-    elif clips.features.encoder.kind != LOG_MEL:
-        network.load_speech_weights(source)
-    return cast("TalkingFace", cast("torch.nn.Module", network).to(job.device))
+    elif clips.features is not None and clips.features.encoder.kind != LOG_MEL:
+        network.load_speech_weights(job.inputs["features"].params.get("encoder", LOG_MEL))
+    return cast("Network", network.to(job.device))
 
 
-def _load_prior(network: TalkingFace, model: str, path: Path) -> None:
-    load = getattr(network, "load_prior", None)
-    if load is None:
-        raise StageError(f"model {model!r} takes no motion prior: remove `prior` from the inputs of this step")
-    load(read_weights(Checkpoint(path).path / BEST))
-
-
-def _publish_weights(
-    job: Job, params: Params, network: TalkingFace, clips: ClipReader, progress: Progress
-) -> float | None:
+def _publish_weights(job: Job, params: Params, network: Network, clips: ClipReader, progress: Progress) -> float | None:
     """The last weights, and the best ones, which the network holds afterwards. Returns the motion energy.
 
     Nothing is written before all of it is known to be finite.
@@ -100,6 +122,8 @@ def _publish_weights(
         raise _no_numbers("the motion that it makes is not finite", params)
     write_weights(job.out / LAST, last)
     shutil.copyfile(job.state / progress.best_file if progress.best_file else job.out / LAST, job.out / BEST)
+    if "prior" in job.inputs:
+        shutil.copyfile(job.inputs["prior"].path / weights_file(params.prior_weights), job.out / PRIOR)
     return energy
 
 
@@ -122,7 +146,7 @@ def _no_numbers(what: str, params: Params) -> Exception:
     return diverged(what, params.lr)
 
 
-def motion_energy(network: TalkingFace, clips: ClipReader, device: str, most: int = 4) -> float | None:
+def motion_energy(network: Network, clips: ClipReader, device: str, most: int = 4) -> float | None:
     """Motion energy of predictions over that of the truth, on up to `most` sequences; None where the truth is still.
 
     Not finite where the predictions are not.
@@ -134,18 +158,23 @@ def motion_energy(network: TalkingFace, clips: ClipReader, device: str, most: in
     chosen = [sequences[i] for i in np.linspace(0, len(sequences) - 1, min(most, len(sequences))).round().astype(int)]
     cast("torch.nn.Module", network).eval()
     truth = sum(_energy(torch.from_numpy(flat(clips.data.vertices(takes[0].name)).copy())) for takes in chosen)
-    made = sum(_energy(_predict(network, clips, takes[0], device)) for takes in chosen)
+    made = sum(_energy(_motion(network, clips, takes[0], device)) for takes in chosen)
     if not math.isfinite(made):
         return made
     return made / truth if truth > 0 else None
 
 
-def _predict(network: TalkingFace, clips: ClipReader, take: Take, device: str) -> Tensor:
-    features = torch.from_numpy(clips.features[take.name].astype(np.float32))
-    template = clips.template(clips.data.entry(take.name).subject)
-    style = one_hot([take.style], len(clips.subjects))
-    with torch.no_grad():
-        return network.predict(features.to(device), template.to(device), style.to(device))[0].cpu()
+@torch.no_grad()
+def _motion(network: Network, clips: ClipReader, take: Take, device: str) -> Tensor:
+    """(T, D): what the network makes of a clip's speech; a prior, of its motion."""
+    template = clips.template(clips.data.entry(take.name).subject).to(device)
+    if clips.features is None:
+        prior = cast("MotionPrior", network)
+        vertices = torch.from_numpy(flat(clips.data.vertices(take.name)).copy()).to(device)
+        return prior.decode(prior.encode(vertices, template), template).cpu()
+    features = torch.from_numpy(clips.speech(take.name)).to(device)
+    style = one_hot([take.style], len(clips.subjects)).to(device)
+    return cast("TalkingFace", network).predict(features, template, style)[0].cpu()
 
 
 def _energy(motion: Tensor) -> float:
@@ -160,18 +189,19 @@ def _warn_if_frozen(job: Job, energy: float | None, progress: Progress) -> None:
         )
 
 
-def _config(params: Params, settings: Any, clips: ClipReader) -> Config:
+def _config(params: Params, settings: Any, clips: ClipReader, prior: Checkpoint | None) -> Config:
     return Config(
         model=params.model,
         settings=dataclasses.asdict(settings),
         facts=dataclasses.asdict(clips.facts()),
         dataset=clips.data.info.dataset,
         units=clips.data.units,
-        encoder_weights=clips.features.encoder.weights,
+        encoder_weights=clips.features.encoder.weights if clips.features is not None else "",
+        prior={"model": prior.config.model, "settings": prior.config.settings} if prior is not None else {},
     )
 
 
-def _training(network: TalkingFace, progress: Progress, energy: float | None) -> dict[str, Any]:
+def _training(network: Network, progress: Progress, energy: float | None) -> dict[str, Any]:
     module = cast("torch.nn.Module", network)
     return {
         "epochs": progress.epoch,
@@ -189,21 +219,6 @@ def _publish_history(out: Path, model: str, progress: Progress) -> None:
     (out / HISTORY).write_text("".join(lines), encoding="utf-8")
     if progress.history:
         draw_curves(out / CURVES, model, progress.history, progress.best_epoch)
-
-
-def draw_curves(file: Path, model: str, history: Sequence[dict[str, Any]], best_epoch: int) -> None:
-    """Training and validation loss over epochs, logarithmic; they differ in kind for some models (see docs)."""
-    figure, axes = figures.panel(f"{model}: training", "epoch", "loss")
-    axes.set_yscale("log")
-    for key, name, colour in (("train", "training", figures.MODEL), ("val", "validation", figures.OTHER[0])):
-        points = [(record["epoch"], record[key]["loss"]) for record in history if key in record]
-        if points:
-            marker = "." if len(points) < 3 else ""
-            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, linewidth=1.6, label=name)
-    if best_epoch > 0:
-        axes.axvline(best_epoch, color=figures.OTHER[1], linestyle=":", label=f"best, epoch {best_epoch}")
-    axes.legend(frameon=False)
-    figures.save(figure, file)
 
 
 def _note_cost(job: Job, progress: Progress) -> None:

@@ -36,8 +36,9 @@ class Progress:
     """Where a run stands.
 
     epoch: the one under way, from 0. position: optimiser steps done in it. step: of all epochs. sums: of each training
-    loss over the epoch's clips so far; clips: how many. history: finished epochs. best_*: the validation so far.
-    stale: validations since. seconds: spent in steps, all attempts together.
+    loss over the epoch's clips so far; clips: how many; codes: how often a motion prior chose each code. history:
+    finished epochs. best_*: the validation so far. stale: validations since. seconds: spent in steps, all attempts
+    together.
     """
 
     epoch: int = 0
@@ -45,6 +46,7 @@ class Progress:
     step: int = 0
     clips: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    codes: list[int] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = -1
     best_loss: float = float("inf")

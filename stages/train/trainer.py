@@ -1,4 +1,4 @@
-"""The training loop: Adam at a constant rate over shuffled clips, validation, the best and the last weights.
+"""The training loop: Adam over shuffled clips, validation, the best and the last weights.
 
 The order of an epoch's clips is a function of (seed, epoch), and state is saved only between steps of the optimiser,
 so a resumed run repeats nothing and skips nothing.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.motion_prior import MotionPrior
+from models.quantiser import health
 from models.talking_face import TalkingFace
 from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Job
@@ -25,6 +27,9 @@ from stages.train.report import Reporter
 from stages.train.state import Progress, StateFile
 
 T = TypeVar("T")
+
+CODES = "codes"
+"""Among the losses of a motion prior, but none: how often each code was chosen."""
 
 
 class Work(NamedTuple):
@@ -37,13 +42,13 @@ class Work(NamedTuple):
 class Trainer:
     """Fits `network` to the train split of `clips`. `fit` returns where it ended; the state folder holds the best."""
 
-    def __init__(self, job: Job, network: TalkingFace, clips: ClipReader, options: Params) -> None:
+    def __init__(self, job: Job, network: TalkingFace | MotionPrior, clips: ClipReader, options: Params) -> None:
         self.job = job
         self.network = network
         self.module = cast("torch.nn.Module", network)
         self.clips = clips
         self.options = options
-        self.optimiser = torch.optim.Adam((p for p in self.module.parameters() if p.requires_grad), lr=options.lr)
+        self.optimiser = make_optimiser(self.module, options)
         self.train_takes = [take for takes in clips.takes("train") for take in takes]
         self.val_takes = clips.takes("val")
         self.files = StateFile(job.state, job.say)
@@ -88,10 +93,13 @@ class Trainer:
     def _step(self, work: Work) -> None:
         """One step down the gradient of the mean loss of all clips in `work`, however they are batched."""
         clips = sum(len(batch) for batch in work.batches)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
         self.optimiser.zero_grad()
         for batch in work.batches:
             losses = self._losses(batch)
             torch.autograd.backward(losses["loss"] * (len(batch) / clips))
+            self.progress.codes = count(self.progress.codes, losses)
             add(self.progress.sums, losses, len(batch))
         if self.options.grad_clip > 0:
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.options.grad_clip)
@@ -99,6 +107,12 @@ class Trainer:
         self.progress.clips += clips
         self.progress.step += 1
         self.progress.position += 1
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the epoch under way."""
+        steps = self.progress.epoch // self.options.lr_step if self.options.lr_step else 0
+        return float(self.options.lr * self.options.lr_factor**steps)
 
     def _losses(self, batch: Sequence[Take]) -> dict[str, Tensor]:
         clips = self.clips.batch(batch).to(self.job.device)
@@ -113,8 +127,8 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         progress = self.progress
-        record: dict[str, Any] = {"epoch": progress.epoch + 1, "step": progress.step, "lr": self.options.lr}
-        record["train"] = {name: total / progress.clips for name, total in progress.sums.items()}
+        record: dict[str, Any] = {"epoch": progress.epoch + 1, "step": progress.step, "lr": self.rate}
+        record["train"] = means(progress.sums, progress.clips, progress.codes)
         final = progress.epoch + 1 == self.options.epochs
         if self.val_takes and (final or (progress.epoch + 1) % self.options.validate_every == 0):
             record["val"] = self.validate()
@@ -122,7 +136,7 @@ class Trainer:
                 raise diverged(f"the validation loss of epoch {progress.epoch + 1} is no number", self.options.lr)
             self._judge(record["val"]["loss"])
         progress.history.append(record)
-        progress.sums, progress.clips, progress.position = {}, 0, 0
+        progress.sums, progress.clips, progress.codes, progress.position = {}, 0, [], 0
         progress.epoch += 1
 
     def _judge(self, loss: float) -> None:
@@ -136,14 +150,15 @@ class Trainer:
     def validate(self) -> dict[str, float]:
         """Mean validation losses over all (sequence, condition) pairs of the val split, each counted once."""
         sums: dict[str, float] = {}
+        codes: list[int] = []
         self.module.eval()
         with torch.no_grad(), self._precision():
             for takes in self.val_takes:
                 losses = self.network.validation_losses(self.clips.in_styles(takes).to(self.job.device))
+                codes = count(codes, losses)
                 add(sums, losses, len(takes))
         self.module.train()
-        count = sum(len(takes) for takes in self.val_takes)
-        return {name: total / count for name, total in sums.items()}
+        return means(sums, sum(len(takes) for takes in self.val_takes), codes)
 
     def _save_if_due(self) -> None:
         stopping = self.job.stopping()
@@ -174,7 +189,32 @@ def chunks(things: Sequence[T], size: int) -> list[list[T]]:
     return [list(things[start : start + size]) for start in range(0, len(things), size)]
 
 
-def add(sums: dict[str, float], losses: dict[str, Tensor], clips: int) -> None:
+def add(sums: dict[str, float], losses: Mapping[str, Tensor], clips: int) -> None:
     """Add a batch's mean losses, weighted by its clips."""
     for name, value in losses.items():
-        sums[name] = sums.get(name, 0.0) + value.item() * clips
+        if name != CODES:
+            sums[name] = sums.get(name, 0.0) + value.item() * clips
+
+
+def count(codes: list[int], losses: Mapping[str, Tensor]) -> list[int]:
+    """Codes chosen so far and in this batch; none where the network has no codebook."""
+    if CODES not in losses:
+        return codes
+    found = losses[CODES].tolist()
+    return [a + b for a, b in zip(codes, found, strict=True)] if codes else found
+
+
+def means(sums: Mapping[str, float], clips: int, codes: Sequence[int]) -> dict[str, float]:
+    """Of an epoch: mean losses over its clips, and how healthy the codebook was over all of them."""
+    found = {name: total / clips for name, total in sums.items()}
+    if codes:
+        found |= {f"codebook_{name}": value for name, value in health(torch.tensor(codes)).items()}
+    return found
+
+
+def make_optimiser(module: torch.nn.Module, options: Params) -> torch.optim.Optimizer:
+    """Over what is to be learned; the rest of the settings are PyTorch's own, as published."""
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if options.optimiser == "adamw":
+        return torch.optim.AdamW(learned, lr=options.lr, weight_decay=options.weight_decay)
+    return torch.optim.Adam(learned, lr=options.lr)

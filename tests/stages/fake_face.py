@@ -7,7 +7,7 @@ forgot one of them would not go on as it was.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.official import fit
-from models.talking_face import Clips, DataFacts
+from models.talking_face import Clips, DataFacts, Speech
 
 NAME = "tests.stages.fake_face"
 
@@ -88,6 +88,9 @@ class FakeFace(nn.Module):
     def predict(self, features: Tensor, template: Tensor, styles: Tensor) -> Tensor:
         self.encoder_runs += 1
         return self._motion(features, self.frames_for(len(features)), styles) + template
+
+    def predict_all(self, speeches: Sequence[Speech]) -> list[Tensor]:
+        return [self.predict(speech.features, speech.template, speech.styles) for speech in speeches]
 
 
 def network() -> type[Any]:

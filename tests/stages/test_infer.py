@@ -100,24 +100,52 @@ def test_several_splits(inputs: dict[str, Path], tmp_path: Path) -> None:
     assert {item.split for item in made.items.values()} == {"val", "test"}
 
 
-def test_encoder_runs_once_for_all_styles(
-    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def counted_batches(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Styles of every speech, batch by batch, as they are asked of the network."""
+    asked: list[list[int]] = []
+    original = fake_face.FakeFace.predict_all
+
+    def counted(self: Any, speeches: Any) -> Any:
+        asked.append([len(speech.styles) for speech in speeches])
+        return original(self, speeches)
+
+    monkeypatch.setattr(fake_face.FakeFace, "predict_all", counted)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("at_once", "expected"),
+    [(8, [[1, 2, 2, 2]]), (4, [[2, 2], [1, 2]]), (2, [[1], [2], [2], [2]]), (1, [[1]] * 7)],
+)
+def test_motions_are_made_together(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, expected: list[list[int]]
 ) -> None:
-    runs: list[int] = []
-    original = fake_face.FakeFace.predict
-
-    def counted(self: Any, features: Any, template: Any, styles: Any) -> Any:
-        runs.append(len(styles))
-        return original(self, features, template, styles)
-
-    monkeypatch.setattr(fake_face.FakeFace, "predict", counted)
     together = run(tmp_path / "a", inputs)
-    assert sorted(runs) == [1, 2, 2, 2]
-    runs.clear()
-    apart = run(tmp_path / "b", inputs, styles_at_once=1)
-    assert runs == [1] * 7
+    asked = counted_batches(monkeypatch)
+    apart = run(tmp_path / "b", inputs, at_once=at_once)
+    assert sorted(sorted(batch) for batch in asked) == sorted(expected)
     for name in together.items:
         np.testing.assert_allclose(together.motion(name), apart.motion(name), atol=1e-6)
+
+
+def test_styles_are_mixed(inputs: dict[str, Path], tmp_path: Path) -> None:
+    made = run(tmp_path / "a", inputs, conditions=["A:0.25+B:0.75", "B"])
+    assert {item.condition for item in made.items.values()} == {"A-0.25+B-0.75", "B"}
+    network, data = Checkpoint(inputs["checkpoint"]).load_network(), Sequences(inputs["data"])
+    features, template = torch.from_numpy(Features(inputs["features"])["D_s01"]), data.templates["D"].reshape(-1)
+    expected = network.predict(features, torch.from_numpy(template), torch.tensor([[0.25, 0.75]]))[0]
+    motion = made.motion("D_s01_condition_A-0.25+B-0.75")
+    np.testing.assert_allclose(motion.reshape(len(motion), -1), expected, atol=1e-6)
+    mean = run(tmp_path / "b", inputs, conditions="mean")
+    expected = network.predict(features, torch.from_numpy(template), torch.tensor([[0.5, 0.5]]))[0]
+    motion = mean.motion("D_s01_condition_mean")
+    np.testing.assert_allclose(motion.reshape(len(motion), -1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["A:0.3+", "A:x", "A:0.3+A:0.7", "A:0.3+B", "A:nan+B:1"])
+def test_mixtures_that_cannot_be_read(inputs: dict[str, Path], tmp_path: Path, text: str) -> None:
+    with pytest.raises(StageError, match=r"write a mixture as SUBJECT:WEIGHT\+SUBJECT:WEIGHT"):
+        run(tmp_path, inputs, conditions=[text])
 
 
 def test_two_runs_and_a_resumed_one_give_equal_bytes(inputs: dict[str, Path], tmp_path: Path) -> None:
@@ -125,7 +153,7 @@ def test_two_runs_and_a_resumed_one_give_equal_bytes(inputs: dict[str, Path], tm
     (job.out / "npy").mkdir()
     for name in ("D_s01_condition_A.npy", "D_s01_condition_B.npy"):
         os.link(first.path / "npy" / name, job.out / "npy" / name)
-    job.done["D_s01"] = []
+    job.done["D_s01"] = []  # and yet it is computed again with those that it shares a batch with
     Infer(Params()).run(job)
     for file in first.path.rglob("*"):
         if file.is_file():
@@ -134,7 +162,7 @@ def test_two_runs_and_a_resumed_one_give_equal_bytes(inputs: dict[str, Path], tm
 
 def test_what_does_not_fit_is_said(inputs: dict[str, Path], tmp_path: Path) -> None:
     data = make_sequences(tmp_path / "slow", fps=25.0)
-    with pytest.raises(DataError, match=r"another frames per second: 30\.0, and this is 25\.0"):
+    with pytest.raises(DataError, match=r"another frame rate: 30\.0, this is 25\.0"):
         run(tmp_path / "a", inputs | {"data": data})
     other = tmp_path / "features"
     other.mkdir()
@@ -152,11 +180,11 @@ def test_what_does_not_fit_is_said(inputs: dict[str, Path], tmp_path: Path) -> N
 
 
 def test_conditions_that_cannot_be(inputs: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="D, who speaks D_s01, was not trained on"):
+    with pytest.raises(StageError, match="D was not trained on"):
         run(tmp_path / "a", inputs, conditions="own")
     with pytest.raises(StageError, match=r"conditions names Z; .* was trained on A, B"):
         run(tmp_path / "b", inputs, conditions=["A", "Z"])
-    with pytest.raises(StageError, match="no sequence in test"):
+    with pytest.raises(DataError, match="no sequence in test"):
         only_train = make_sequences(tmp_path / "two", sentences=1)
         index = json.loads((only_train / "sequences.json").read_text())
         index["sequences"] = {name: entry for name, entry in index["sequences"].items() if entry["split"] == "train"}
@@ -200,7 +228,7 @@ def test_declarations(inputs: dict[str, Path]) -> None:
     upstream = {"checkpoint": Upstream("train", "tiny-face", {"model": "faceformer"})}
     assert list(stage.components(upstream)) == ["models.faceformer"]
     assert stage.label(upstream) == "tiny-face-test"
-    assert stage.uses("checkpoint") == ("model.safetensors", "config.json")
-    assert Infer(Params(weights="last")).uses("checkpoint") == ("last.safetensors", "config.json")
+    assert stage.uses("checkpoint") == ("model.safetensors", "prior.safetensors", "config.json")
+    assert Infer(Params(weights="last")).uses("checkpoint") == ("last.safetensors", "prior.safetensors", "config.json")
     assert stage.uses("data") == Infer.inputs["data"].uses
     assert Input(inputs["data"], "sequences", "x", {}).kind == Infer.inputs["data"].kind

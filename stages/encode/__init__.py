@@ -1,0 +1,51 @@
+"""The stage `encode`: the codes that a frozen motion prior gives every sequence.
+
+They are the targets of a network that predicts codes, and never change while it is trained: computed once, they are
+found again whatever is changed about that network. Where `features` is wired, clips are cut to two features per frame
+first, as networks with `alignment = "pairs"` train on them: the codes of a part are not a part of the codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pipeline import registry
+from pipeline.stage import Job, Slot, Stage, Upstream, param
+from stages.kinds.checkpoint import BEST, CONFIG, LAST
+
+
+@dataclass(frozen=True)
+class Params:
+    weights: str = param("best", choices=("best", "last"), help="the prior's, by validation loss or of the last epoch")
+
+
+class Encode(Stage):
+    """A motion prior's `checkpoint` and `sequences` → `codes`."""
+
+    name = "encode"
+    Params = Params
+    inputs: ClassVar[Mapping[str, Slot]] = {
+        "prior": Slot("checkpoint", uses=(BEST, LAST, CONFIG)),
+        "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json")),
+        "features": Slot("features", optional=True),
+    }
+    output = "codes"
+
+    def label(self, upstream: Mapping[str, Upstream]) -> str:
+        return upstream["prior"].label
+
+    def uses(self, slot: str) -> tuple[str, ...]:
+        """Of the two weight files, only the one that is asked."""
+        other = LAST if self.params.weights == "best" else BEST
+        return tuple(part for part in super().uses(slot) if part != other)
+
+    def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """The model behind the prior: editing it encodes again."""
+        return (registry.component_module("models", upstream["prior"].params["model"]),)
+
+    def run(self, job: Job) -> None:
+        from stages.encode.ask import encode
+
+        encode(job, self.params)

@@ -1,0 +1,102 @@
+"""Recipes run in their tiny form, from Python as a user would from a terminal, and raw data for them to run on."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+from stages.preprocess.synthetic.raw import Cast, write_raw
+from stages.preprocess.vocaset import RAW_FILES
+from tests.pipeline.test_cli import pipe
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+TALKERS = {
+    "Synthetic_01": "FaceTalk_170728_03272_TA",
+    "Synthetic_02": "FaceTalk_170811_03275_TA",
+    "Synthetic_03": "FaceTalk_170809_00138_TA",
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for the module, so that equal steps are made once."""
+    return tmp_path_factory.mktemp("recipes")
+
+
+@pytest.fixture
+def here(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(store)
+    monkeypatch.setenv("PIPE_STATE", str(store / "state"))
+    monkeypatch.setenv("PIPE_STORE", str(store / "store"))
+    monkeypatch.setenv("PIPE_OUTPUTS", str(store / "outputs"))
+    return store
+
+
+def settings(*words: str) -> list[str]:
+    return [part for word in words for part in ("--set", word)]
+
+
+def run_tiny(recipe: str, *words: str) -> int:
+    return pipe("run", str(ROOT / "recipes" / recipe), "--tiny", "--device", "cpu", *settings(*words))
+
+
+@pytest.fixture(scope="module")
+def vocaset(store: Path) -> Path:
+    """Three synthetic talkers under VOCASET's names, as its owners hand the files out, with region masks."""
+    root = store / "vocaset"
+    write_raw(root, Cast(subjects=3, sentences=1, seconds=1.0, seed=3, noise=0.0))
+    for file in (RAW_FILES["index"], RAW_FILES["audio"], RAW_FILES["templates"]):
+        table = pickle.loads((root / file).read_bytes())
+        renamed = {TALKERS[name]: _sentence_21(value) for name, value in table.items()}
+        (root / file).write_bytes(pickle.dumps(renamed, protocol=2))
+    masks = {"lips": np.arange(100, 140), "forehead": np.arange(900, 960)}
+    (root / "FLAME_masks.pkl").write_bytes(pickle.dumps(masks, protocol=2))
+    return root
+
+
+def _sentence_21(value: object) -> object:
+    return {"sentence21": value["sentence01"]} if isinstance(value, dict) else value
+
+
+@pytest.fixture(scope="module")
+def encoder(store: Path) -> Path:
+    """A small wav2vec 2.0 of random weights in the format of the hub."""
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=[16] * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2,
+    )
+    Wav2Vec2Model(config).save_pretrained(store / "encoder")
+    return store / "encoder"
+
+
+@pytest.fixture
+def official(here: Path, vocaset: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("VOCASET_ROOT", str(vocaset))
+    return [f"step.features.encoder={encoder}"]
+
+
+OLD_WEIGHT_NORM = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+
+
+def as_released(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Parameters under the names that files of torch 1 have."""
+    return {_old_name(name): value for name, value in state.items()}
+
+
+def _old_name(name: str) -> str:
+    for new, old in OLD_WEIGHT_NORM.items():
+        name = name.replace(new, old)
+    return name
