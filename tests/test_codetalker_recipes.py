@@ -103,7 +103,7 @@ def test_vocaset_and_released_weights_of_both_stages(
     np.testing.assert_allclose(np.load(out / "infer/npy" / made[0].name), first, atol=1e-6)
     capsys.readouterr()
     assert run_tiny(VOCASET, *words, "step.train.weights=stage1.pth.tar") == 1
-    assert "is a motion prior (CodeTalker's stage 1)" in capsys.readouterr().err
+    assert "is CodeTalker's first stage, a motion prior" in capsys.readouterr().err
 
 
 def prior_tables(dim: int) -> dict[str, Tensor]:

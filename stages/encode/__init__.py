@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline import registry
 from pipeline.stage import Job, Slot, Stage, Upstream, param
-from stages.kinds.checkpoint import BEST, CONFIG, LAST
+from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,11 @@ class Encode(Stage):
 
     def uses(self, slot: str) -> tuple[str, ...]:
         """Of the two weight files, only the one that is asked."""
-        other = LAST if self.params.weights == "best" else BEST
-        return tuple(part for part in super().uses(slot) if part != other)
+        return tuple(part for part in super().uses(slot) if part != other_weights(self.params.weights))
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it encodes again."""
-        return (registry.component_module("models", upstream["prior"].params["model"]),)
+        return modules_behind(upstream["prior"])
 
     def run(self, job: Job) -> None:
         from stages.encode.ask import encode

@@ -13,17 +13,18 @@ from models.quantiser import health
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.encode import Params
-from stages.kinds.checkpoint import Checkpoint, check_alike, weights_file
+from stages.kinds.checkpoint import Checkpoint, check_prior, weights_file
 from stages.kinds.codes import FOLDER, Info, weights_digest, write_index
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
+from stages.processor import set_up
 
 
 def encode(job: Job, params: Params) -> None:
     """Fill `job.out` with codes of every sequence that is in a split."""
-    torch.set_num_threads(max(1, job.workers))
+    set_up(job.workers)
     checkpoint, data = Checkpoint(job.inputs["prior"].path), Sequences(job.inputs["data"].path)
-    check_alike(checkpoint, data)
+    check_prior(checkpoint, data)
     names = [name for name in data.ids() if data.entry(name).split]
     if not names:
         raise StageError(f"{data.path} has no sequence in any split: there is nothing to encode")
@@ -49,19 +50,22 @@ def encode(job: Job, params: Params) -> None:
 def _frames(job: Job, data: Sequences, names: list[str]) -> dict[str, int]:
     """How many frames of each sequence to encode: all, or those that its speech covers."""
     frames = {name: data.entry(name).frames for name in names}
-    if "features" not in job.inputs:
-        return frames
-    features = Features(job.inputs["features"].path)
-    return {name: min(count, features.length(name) // 2) for name, count in frames.items()}
+    if "features" in job.inputs:
+        features = Features(job.inputs["features"].path)
+        frames = {name: min(count, features.length(name) // 2) for name, count in frames.items()}
+    short = [name for name, count in frames.items() if count < 2]
+    if short:
+        raise DataError(
+            f"{data.path}: {', '.join(short)} has fewer than the two frames that codes need; leave it out with "
+            f'skip = ["{short[0]}"] in the preprocess step'
+        )
+    return frames
 
 
 @torch.no_grad()
 def codes_of(prior: MotionPrior, data: Sequences, name: str, frames: int, device: str) -> np.ndarray:
     """(T, Q) int16"""
-    subject = data.entry(name).subject
-    if subject not in data.templates:
-        raise DataError(f"{data.path} has no template of {subject}, whom {name} shows: run preprocess again")
     vertices = torch.from_numpy(data.vertices(name)[:frames].reshape(frames, -1).copy()).to(device)
-    template = torch.from_numpy(data.templates[subject].reshape(-1)).to(device)
+    template = torch.from_numpy(data.template_of(name).reshape(-1)).to(device)
     codes: np.ndarray = prior.encode(vertices, template).to("cpu", torch.int16).numpy()
     return codes

@@ -18,6 +18,7 @@ from stages.features.logmel import BANDS, log_mel
 from stages.kinds import LOG_MEL
 from stages.kinds.features import Encoder, write_features
 from stages.kinds.sequences import SOUND
+from stages.processor import set_up
 
 
 def extract(job: Job, source: str, *, hidden: bool, dtype: str) -> None:
@@ -49,11 +50,10 @@ def _extractor(job: Job, source: str, *, hidden: bool) -> Extractor:
     if source == LOG_MEL:
         return Extractor(Encoder(LOG_MEL, LOG_MEL, BANDS), lambda wave: Encoded(log_mel(standardise(wave))))
     # torch and transformers take four seconds to import, and asking for the device may import torch: not for log-mel.
-    import torch
 
     from stages.features.speech_encoder import speech_encoder
 
-    torch.set_num_threads(max(1, job.workers))
+    set_up(job.workers)
     return speech_encoder(source, hidden=hidden, device=job.device)
 
 

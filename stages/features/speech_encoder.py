@@ -29,8 +29,6 @@ def speech_encoder(source: str, *, hidden: bool, device: str) -> Extractor:
         config=config,
         weights=digest(network, missing),
     )
-    # Cached once, read for ever: not in the ten bits of mantissa that a GPU's convolutions use by default.
-    torch.backends.cudnn.allow_tf32 = False
     network = network.to(device).eval()
 
     def encode(wave: Wave) -> Encoded:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline import registry
 from pipeline.stage import Job, Slot, Stage, Upstream, param
-from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, prior_of
+from stages.infer.styles import mistakes
+from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, modules_behind, other_weights
 
 RULES = ("published", "all", "own", "mean")
 
@@ -53,6 +53,8 @@ class Infer(Stage):
     def check(self) -> Iterable[str]:
         if isinstance(self.params.conditions, str) and self.params.conditions not in RULES:
             yield f"conditions = {self.params.conditions!r}: write {', '.join(RULES)}, or a list of training subjects"
+        else:
+            yield from mistakes(self.params.conditions)
         if not self.params.splits:
             yield "splits is empty: name at least one of the data set's"
 
@@ -61,13 +63,11 @@ class Infer(Stage):
 
     def uses(self, slot: str) -> tuple[str, ...]:
         """Of the two weight files, only the one that speaks."""
-        other = LAST if self.params.weights == "best" else BEST
-        return tuple(part for part in super().uses(slot) if part != other)
+        return tuple(part for part in super().uses(slot) if part != other_weights(self.params.weights))
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the checkpoint, and the prior that it is built upon: editing them runs inference again."""
-        model = upstream["checkpoint"].params["model"]
-        return [registry.component_module("models", name) for name in (model, prior_of(model)) if name]
+        return modules_behind(upstream["checkpoint"])
 
     def run(self, job: Job) -> None:
         from stages.infer.speak import speak

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from faces.errors import DataError
 from models.talking_face import Speech, TalkingFace
@@ -26,6 +27,7 @@ from stages.kinds.checkpoint import Checkpoint, check_alike, weights_file
 from stages.kinds.features import Features
 from stages.kinds.predictions import MOTION, Info, Item, prediction_name, write_index
 from stages.kinds.sequences import Sequences
+from stages.processor import set_up
 
 Motions = list[NDArray[np.float32]]
 
@@ -40,7 +42,7 @@ class Inputs(NamedTuple):
 
 def speak(job: Job, params: Params) -> None:
     """Fill `job.out` with predictions."""
-    torch.set_num_threads(max(1, job.workers))
+    set_up(job.workers)
     paths = {slot: given.path for slot, given in job.inputs.items()}
     inputs = Inputs(Checkpoint(paths["checkpoint"]), Sequences(paths["data"]), Features(paths["features"]))
     check(inputs)
@@ -134,7 +136,7 @@ def predict(
         # More than one speech of a sentence only where it alone has more styles than go together.
         groups = [speeches] if len(speeches) == len(names) else [[speech] for speech in speeches]
         for group in groups:
-            for (name, _), motion in zip(group, network.predict_all([speech for _, speech in group]), strict=True):
+            for (name, _), motion in zip(group, _say(network, group), strict=True):
                 made[name].extend(motion.float().cpu().numpy())
     for name, motions in made.items():
         if not all(np.isfinite(motion).all() for motion in motions):
@@ -142,18 +144,21 @@ def predict(
     return made
 
 
+def _say(network: TalkingFace, group: Sequence[tuple[str, Speech]]) -> list[Tensor]:
+    """What the network refuses, it refuses by the length of a speech: name those that are short."""
+    try:
+        return network.predict_all([speech for _, speech in group])
+    except DataError as error:
+        short = [name for name, speech in group if network.frames_for(len(speech.features)) < 2]
+        names = ", ".join(short or [name for name, _ in group])
+        raise DataError(f"{names}: {error}; leave it out with skip in the preprocess step") from None
+
+
 def _speeches(inputs: Inputs, name: str, styles: Sequence[Style], device: str, at_once: int) -> list[Speech]:
     features = torch.from_numpy(inputs.features[name].astype(np.float32)).to(device)
-    template = torch.from_numpy(_template(inputs.data, name)).to(device)
+    template = torch.from_numpy(inputs.data.template_of(name).reshape(-1)).to(device)
     rows = torch.tensor([style.row(inputs.checkpoint.facts.train_subjects) for style in styles], device=device)
     return [Speech(features, template, part) for part in torch.split(rows, at_once)]
-
-
-def _template(data: Sequences, name: str) -> NDArray[np.float32]:
-    subject = data.entry(name).subject
-    if subject not in data.templates:
-        raise DataError(f"{data.path} has no template of {subject}, whom {name} shows: run preprocess again")
-    return data.templates[subject].reshape(-1)
 
 
 def _save(file: Path, motion: NDArray[np.float32]) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def styles_of(rule: str | Sequence[str], subject: str, subjects: Sequence[str], 
         StageError: the rule cannot be followed, or a name is not among the training subjects.
     """
     if not isinstance(rule, str):
-        return [*{style.name: style for style in _named(rule, subjects, where)}.values()]
+        return _named(rule, subjects, where)
     if rule == "mean":
         return [Style("mean", dict.fromkeys(subjects, 1 / len(subjects)))]
     if rule == "all" or (rule == "published" and subject not in subjects):
@@ -48,27 +48,42 @@ def styles_of(rule: str | Sequence[str], subject: str, subjects: Sequence[str], 
 
 
 def _named(wanted: Sequence[str], subjects: Sequence[str], where: Path) -> list[Style]:
-    styles = [_style(text, subjects) for text in wanted]
+    styles = [style_of(text) for text in dict.fromkeys(wanted)]
     unknown = [name for style in styles for name in style.weights if name not in subjects]
     if unknown or not wanted:
         raise StageError(
             f"conditions names {', '.join(unknown) or 'nobody'}; {where} was trained on {', '.join(subjects)}"
         )
+    names = [style.name for style in styles]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise StageError(f"conditions names two styles whose files would be called {twice[0]}: leave one out")
     return styles
 
 
-def _style(text: str, subjects: Sequence[str]) -> Style:
-    """ "F2", or "F2:0.3+M3:0.7", whose name is "F2-0.3+M3-0.7": no file may have a colon in some systems."""
-    if text in subjects or ":" not in text:
+def style_of(text: str) -> Style:
+    """ "F2", or "F2:0.3+M3:0.7", whose name is "F2-0.3+M3-0.7": no file may have a colon in some systems.
+
+    Weights add up to 1; one may be negative, which leads away from a subject. StageError for anything else.
+    """
+    if ":" not in text:
         return Style(text, {text: 1.0})
     parts = [MIXTURE.fullmatch(part) for part in text.split("+")]
-    weights: dict[str, float] = {}
-    for part in parts:
-        weight = _number(part["weight"]) if part else math.nan
-        if part is None or not math.isfinite(weight) or part["subject"] in weights:
-            raise StageError(f"conditions names {text!r}: write a mixture as SUBJECT:WEIGHT+SUBJECT:WEIGHT, each once")
-        weights[part["subject"]] = weight
+    weights = {part["subject"]: _number(part["weight"]) for part in parts if part}
+    if len(weights) < len(parts) or not math.isclose(sum(weights.values()), 1.0, abs_tol=1e-6):
+        raise StageError(
+            f"conditions names {text!r}: write a mixture as SUBJECT:WEIGHT+SUBJECT:WEIGHT, each subject once and the "
+            "weights adding up to 1"
+        )
     return Style("+".join(f"{name}-{weight:g}" for name, weight in weights.items()), weights)
+
+
+def mistakes(rule: str | Sequence[str]) -> Iterator[str]:
+    """What can be said against a list of conditions before anything is known of the training subjects."""
+    for text in [] if isinstance(rule, str) else rule:
+        try:
+            style_of(text)
+        except StageError as error:
+            yield str(error)
 
 
 def _number(text: str) -> float:

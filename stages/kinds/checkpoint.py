@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from models.motion_prior import MotionPrior
     from models.talking_face import DataFacts, TalkingFace
+    from pipeline.stage import Upstream
     from stages.kinds.sequences import Sequences
 
 Network: TypeAlias = "TalkingFace | MotionPrior"
@@ -192,6 +193,28 @@ def check_alike(checkpoint: Checkpoint, data: Sequences) -> None:
     for what, expected, found, remedy in pairs:
         if expected != found:
             raise DataError(f"{checkpoint.path} was trained for another {what}: {expected}, this is {found}; {remedy}")
+
+
+def check_prior(prior: Checkpoint, data: Sequences) -> None:
+    """DataError where a motion prior was trained on other motion than this, or another data set's."""
+    check_alike(prior, data)
+    trained, given = prior.config.dataset, data.info.dataset
+    if trained != given:
+        raise DataError(
+            f"{prior.path} is a prior of the data set {trained!r}, and {data.path} is {given!r}: "
+            "train one on this data set"
+        )
+
+
+def other_weights(weights: str) -> str:
+    """The file that is not read: of the two, a step asks one."""
+    return LAST if weights == "best" else BEST
+
+
+def modules_behind(checkpoint: Upstream) -> list[str]:
+    """The modules of a trained model and of the prior that it is built upon: their code is in a step's key."""
+    model = checkpoint.params["model"]
+    return [registry.component_module("models", name) for name in (model, prior_of(model)) if name]
 
 
 def network_class(model: str) -> type[Any]:

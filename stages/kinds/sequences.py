@@ -159,6 +159,13 @@ class Sequences:
         with np.load(self.path / TEMPLATES, allow_pickle=False) as archive:
             return {subject: archive[subject] for subject in archive.files}
 
+    def template_of(self, name: str) -> NDArray[np.float32]:
+        """(V, 3): the neutral face of a sequence's subject. DataError where there is none."""
+        subject = self.entry(name).subject
+        if subject not in self.templates:
+            raise DataError(f"{self.path} has no template of {subject}, whom {name} shows: run preprocess again")
+        return self.templates[subject]
+
     @cached_property
     def faces(self) -> NDArray[np.int32]:
         """(F, 3) int32 triangles, counter-clockwise seen from outside."""

@@ -8,19 +8,20 @@ import numpy as np
 import torch
 
 from pipeline.stage import Job
-from stages.kinds.checkpoint import Checkpoint, check_alike, weights_file
+from stages.kinds.checkpoint import Checkpoint, check_prior, weights_file
 from stages.kinds.codes import Codes
 from stages.kinds.predictions import MOTION, Info, Item, prediction_name, write_index
 from stages.kinds.sequences import Sequences
+from stages.processor import set_up
 from stages.reconstruct import Params
 
 
 def rebuild(job: Job, params: Params) -> None:
     """Fill `job.out` with predictions."""
-    torch.set_num_threads(max(1, job.workers))
+    set_up(job.workers)
     checkpoint, codes = Checkpoint(job.inputs["prior"].path), Codes(job.inputs["codes"].path)
     data = Sequences(job.inputs["data"].path)
-    check_alike(checkpoint, data)
+    check_prior(checkpoint, data)
     weights = weights_file(params.weights)
     codes.check_prior(checkpoint.path / weights)
     names = data.ids_in(params.splits)
@@ -31,7 +32,7 @@ def rebuild(job: Job, params: Params) -> None:
     @torch.no_grad()
     def make(name: str) -> list[Path]:
         subject = data.entry(name).subject
-        template = torch.from_numpy(data.templates[subject].reshape(-1)).to(job.device)
+        template = torch.from_numpy(data.template_of(name).reshape(-1)).to(job.device)
         given = torch.from_numpy(codes[name].astype(np.int64)).to(job.device)
         file = folder / f"{prediction_name(name, subject)}.npy"
         np.save(file, prior.decode(given, template).float().cpu().numpy())

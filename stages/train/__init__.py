@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
-from stages.kinds.checkpoint import BEST, CONFIG, LAST
+from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Train(Stage):
     inputs: ClassVar[Mapping[str, Slot]] = {
         "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json")),
         "features": Slot("features"),
-        "prior": Slot("checkpoint"),
+        "prior": Slot("checkpoint", uses=(BEST, LAST, CONFIG)),
         "codes": Slot("codes"),
     }
     output = "checkpoint"
@@ -74,21 +74,14 @@ class Train(Stage):
     def uses(self, slot: str) -> tuple[str, ...]:
         """Of the prior's two weight files, only the one that is frozen."""
         if slot == "prior":
-            return BEST if self.params.prior_weights == "best" else LAST, CONFIG
+            return tuple(part for part in super().uses(slot) if part != other_weights(self.params.prior_weights))
         return super().uses(slot)
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it trains anew."""
-        return prior_modules(upstream.get("prior"))
+        return modules_behind(upstream["prior"]) if "prior" in upstream else ()
 
     def run(self, job: Job) -> None:
         from stages.train.session import train
 
         train(job, self.params, self.settings["model"])
-
-
-def prior_modules(prior: Upstream | None) -> Iterable[str]:
-    """The module of a prior's network."""
-    from pipeline import registry
-
-    return (registry.component_module("models", prior.params["model"]),) if prior else ()

@@ -6,7 +6,7 @@ upon a prior gets codes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -58,14 +58,26 @@ class ClipReader:
         subject = self.data.entry(name).subject
         if self.features is not None and name not in self.features:
             raise DataError(f"{self.features.path} has no features of {name}: run the features step on the same data")
-        if subject not in self.data.templates:
-            raise DataError(
-                f"{self.data.path} has no template of {subject}, the subject of {name}: run preprocess again"
-            )
+        self.data.template_of(name)  # refused here, before an epoch is spent
         if self.features is None:
             return [Take(name, 0)]
         own = [self.subjects.index(subject)] if subject in self.subjects else range(len(self.subjects))
         return [Take(name, style) for style in own]
+
+    def check_codes(self, frames_to_learn: Callable[[int, int], int]) -> None:
+        """DataError where a clip's codes are those of another number of frames than the network trains on.
+
+        The prior sees a clip from end to end, so codes of a longer clip are not those of its beginning.
+        """
+        if self.codes is None or self.features is None:
+            return
+        for name in (*self.data.ids("train"), *self.data.ids("val")):
+            wanted = frames_to_learn(self.data.entry(name).frames, self.features.length(name))
+            if (found := self.codes.info.frames.get(name, wanted)) != wanted:
+                raise DataError(
+                    f"{self.codes.path} has codes of {found} frames of {name}, and {wanted} are trained on: wire "
+                    "`features` into the step that encodes if, and only if, alignment = 'pairs'"
+                )
 
     def batch(self, takes: Sequence[Take]) -> Clips:
         features = [self.speech(take.name) for take in takes]
@@ -73,7 +85,7 @@ class ClipReader:
         return Clips(
             features=padded(features),
             feature_lengths=torch.tensor([len(item) for item in features]),
-            template=torch.stack([self.template(self.data.entry(take.name).subject) for take in takes]),
+            template=torch.stack([self.template(take.name) for take in takes]),
             style=one_hot([take.style for take in takes], len(self.subjects)),
             vertices=padded(vertices),
             frames=torch.tensor([len(item) for item in vertices]),
@@ -88,9 +100,9 @@ class ClipReader:
         """Takes of one and the same sequence as one clip in several styles, which is heard once."""
         return replace(self.batch(takes[:1]), style=one_hot([take.style for take in takes], len(self.subjects)))
 
-    def template(self, subject: str) -> Tensor:
-        """(D,)"""
-        return torch.from_numpy(self.data.templates[subject].astype(np.float32).reshape(-1))
+    def template(self, name: str) -> Tensor:
+        """(D,) of a sequence's subject."""
+        return torch.from_numpy(self.data.template_of(name).astype(np.float32).reshape(-1))
 
 
 def flat(vertices: NDArray[np.float32]) -> NDArray[np.float32]:

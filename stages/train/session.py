@@ -30,7 +30,7 @@ from stages.kinds.checkpoint import (
     Checkpoint,
     Config,
     Network,
-    check_alike,
+    check_prior,
     fill,
     network_class,
     prior_of,
@@ -43,6 +43,7 @@ from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.plain import write_json
 from stages.kinds.sequences import Sequences
+from stages.processor import set_up
 from stages.train import Params
 from stages.train.clips import ClipReader, Take, flat, one_hot
 from stages.train.curves import draw_curves
@@ -55,7 +56,7 @@ FROZEN = 0.05
 
 def train(job: Job, params: Params, settings: Any) -> None:
     """Fill `job.out` with a checkpoint."""
-    torch.set_num_threads(max(1, job.workers))
+    set_up(job.workers)
     seed_everything(job.seed)
     prior = _prior(job, params)
     clips = _clips(job, params)
@@ -96,9 +97,11 @@ def _network(job: Job, params: Params, settings: Any, clips: ClipReader, prior: 
     """Built, moved and filled: given weights come before the speech encoder's own, which they hold already."""
     upon = []
     if prior is not None:
-        check_alike(prior, clips.data)
+        check_prior(prior, clips.data)
         upon.append(prior.load_prior(weights=weights_file(params.prior_weights)))
     network = network_class(params.model).build(settings, clips.facts(), *upon)
+    if upon:
+        clips.check_codes(network.frames_to_learn)
     if params.weights:
         fill(network, Path(params.weights).expanduser(), model=params.model)
     elif clips.features is not None and clips.features.encoder.kind != LOG_MEL:
@@ -167,7 +170,7 @@ def motion_energy(network: Network, clips: ClipReader, device: str, most: int = 
 @torch.no_grad()
 def _motion(network: Network, clips: ClipReader, take: Take, device: str) -> Tensor:
     """(T, D): what the network makes of a clip's speech; a prior, of its motion."""
-    template = clips.template(clips.data.entry(take.name).subject).to(device)
+    template = clips.template(take.name).to(device)
     if clips.features is None:
         prior = cast("MotionPrior", network)
         vertices = torch.from_numpy(flat(clips.data.vertices(take.name)).copy()).to(device)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from faces.errors import DataError
 from models.motion_prior import MotionPrior
 from models.quantiser import health
 from models.talking_face import TalkingFace
@@ -116,7 +117,7 @@ class Trainer:
 
     def _losses(self, batch: Sequence[Take]) -> dict[str, Tensor]:
         clips = self.clips.batch(batch).to(self.job.device)
-        with self._precision():
+        with self._precision(), naming(batch):
             losses = self.network.losses(clips)
         if not torch.isfinite(losses["loss"]):
             names = ", ".join(take.name for take in batch)
@@ -154,7 +155,9 @@ class Trainer:
         self.module.eval()
         with torch.no_grad(), self._precision():
             for takes in self.val_takes:
-                losses = self.network.validation_losses(self.clips.in_styles(takes).to(self.job.device))
+                clips = self.clips.in_styles(takes).to(self.job.device)
+                with naming(takes):
+                    losses = self.network.validation_losses(clips)
                 codes = count(codes, losses)
                 add(sums, losses, len(takes))
         self.module.train()
@@ -178,6 +181,16 @@ class Trainer:
     def _precision(self) -> AbstractContextManager[Any]:
         kind = torch.device(self.job.device).type
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.options.precision == "bf16")
+
+
+@contextmanager
+def naming(takes: Sequence[Take]) -> Iterator[None]:
+    """What a network refuses about clips is told with their names."""
+    try:
+        yield
+    except DataError as error:
+        names = ", ".join(dict.fromkeys(take.name for take in takes))
+        raise DataError(f"{error} (among {names}; skip in the preprocess step leaves a sequence out)") from None
 
 
 def diverged(what: str, lr: float, *more: str) -> StageError:

@@ -53,6 +53,9 @@ class FakeCodeFace(nn.Module):
     def frames_for(self, feature_length: int) -> int:
         return int(feature_length / 50.0 * self.facts.fps)
 
+    def frames_to_learn(self, frames: int, feature_length: int) -> int:
+        return frames
+
     def _logits(self, features: Tensor, frames: int, style: Tensor) -> Tensor:
         at = torch.linspace(0, len(features) - 1, frames).round().long()
         logits: Tensor = self.listen(features[at])[None] + self.style(style)[:, None]

@@ -142,10 +142,33 @@ def test_styles_are_mixed(inputs: dict[str, Path], tmp_path: Path) -> None:
     np.testing.assert_allclose(motion.reshape(len(motion), -1), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["A:0.3+", "A:x", "A:0.3+A:0.7", "A:0.3+B", "A:nan+B:1"])
+@pytest.mark.parametrize("text", ["A:0.3+", "A:x", "A:0.3+A:0.7", "A:0.3+B", "A:nan+B:1", "A:30+B:70"])
 def test_mixtures_that_cannot_be_read(inputs: dict[str, Path], tmp_path: Path, text: str) -> None:
     with pytest.raises(StageError, match=r"write a mixture as SUBJECT:WEIGHT\+SUBJECT:WEIGHT"):
         run(tmp_path, inputs, conditions=[text])
+    assert "weights adding up to 1" in next(iter(Infer(Params(conditions=["B", text])).check()))
+
+
+def test_two_mixtures_of_one_name(inputs: dict[str, Path], tmp_path: Path) -> None:
+    same = ["A:0.30000001+B:0.69999999", "A:0.3+B:0.7"]
+    with pytest.raises(StageError, match=r"two styles whose files would be called A-0\.3\+B-0\.7"):
+        run(tmp_path, inputs, conditions=same)
+
+
+def test_speech_that_is_too_short_is_named(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(self: Any, speeches: Any) -> Any:
+        raise DataError("1 speech features are too short")
+
+    monkeypatch.setattr(fake_face.FakeFace, "predict_all", refuses)
+    monkeypatch.setattr(fake_face.FakeFace, "frames_for", lambda self, length: 1 if length == shortest else 9)
+    features = Features(inputs["features"])
+    names = ["B_s03", "D_s01", "D_s02", "D_s03"]
+    shortest = min(features.length(name) for name in names)
+    named = ", ".join(sorted(name for name in names if features.length(name) == shortest))
+    with pytest.raises(DataError, match=rf"^{named}: 1 speech features are too short; leave it out with skip"):
+        run(tmp_path, inputs)
 
 
 def test_two_runs_and_a_resumed_one_give_equal_bytes(inputs: dict[str, Path], tmp_path: Path) -> None:

@@ -183,6 +183,17 @@ def test_codes_of_another_prior(heard: dict[str, Input], made: dict[str, Path], 
         Reconstruct(ReconstructParams()).run(job)
 
 
+def test_codes_of_other_frames_than_are_trained_on(
+    heard: dict[str, Input], made: dict[str, Path], tmp_path: Path
+) -> None:
+    short = linked(made["codes"], tmp_path / "short")
+    index = json.loads((short / "codes.json").read_text())
+    index["frames"]["B_s02"] -= 2  # of the val split
+    rewrite(short / "codes.json", json.dumps(index))
+    with pytest.raises(DataError, match=r"has codes of \d+ frames of B_s02, and \d+ are trained on: wire `features`"):
+        train_face(tmp_path / "face", heard, made["prior"], short)
+
+
 def test_a_prior_of_another_topology(made: dict[str, Path], heard: dict[str, Input], tmp_path: Path) -> None:
     broken = linked(made["prior"], tmp_path / "broken")
     config = json.loads((broken / "config.json").read_text())
@@ -199,6 +210,36 @@ def test_a_prior_of_data_in_another_unit(heard: dict[str, Input], made: dict[str
     data = make_sequences(tmp_path / "data", units="unit-area")
     with pytest.raises(DataError, match="another unit: m, this is unit-area"):
         encode(tmp_path / "codes", heard | {"data": data}, made["prior"])
+
+
+def test_a_prior_of_another_data_set(heard: dict[str, Input], made: dict[str, Path], tmp_path: Path) -> None:
+    data = make_sequences(tmp_path / "data")
+    rewrite(data / "sequences.json", (data / "sequences.json").read_text().replace('"tiny"', '"mine"'))
+    sentence = r"is a prior of the data set 'tiny', and .* is 'mine': train one on this data set"
+    with pytest.raises(DataError, match=sentence):
+        encode(tmp_path / "codes", heard | {"data": data}, made["prior"])
+    with pytest.raises(DataError, match=sentence):
+        train_face(tmp_path / "face", heard | {"data": Input(data, "sequences", "x", {})}, made["prior"], made["codes"])
+
+
+def test_clips_too_short_to_encode_are_named(heard: dict[str, Input], made: dict[str, Path], tmp_path: Path) -> None:
+    data = make_sequences(tmp_path / "data")
+    index = json.loads((data / "sequences.json").read_text())
+    index["sequences"]["C_s02"]["frames"] = 1
+    rewrite(data / "sequences.json", json.dumps(index))
+    with pytest.raises(DataError, match=r'C_s02 has fewer than the two frames .* skip = \["C_s02"\]'):
+        encode(tmp_path / "codes", heard | {"data": data}, made["prior"])
+
+
+def test_what_a_network_refuses_while_training_is_named(
+    heard: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(self: Any, clips: Any) -> Any:
+        raise DataError("a clip of one frame has no codes")
+
+    monkeypatch.setattr(fake_prior.FakePrior, "losses", refuses)
+    with pytest.raises(DataError, match=r"^a clip of one frame has no codes \(among [AB]_s0\d; skip in the preprocess"):
+        train_prior(tmp_path, heard)
 
 
 def test_no_prior_where_one_is_needed(made: dict[str, Path], heard: dict[str, Input], tmp_path: Path) -> None:
