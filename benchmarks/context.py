@@ -82,6 +82,8 @@ def main() -> None:
         Features(options.features),
     )
     names = data.ids(options.split)
+    if not names:
+        parser.error(f"{options.sequences} has no sequence in {options.split!r}")
     network = checkpoint.load_network()
     wanted = speeches(data, features, list(checkpoint.facts.train_subjects), names)
     exact = speak(network, wanted, 0)

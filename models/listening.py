@@ -65,6 +65,10 @@ class ListeningFace(nn.Module):
             return feature_length // 2
         return frame_count(feature_length, self.fps)
 
+    def frames_to_learn(self, frames: int, feature_length: int) -> int:
+        """Of a clip of so many frames, how many are trained on: those that its speech covers, or all of them."""
+        return min(frames, feature_length // 2) if self.settings.alignment == "pairs" else frames
+
     def listen(self, features: Tensor, lengths: list[int], frames: list[int]) -> Tensor:
         """(B, L, C) at 50 Hz → the decoder's memory (B, S, d), S = per_frame·T.
 
@@ -91,8 +95,7 @@ class ListeningFace(nn.Module):
         if clips.vertices is None or clips.frames is None:
             raise ValueError("losses need clips with vertices and frames")
         lengths, frames = clips.feature_lengths.tolist(), clips.frames.tolist()
-        if self.settings.alignment == "pairs":
-            frames = [min(count, length // 2) for count, length in zip(frames, lengths, strict=True)]
+        frames = [self.frames_to_learn(count, length) for count, length in zip(frames, lengths, strict=True)]
         if min(frames) == 0:
             raise DataError("a clip to train on has no motion frame, or speech too short for one; leave it out")
         return Lesson(self.listen(clips.features, lengths, frames), frames, clips.vertices[:, : max(frames)])

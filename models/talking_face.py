@@ -96,6 +96,10 @@ class TalkingFace(Protocol):
         """Load a published checkpoint's state dict. DataError when it is another model's or another size."""
         ...
 
+    def frames_to_learn(self, frames: int, feature_length: int) -> int:
+        """How many of a clip's motion frames are trained on, given L feature steps."""
+        ...
+
     def losses(self, clips: Clips) -> dict[str, Tensor]:
         """Training losses; "loss" is the one to minimise, the others are its parts. Mean over clips."""
         ...

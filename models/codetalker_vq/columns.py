@@ -1,7 +1,7 @@
 """The prior's transformer with frames as columns instead of rows: the quicker form for few frames on a processor.
 
-BLAS gets through a large weight fastest as W·X, X some multiple of 16 columns wide; as the usual X·Wᵀ a few dozen frames
-cost it up to a third more. The same numbers to rounding, for eval mode and without gradients. Shapes: B clips,
+BLAS gets through a large weight fastest as W·X, X some multiple of 16 columns wide; as X·Wᵀ, the usual, a few dozen
+frames cost it up to a third more. The same numbers to rounding, for eval mode and without gradients. Shapes: B clips,
 P frames, N = B·P columns, h channels, H heads, e = h/H.
 """
 
