@@ -104,9 +104,14 @@ def to_shorter(truth: Motion, prediction: Motion) -> tuple[Motion, Motion]:
     return truth[:frames], prediction[:frames]
 
 
-def region_digest(region: Region) -> str:
-    """Tells regions apart: the first 12 digits of the SHA-256 of their indices, one per line."""
-    text = "".join(f"{int(index)}\n" for index in region)
+def region_digest(region: Region, repeats: bool = False) -> str:
+    """Tells regions apart: the first 12 digits of the SHA-256 of their indices in ascending order, one per line.
+
+    repeats: a vertex that stands several times does so in the digest, for numbers in which it then weighs more.
+    Otherwise each is written once, since the same vertices make the same number.
+    """
+    indices = np.sort(region) if repeats else np.unique(region)
+    text = "".join(f"{int(index)}\n" for index in indices)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

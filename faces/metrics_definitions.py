@@ -30,7 +30,8 @@ class Definition:
     id: "family/variant". formula: of one sequence, in words; the mean follows in `rule`. measure: its name in
     `metrics_measures`. power: of the data's unit of length. role: the region that it looks at, "" for all vertices.
     average: over what. lengths: the rule for unequal lengths. template: the rule for the neutral face. styles: which
-    predictions count. per_second: the unit is one of speed. aliases: other names of the very same number.
+    predictions count. per_second: the unit is one of speed. repeats: a vertex that stands twice in the region counts
+    twice. aliases: other names of the very same number.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Definition:
     template: str = POSITIONS
     styles: str = COUNTED
     per_second: bool = False
+    repeats: bool = False
     aliases: tuple[str, ...] = ()
 
     @property
@@ -124,25 +126,25 @@ _LIST = (
     ),
     Definition(
         "fdd/codetalker", "upper-face dynamics deviation", _SIGNED, CODETALKER, "deviation", SEQUENCES,
-        power=2, role=UPPER_FACE, lengths=TO_TRUTH, template=DISPLACEMENTS,
+        power=2, role=UPPER_FACE, repeats=True, lengths=TO_TRUTH, template=DISPLACEMENTS,
     ),
     Definition(
         "fdd/facediffuser", "upper-face dynamics deviation", _SIGNED, FACEDIFFUSER, "deviation", SEQUENCES,
-        power=2, role=UPPER_FACE, template=DISPLACEMENTS, aliases=("fdd/talkingstyle",),
+        power=2, role=UPPER_FACE, repeats=True, template=DISPLACEMENTS, aliases=("fdd/talkingstyle",),
     ),
     Definition(
         "fdd_abs/facediffuser", "absolute upper-face dynamics deviation", f"{_DEVIATION}, its absolute value",
-        FACEDIFFUSER, "deviation_abs", SEQUENCES, power=2, role=UPPER_FACE, template=DISPLACEMENTS,
+        FACEDIFFUSER, "deviation_abs", SEQUENCES, power=2, role=UPPER_FACE, repeats=True, template=DISPLACEMENTS,
     ),
     Definition(
         "opening_correlation/facepipe", "lip opening correlation",
         f"{_OPENING}; per sequence Pearson's correlation over frames of truth's and prediction's, where both move",
-        OURS, "opening_correlation", SEQUENCES, power=0, role=OPENING,
+        OURS, "opening_correlation", SEQUENCES, power=0, role=OPENING, repeats=True,
     ),
     Definition(
         "opening_error/facepipe", "lip opening error",
         f"{_OPENING}; per frame the absolute difference of truth's and prediction's", OURS,
-        "opening_error", FRAMES, role=OPENING,
+        "opening_error", FRAMES, role=OPENING, repeats=True,
     ),
     Definition(
         "mod/diffposetalk", "mouth opening difference",

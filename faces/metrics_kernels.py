@@ -162,7 +162,11 @@ def largest_squares(truth: Motion, prediction: Motion, step: int, region: Indice
             x = np.float64(truth[t, i]) - np.float64(prediction[t * step, i])
             y = np.float64(truth[t, i + 1]) - np.float64(prediction[t * step, i + 1])
             z = np.float64(truth[t, i + 2]) - np.float64(prediction[t * step, i + 2])
-            largest = max(largest, x * x + y * y + z * z)
+            square = x * x + y * y + z * z
+            largest = max(largest, square)
+            if np.isnan(square):
+                largest = square
+                break
         out[t] = largest
 
 
@@ -174,6 +178,9 @@ def extents(motion: Motion, region: Indices, axis: int, out: Floats) -> None:
         for k in range(region.shape[0]):
             value = np.float64(motion[t, 3 * region[k] + axis])
             low, high = min(low, value), max(high, value)
+            if np.isnan(value):
+                low = high = value
+                break
         out[t] = high - low
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.metrics import region_digest
-from faces.metrics_definitions import LIP_MIDDLE, OPENING
+from faces.metrics_definitions import LIP_MIDDLE, OPENING, Definition
 from faces.metrics_parts import Parts
 from faces.regions import check_region, read_region
 from pipeline.errors import StageError
 from pipeline.registry import nearest
 from stages.kinds.sequences import Sequences
 from stages.metrics import LIPS, UPPER_FACE, Params
+from stages.metrics.lip_vertices import FLAME, KNOWN
 
 LIP_PARTS = ("lip_upper", "lip_lower")
-FLAME_VERTICES = 5023
-FLAME_LIP_MIDDLE = (3546, 3504)
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,11 @@ class Region:
     """A named set of vertices, and what identifies it in a report."""
 
     name: str
-    indices: NDArray[np.int64]
+    indices: Indices
 
-    def facts(self) -> dict[str, object]:
-        return {"name": self.name, "vertices": len(self.indices), "sha256": region_digest(self.indices)}
+    def facts(self, repeats: bool) -> dict[str, object]:
+        """vertices: entries as stored. repeats: whether one that stands twice makes another number."""
+        return {"name": self.name, "vertices": len(self.indices), "sha256": region_digest(self.indices, repeats)}
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class Regions:
     found: Mapping[str, Region]
     notes: tuple[str, ...]
 
-    def __getitem__(self, name: str) -> NDArray[np.int64]:
+    def __getitem__(self, name: str) -> Indices:
         return self.found[name].indices
 
-    def facts(self, role: str) -> list[dict[str, object]]:
-        """What identifies the regions that a definition of this role looks at."""
-        return [self.found[name].facts() for name in (LIP_PARTS if role == OPENING else (role,) if role else ())]
+    def facts(self, definition: Definition) -> list[dict[str, object]]:
+        """What identifies the regions that a definition looks at."""
+        role = definition.role
+        names = LIP_PARTS if role == OPENING else (role,) if role else ()
+        return [self.found[name].facts(definition.repeats) for name in names]
 
     def parts(self, data: Sequences) -> Parts:
         indices = {name: region.indices for name, region in self.found.items()}
@@ -73,20 +76,43 @@ def find_regions(data: Sequences, params: Params) -> Regions:
         if name != role and data.region_names:
             raise StageError(sentence + nearest(name, data.region_names))
         notes.append(f"no {measures}: {sentence}")
-    opening = [region for name in LIP_PARTS if (region := _from_data(data, name)) is not None]
-    if len(opening) == len(LIP_PARTS):
-        found |= {region.name: region for region in opening}
-    else:
-        notes.append(f"no lip opening: it needs the regions {' and '.join(LIP_PARTS)}")
-    return Regions(found | _lip_middle(data), tuple(notes))
+    lips = [region.indices for region in (found.get(LIPS), _from_data(data, LIPS)) if region is not None]
+    opening = _lip_parts(data, lips)
+    if not opening:
+        notes.append(_no_opening(data))
+    return Regions(found | opening | _lip_middle(data, lips), tuple(notes))
 
 
-def _lip_middle(data: Sequences) -> dict[str, Region]:
-    """FLAME's two vertices. A mesh of as many vertices is FLAME's only if both of them are on its lips."""
-    lips = data.region(LIPS)
-    if data.info.vertices != FLAME_VERTICES or lips is None or not np.isin(FLAME_LIP_MIDDLE, lips).all():
+def _lip_parts(data: Sequences, lips: Sequence[Indices]) -> dict[str, Region]:
+    """The data's own two regions, else those of a topology that is known; none where the data have but one of two."""
+    own = {name: region for name in LIP_PARTS if (region := _from_data(data, name)) is not None}
+    if own:
+        return own if len(own) == len(LIP_PARTS) else {}
+    known = next((mesh for mesh in KNOWN if mesh.on(data.info.vertices, lips)), None)
+    if known is None:
         return {}
-    return {LIP_MIDDLE: Region("FLAME's vertices 3546 and 3504", np.array(FLAME_LIP_MIDDLE))}
+    sides = (("upper", known.upper), ("lower", known.lower))
+    return {
+        part: Region(f"{known.topology}'s vertices of the {side} lip's middle", np.array(indices))
+        for part, (side, indices) in zip(LIP_PARTS, sides, strict=True)
+    }
+
+
+def _no_opening(data: Sequences) -> str:
+    lacking = " and ".join(repr(name) for name in LIP_PARTS if name not in data.region_names)
+    known = " nor ".join(f"{mesh.topology}'s ({mesh.vertices} vertices)" for mesh in KNOWN)
+    return (
+        f"no lip opening: the data set {data.info.dataset!r} has no region {lacking}, and its lips are "
+        f"neither {known}; give preprocess lip_upper.txt and lip_lower.txt, the vertices of the middle of each lip, "
+        "with its regions"
+    )
+
+
+def _lip_middle(data: Sequences, lips: Sequence[Indices]) -> dict[str, Region]:
+    """FLAME's two vertices, whatever the data's own parts of the lips are: the published curve is between these."""
+    if not FLAME.on(data.info.vertices, lips):
+        return {}
+    return {LIP_MIDDLE: Region("FLAME's vertices 3546 and 3504", np.array(FLAME.upper + FLAME.lower))}
 
 
 def _missing(data: Sequences, name: str) -> str:

@@ -55,7 +55,7 @@ def _record(row: str, score: Score, regions: Regions, units: str) -> dict[str, A
         record |= {"value_mm": finite(shown), "unit_mm": unit_shown}
     return record | {
         "interval": score.interval,
-        "region": regions.facts(definition.role) or "all vertices",
+        "region": regions.facts(definition) or "all vertices",
         "average": definition.average,
         "template_rule": definition.template,
         "frame_rule": definition.lengths,

@@ -1,0 +1,44 @@
+"""The middle of the upper and of the lower lip of the two topologies that are measured most.
+
+Neither FLAME's masks nor BIWI's region files tell one lip from the other. These are vertex numbers only, found as each
+entry says; a data set's own regions `lip_upper` and `lip_lower` win over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LipVertices:
+    """A topology is known by its number of vertices, and by its lips, among which all of these are."""
+
+    topology: str
+    vertices: int
+    upper: tuple[int, ...]
+    lower: tuple[int, ...]
+
+    def on(self, vertices: int, lips: Iterable[Indices]) -> bool:
+        """Whether a mesh is this one: so many vertices, and any of its regions of lips holds all of these."""
+        mine = np.array(self.upper + self.lower)
+        return vertices == self.vertices and any(np.isin(mine, region).all() for region in lips)
+
+
+FLAME = LipVertices("FLAME", 5023, upper=(3546,), lower=(3504,))
+"""CodeTalker's first author names the two (issue 55 of its repository). On VOCA's sample mesh both are on the midline
+(x = ±0.3 mm), on the red of the lips just before the line where they meet; 3546 is above, by 4 mm, the lips closed."""
+
+BIWI = LipVertices("BIWI", 23370, upper=(50, 10441, 13600), lower=(12936, 10141, 10143))
+"""Found on BIWI.ply of CodeTalker's repository. The head is cut by the plane midway between the rims of its two eye
+holes. The section has two ends at the mouth hole: from the upper one it runs down to y = -0.187, turns and rises as
+the front of the upper lip; from the lower one it runs up to y = -0.189, turns and falls. The closed lips meet there.
+Taken are, of the vertices of lve.txt in three strips 0.006 wide about that plane, the lowest of the upper and the
+highest of the lower lip; all are within 0.007 of the plane (the mouth is 0.29 wide), which renders confirm."""
+
+KNOWN = (FLAME, BIWI)
