@@ -14,6 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+FOLDED_FRAMES = 256
+"""Up to which a clip's memory is multiplied out for its steps: the tables take 8·d numbers a frame and layer."""
+
 
 class KeyValueCache:
     """Keys and values of the frames so far, for one layer.
@@ -111,6 +114,13 @@ class AlignedCrossAttention(PackedAttention):
         """(B, S, d) → the lookup of its S // per_frame frames. A batch of one serves queries of any batch size."""
         return _OwnStep(self, memory) if self.per_frame == 1 else _OwnPair(self, memory)
 
+    def prepare_steps(self, memory: Tensor) -> Lookup:
+        """As `prepare`, for frames that are asked for one by one, as often as there are."""
+        alone = len(memory) == 1 and memory.shape[1] <= 2 * FOLDED_FRAMES
+        if self.per_frame == 2 and alone and not (self.training or torch.is_grad_enabled()):
+            return _FoldedPair(self, memory)
+        return self.prepare(memory)
+
     def project_pairs(self, memory: Tensor) -> Tensor:
         """(B, S, d) → keys and values (2, B, H, S // 2, 2, e); an odd last step belongs to no frame."""
         pairs = memory.shape[1] // 2
@@ -157,3 +167,30 @@ class _OwnPair:
 
     def keep(self, items: Sequence[int]) -> None:
         self.key_difference, self.values = self.key_difference[items], self.values[items]
+
+
+class _FoldedPair:
+    """As `_OwnPair`, with the projections of query and output multiplied into the memory beforehand.
+
+    A frame's score is z·(W_qᵀΔk) + b_q·Δk and what it sees W_o·v_2 + Σ share·(W_oΔv), over heads. A single frame of a
+    single clip waits for weights to be read, and these two matrices are then not among them. For one memory, which
+    serves any number of tokens.
+    """
+
+    def __init__(self, attention: AlignedCrossAttention, memory: Tensor) -> None:
+        keys, values = attention.project_pairs(memory)  # (1, H, T, 2, e) each
+        dim, heads, width = memory.shape[-1], keys.shape[1], keys.shape[-1]
+        difference = (keys[..., 0, :] - keys[..., 1, :]) * width**-0.5
+        weight, bias = attention.in_proj_weight[:dim], attention.in_proj_bias[:dim]
+        self.asked = (difference @ weight.view(heads, width, dim)).transpose(1, 2).contiguous()  # (1, T, H, d)
+        self.offset = (difference * bias.view(heads, 1, width)).sum(-1).transpose(1, 2)  # (1, T, H)
+        outward = attention.out_proj.weight.view(dim, heads, width).permute(1, 2, 0)
+        self.gained = ((values[..., 0, :] - values[..., 1, :]) @ outward).transpose(1, 2).contiguous()
+        self.second = attention.merge(values[..., 1, :])  # (1, T, d)
+
+    def __call__(self, queries: Tensor, frames: slice) -> Tensor:
+        scores = (queries[:, :, None] * self.asked[:, frames]).sum(-1) + self.offset[:, frames]
+        return self.second[:, frames] + (torch.sigmoid(scores)[..., None] * self.gained[:, frames]).sum(-2)
+
+    def keep(self, items: Sequence[int]) -> None:
+        """All items see the one memory."""

@@ -83,7 +83,7 @@ class Decoding:
     def __init__(self, decoder: BiasedDecoder, memory: Tensor) -> None:
         self.frames = memory.shape[1] // decoder.per_frame
         self._stack = [
-            (layer, layer.multihead_attn.prepare(memory), KeyValueCache(self.frames)) for layer in decoder.layers
+            (layer, layer.multihead_attn.prepare_steps(memory), KeyValueCache(self.frames)) for layer in decoder.layers
         ]
         # Reversed, the bias of frame i towards frames 0…i is a slice: the last i + 1 entries.
         self._penalty = period_penalty(self.frames, decoder.heads, decoder.period, memory.device).flip(1)[None, :, None]

@@ -84,6 +84,25 @@ def test_folded_form_equals_steps_with_feedback(per_frame, layers, memories):
 
 
 @each_size
+def test_one_memory_serves_any_rows_step_by_step(per_frame, layers):
+    """In eval mode without gradients a single pair memory is multiplied out; rows that end change nothing for it."""
+    decoder, (tokens, memory) = make(per_frame, layers).eval(), inputs(per_frame)
+    with torch.no_grad():
+        whole = decoder(tokens, memory[:1])
+        decoding = decoder.begin(memory[:1])
+        decoding.keep([0] * BATCH)
+        folded = [type(lookup).__name__ == "_FoldedPair" for _, lookup, _ in decoding._stack]
+        assert folded == [per_frame == 2] * layers
+        for i in range(10):
+            step = decoding.step(tokens[:, i : i + 1])
+            assert torch.allclose(step[:, 0], whole[:, i], atol=2e-5)
+        decoding.keep([2, 0])
+        for i in range(10, FRAMES):
+            left = decoding.step(tokens[[2, 0], i : i + 1])
+            assert torch.allclose(left[:, 0], whole[[2, 0], i], atol=2e-5)
+
+
+@each_size
 def test_items_that_end_leave_the_others_alone(per_frame, layers):
     """Two clips serve three rows, of which the middle one ends: what is left goes on as if it had been alone."""
     decoder, (tokens, memory) = make(per_frame, layers), inputs(per_frame)
