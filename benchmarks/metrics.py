@@ -145,8 +145,8 @@ def main() -> None:
     )
     for label, seconds in best.items():
         print(f"  {label:<20}{megabytes / seconds:8.0f} MB/s")
-    ratio = best["read, 1 thread"] / best[f"measure, {many} threads"]
-    print(f"  measuring with {many} threads goes at {ratio:.2f} of the speed of plain reading")
+    ratio = best[f"read, {many} threads"] / best[f"measure, {many} threads"]
+    print(f"  measuring with {many} threads goes at {ratio:.2f} of the speed of plain reading with as many")
     print(f"  peak memory {peaks[1]:.0f} MB, {peaks[1] - peaks[0]:.0f} above the imports; a sequence is "
           f"{megabytes / options.sequences:.0f} MB")  # fmt: skip
 
