@@ -91,7 +91,8 @@ def draw(network: CodeTalker, seconds: float, styles: int = 1, clips: int = 1) -
 def ours(network: CodeTalker, speech: Speech) -> tuple[Tensor, Tensor]:
     """What `CodeTalker.predict_all` does after the speech encoder: positions (rows, T, D) and codes (rows, T, Q)."""
     quantised, codes = network.decode_own(speech.memory, speech.style, speech.clips, speech.frames)
-    return network.autoencoder.decode_features(quantised) * network.motion_scale + speech.template, codes
+    prior = network.autoencoder
+    return prior.to_vertices(prior.decode_hidden(quantised), speech.template), codes
 
 
 def timed(run: Callable[[], T]) -> tuple[float, T]:

@@ -106,4 +106,4 @@ class Naive:
             )
             fed_back = network.vertice_map(offsets[:, -1:]) + style[:, None]
             tokens = torch.cat((tokens, fed_back), dim=1)
-        return prior.decode(quantised) * network.motion_scale + template, codes
+        return prior.decode(quantised) * network.autoencoder.settings.motion_scale + template, codes

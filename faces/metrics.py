@@ -37,7 +37,7 @@ def lve_per_frame(truth: Motion, prediction: Motion, lips: Region) -> Array:
     """(T,): the largest squared distance over the lips of each frame."""
     _check_lengths(truth, prediction)
     found = np.empty(len(truth))
-    kernels.largest_squares(flat(truth), flat(prediction), 1, np.asarray(lips, np.int64), found)
+    kernels.largest_squares(flat(truth), flat(prediction), np.asarray(lips, np.int64), found)
     return found
 
 

@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from faces import metrics_kernels as kernels
 from faces.metrics_definitions import LIP_MIDDLE, LIPS, OPENING
 
 Array = NDArray[np.float64]
@@ -43,6 +42,11 @@ class Parts:
         return not role or bool(len(getattr(self, role)))
 
     @cached_property
+    def lip_vertices(self) -> Indices:
+        """The lips, each vertex once, rising."""
+        return np.unique(self.lips)
+
+    @cached_property
     def lip_mask(self) -> Array:
         """(V,): 1 on the lips, 0 elsewhere."""
         return self._mask(self.lips)
@@ -68,17 +72,15 @@ class Lips:
         self._parts = parts
         self._found: dict[str, list[Array]] = {OPENING: [], LIPS: [], LIP_MIDDLE: []}
 
-    def add(self, rows: Motion) -> None:
-        """Consecutive frames (B, 3 V)."""
+    def add(self, rows: Motion, extents: Array) -> None:
+        """Consecutive frames (B, 3 V), and the extents of the lips in each (B,)."""
         parts, motion = self._parts, rows.reshape(len(rows), -1, 3)
         if parts.has(OPENING):
             self._found[OPENING].append(opening(motion, parts.lip_upper, parts.lip_lower))
         if parts.has(LIP_MIDDLE):
             self._found[LIP_MIDDLE].append(opening(motion, parts.lip_middle[:1], parts.lip_middle[1:]))
         if parts.has(LIPS):
-            extent = np.empty(len(rows))
-            kernels.extents(rows, parts.lips, parts.up, extent)
-            self._found[LIPS].append(extent)
+            self._found[LIPS].append(extents)
 
     def __getitem__(self, role: str) -> Array:
         return np.concatenate(self._found[role])

@@ -1,21 +1,26 @@
 """One sequence, gathered block by block, so that a clip of any length costs little memory.
 
-`Moving` follows one motion, `Apart` the differences of two, `Still` those from a face that does not move; each takes
+`Moving` follows one motion, `Apart` the differences of two, `Stills` those from faces that do not move; each takes
 consecutive blocks (B, V, 3) and gives numbers per frame and per vertex. Positions are in any unit; arithmetic is
 float64 whatever comes in. NaN in a block is NaN in the sums.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faces import metrics_kernels as kernels
+from faces.metrics_definitions import LIPS
 from faces.metrics_parts import Lips, Parts
 
 Array = NDArray[np.float64]
 Motion = NDArray[np.floating]
 
+_NOTHING = np.empty(0)
 BLOCK_BYTES = 8 << 20
 """Of float32 vertices in one block: small enough to stay in cache while several predictions are held against it."""
 
@@ -49,11 +54,14 @@ class Moving:
         if not self.frames:
             self._before = rows[0].astype(np.float64)
             self._first = np.square(self._before - self._template).reshape(-1, 3).sum(axis=1)
-        sums = np.zeros((len(rows), 2))
-        state = (self._before, self._template, self._first)
-        kernels.moments(rows, *state, self._parts.lip_mask, self._offset, self._steps, sums)
+        sums, extents, parts = np.zeros((len(rows), 2)), np.tile((np.inf, -np.inf, 0.0), (len(rows), 1)), self._parts
+        kernels.moments(
+            rows, self._before, self._template, self._first, parts.lip_mask, parts.lip_vertices, parts.up,
+            self._offset, self._steps, sums, extents,
+        )  # fmt: skip
         self._sums.append(sums)
-        self.lips.add(rows)
+        low, high, broken = extents.T
+        self.lips.add(rows, high - low + broken)
         self.frames += len(rows)
 
     @property
@@ -96,8 +104,7 @@ class Apart:
         if not self._sums:
             self._before = a[0].astype(np.float64) - b[0]
         sums, largest = np.zeros((len(a), 5)), np.zeros(len(a))
-        kernels.differences(a, b, self._before, parts.lip_mask, parts.upper_mask, sums, self.heat)
-        kernels.largest_squares(a, b, 1, parts.lips, largest)
+        kernels.differences(a, b, self._before, parts.lip_mask, parts.upper_mask, sums, largest, self.heat)
         self._sums.append(sums)
         self._largest.append(largest)
 
@@ -119,34 +126,44 @@ class Apart:
         return _per_pair(everywhere, lips, len(sums), self._parts)
 
 
-class Still:
-    """How far a face (V, 3) that does not move is from the truth."""
+class Stills:
+    """How far faces (V, 3) that do not move are from the truth."""
 
-    def __init__(self, face: ArrayLike, parts: Parts) -> None:
-        self._face = np.ascontiguousarray(face, np.float64).reshape(-1)
+    def __init__(self, faces: Mapping[str, ArrayLike], parts: Parts) -> None:
         self._parts = parts
+        self._rows = list(faces)
+        self._faces = np.array(list(faces.values()), np.float64).reshape(len(faces), 3 * parts.vertices)
         self._sums: list[Array] = []
         self._largest: list[Array] = []
-        self.lips = Lips(parts)
-        self.lips.add(flat(self._face[None]))
 
     def add(self, truth: Motion) -> None:
         rows, parts = flat(truth), self._parts
-        sums, largest = np.zeros((len(rows), 3)), np.zeros(len(rows))
-        kernels.distances_from(rows, self._face, parts.lip_mask, parts.upper_mask, sums)
-        kernels.largest_squares(rows, flat(self._face[None]), 0, parts.lips, largest)
+        sums, largest = np.zeros((len(self._rows), len(rows), 3)), np.zeros((len(self._rows), len(rows)))
+        kernels.distances_from(rows, self._faces, parts.lip_mask, parts.upper_mask, sums, largest)
         self._sums.append(sums)
         self._largest.append(largest)
 
-    @property
-    def sums(self) -> Array:
-        """(T, 3), see `metrics_kernels.distances_from`."""
-        return np.concatenate(self._sums)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
 
-    @property
-    def lips_squared(self) -> Array:
-        """(T,): the largest squared distance over the lips."""
-        return np.concatenate(self._largest)
+    def __getitem__(self, row: str) -> Still:
+        number, parts = self._rows.index(row), self._parts
+        face, lips = self._faces[number], Lips(parts)
+        lips.add(
+            flat(face[None]), np.ptp(face[3 * parts.lips + parts.up], keepdims=True) if parts.has(LIPS) else _NOTHING
+        )
+        sums, largest = (np.concatenate(blocks, axis=1)[number] for blocks in (self._sums, self._largest))
+        return Still(sums, largest, lips)
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """One face. sums (T, 3): see `metrics_kernels.distances_from`. lips_squared (T,): the largest squared distance over
+    the lips. lips: curves of a single frame."""
+
+    sums: Array
+    lips_squared: Array
+    lips: Lips
 
 
 def _per_pair(everywhere: float, lips: float, frames: int, parts: Parts) -> tuple[float, float]:

@@ -52,7 +52,6 @@ class CodeTalker(ListeningFace):
         self.feat_map = nn.Linear(d, prior.settings.tokens * prior.settings.token_width, bias=False)
         nn.init.zeros_(self.feat_map.weight)
         hold_frozen(self, "autoencoder", prior)
-        self.motion_scale = prior.settings.motion_scale
         self.context = 0
         self._feedback = Feedback()
 
@@ -75,7 +74,7 @@ class CodeTalker(ListeningFace):
             raise DataError(f"{source} is CodeTalker's first stage, a motion prior: give it to {Settings.prior!r}")
         fit(self, state, tables={"PPE.pe": self.settings.period})
         with torch.no_grad():
-            self.vertice_map.weight.mul_(self.motion_scale)
+            self.vertice_map.weight.mul_(self.autoencoder.settings.motion_scale)
 
     def bound_context(self, frames: int) -> None:
         """An approximation: where motion is decoded to be fed back, the prior's transformer sees the last `frames` ones
@@ -99,7 +98,7 @@ class CodeTalker(ListeningFace):
         "code", the squared distance of features to the true codes; their weighted sum "loss". "codes_right" is no
         loss: the share of codes that were chosen as the prior does."""
         memory, frames, vertices = self.hear(clips)
-        offsets = (vertices - clips.template[:, None]) / self.motion_scale  # (B, T, D)
+        offsets = self.autoencoder.offsets_of(vertices, clips.template)  # (B, T, D)
         targets = self._targets(clips.codes, offsets, frames)  # (B, T, Q)
         decoded = self.decode_forced(memory, self.style(clips.style), offsets)
         features = self.feat_map(decoded).to(offsets.dtype)  # (B or styles, T, Q·Z)
@@ -146,14 +145,18 @@ class CodeTalker(ListeningFace):
     def predict_all(self, speeches: Sequence[Speech]) -> list[Tensor]:
         """(S, T, D) per speech."""
         with precise(self.feat_map.weight.device):
-            motions = [self.autoencoder.decode_features(quantised) for quantised, _ in self._speak(speeches)]
-        return [speech.template + self.motion_scale * motion for speech, motion in zip(speeches, motions, strict=True)]
+            spoken = zip(speeches, self._speak(speeches), strict=True)
+            return [self._move(quantised, speech.template) for speech, (quantised, _) in spoken]
 
     @torch.no_grad()
     def predict_codes(self, speeches: Sequence[Speech]) -> list[Tensor]:
         """(S, T, Q) int64 per speech: the codes behind `predict_all`."""
         with precise(self.feat_map.weight.device):
             return [codes for _, codes in self._speak(speeches)]
+
+    def _move(self, quantised: Tensor, template: Tensor) -> Tensor:
+        """Codes handed on (S, T, Q·Z) and (D,) → absolute positions (S, T, D)."""
+        return self.autoencoder.to_vertices(self.autoencoder.decode_hidden(quantised), template)
 
     def _speak(self, speeches: Sequence[Speech]) -> list[tuple[Tensor, Tensor]]:
         """Codes handed on (S, T, Q·Z) and their numbers (S, T, Q), per speech."""

@@ -128,13 +128,16 @@ class Sequences:
             reason = self.info.skipped.get(name, "there is no sequence of that name")
             raise DataError(f"{self.path} has no sequence {name}: {reason}") from None
 
+    def vertex_file(self, name: str) -> Path:
+        return self.path / VERTICES / f"{name}.npy"
+
     def vertices(self, name: str) -> NDArray[np.float32]:
         """(T, V, 3) float32 in `units`, a read-only memory map."""
         import numpy as np
 
         entry = self.entry(name)
         shape = (entry.frames, self.info.vertices * 3)
-        file = self.path / VERTICES / f"{name}.npy"
+        file = self.vertex_file(name)
         try:
             rows = np.load(file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -161,7 +164,10 @@ class Sequences:
 
     def template_of(self, name: str) -> NDArray[np.float32]:
         """(V, 3): the neutral face of a sequence's subject. DataError where there is none."""
-        subject = self.entry(name).subject
+        return self.template_for(self.entry(name).subject, name)
+
+    def template_for(self, subject: str, name: str) -> NDArray[np.float32]:
+        """(V, 3): a subject's neutral face, asked for because of `name`. DataError where there is none."""
         if subject not in self.templates:
             raise DataError(f"{self.path} has no template of {subject}, whom {name} shows: run preprocess again")
         return self.templates[subject]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from faces.metrics_kernels import add_frames
 from faces.metrics_stream import flat
 from stages.kinds.sequences import Sequences
-from stages.metrics.measure import template_of
 
 Array = NDArray[np.float64]
 
@@ -23,7 +22,7 @@ def training_mean(data: Sequences, threads: int = 1) -> Array | None:
         motion = data.vertices(name)
         total = np.zeros(3 * data.info.vertices)
         add_frames(flat(motion), total)
-        return total.reshape(-1, 3) - len(motion) * template_of(data, data.entry(name).subject, name)
+        return total.reshape(-1, 3) - len(motion) * data.template_of(name).astype(np.float64)
 
     total, frames = np.zeros((data.info.vertices, 3)), 0
     with ThreadPoolExecutor(max(1, threads)) as pool:

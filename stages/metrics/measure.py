@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from faces import metrics, metrics_measures
 from faces.errors import DataError
 from faces.metrics_parts import Parts
-from faces.metrics_stream import Apart, Moving, Still, block_frames
+from faces.metrics_stream import Apart, Moving, Stills, block_frames
 from stages.kinds.predictions import vertices_of
 from stages.kinds.sequences import Sequences
 from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, Case, Take
+from stages.metrics.read_ahead import read_ahead
 from stages.metrics.surface import Surface, surface_of
 
 Motion = NDArray[Any]
@@ -56,12 +58,23 @@ class Measurer:
 
     def all(self, cases: Sequence[Case], threads: int) -> Iterator[Found]:
         """In the order of the cases, whatever the number of threads."""
-        with ThreadPoolExecutor(max(1, threads)) as pool:
-            yield from pool.map(self.measure, cases)
+        threads = max(1, threads)
+
+        def measure(number: int) -> Found:
+            # The disk works on what the next in line needs while this one is summed up.
+            for later in cases[number + threads : number + threads + 1]:
+                read_ahead(self._files(later))
+            return self.measure(cases[number])
+
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(measure, range(len(cases)))
+
+    def _files(self, case: Case) -> list[Path]:
+        return [self.data.vertex_file(case.id), *(take.predictions.file(take.name) for take in case.takes)]
 
     def measure(self, case: Case) -> Found:
         """Predictions that share a length with the truth are measured together, so that it is read once."""
-        template = template_of(self.data, case.subject, case.id)
+        template = self.data.template_of(case.id).astype(np.float64)
         first = next(take for take in case.takes if take.counted)
         lengths = dict.fromkeys([first.frames, *(take.frames for take in case.takes)])
         walks = {}
@@ -96,7 +109,7 @@ class Walk:
         self.case, self.parts, self.fps = case, owner.parts, owner.data.fps
         self.truth = Moving(template, self.parts)
         self.pairs = {take: (Moving(template, self.parts), Apart(self.parts)) for take in takes}
-        self.stills = {row: Still(face, self.parts) for row, face in faces.items()}
+        self.stills = Stills(faces, self.parts)
         self._data = owner.data
 
     def go(self, frames: int) -> None:
@@ -106,8 +119,7 @@ class Walk:
         for start in range(0, frames, step):
             here = slice(start, min(start + step, frames))
             self.truth.add(truth[here])
-            for still in self.stills.values():
-                still.add(truth[here])
+            self.stills.add(truth[here])
             for motion, (moving, apart) in zip(made, self.pairs.values(), strict=True):
                 moving.add(motion[here])
                 apart.add(truth[here], motion[here])
@@ -121,7 +133,7 @@ class Walk:
     def of_still_faces(self, frames: int) -> list[Measured]:
         return [
             self._measured(row, "", True, frames, metrics_measures.of_still(self.parts, self.truth, still, self.fps))
-            for row, still in self.stills.items()
+            for row, still in ((row, self.stills[row]) for row in self.stills)
         ]
 
     def surface(self, take: Take) -> Surface:
@@ -141,10 +153,3 @@ class Walk:
         where = f"the truth of {self.case.id}" if in_truth else str(take.predictions.file(take.name))
         remedy = "run preprocess again" if in_truth else "the network that made it diverged; train it again"
         raise DataError(f"{where} holds NaN or infinity, first in frame {frame}: {remedy}")
-
-
-def template_of(data: Sequences, subject: str, name: str) -> Array:
-    """(V, 3) float64. DataError where the data have none of the subject of a sequence."""
-    if subject not in data.templates:
-        raise DataError(f"{data.path} has no template of {subject}, whom {name} shows: run preprocess again")
-    return data.templates[subject].astype(np.float64)

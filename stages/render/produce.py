@@ -117,9 +117,7 @@ def draw(
 ) -> Iterator[NDArray[np.uint8]]:
     """The finished frames of a clip. A frame that cannot be drawn is a DataError that names it."""
     params, style = shoot.params, shoot.style
-    template = shoot.data.templates.get(clip.item.subject)
-    if template is None:
-        raise DataError(f"{shoot.data.path} has no template of {clip.item.subject}, whom {clip.name} shows")
+    template = shoot.data.template_for(clip.item.subject, clip.name)
     shown = prediction if truth is None else truth
     camera = clip_camera(params.camera, params.size, template, shown, shoot.data.info.up)
     panels = Panels(shoot.data.faces, camera, clip.columns, style)

@@ -12,8 +12,8 @@ import pytest
 
 from faces import metrics
 from faces.metrics import Mean
-from faces.metrics_parts import Lips, Parts
-from faces.metrics_stream import Still
+from faces.metrics_parts import Parts
+from faces.metrics_stream import Moving, Stills
 
 rng = np.random.default_rng(0)
 
@@ -85,13 +85,13 @@ def test_a_lip_vertex_that_is_no_number_is_no_error_of_zero(place: int, still: b
     truth[3, LIPS[place], 1] = np.nan
     found = metrics.lve_per_frame(truth, prediction, LIPS)
     if still:
-        face = Still(prediction[0], Parts(6, lips=LIPS))
-        face.add(truth)
-        found = face.lips_squared
+        faces = Stills({"neutral": prediction[0]}, Parts(6, lips=LIPS))
+        faces.add(truth)
+        found = faces["neutral"].lips_squared
     assert np.flatnonzero(np.isnan(found)).tolist() == [3]
-    lips = Lips(Parts(6, lips=LIPS))
-    lips.add(truth.reshape(7, -1))
-    assert np.flatnonzero(np.isnan(lips["lips"])).tolist() == [3]
+    moving = Moving(prediction[0], Parts(6, lips=LIPS))
+    moving.add(truth)
+    assert np.flatnonzero(np.isnan(moving.lips["lips"])).tolist() == [3]
 
 
 def test_opening_and_its_correlation() -> None:

@@ -10,7 +10,7 @@ import pytest
 from faces.metrics_kernels import add_frames
 from faces.metrics_measures import of_prediction, of_still
 from faces.metrics_parts import Parts
-from faces.metrics_stream import BLOCK_BYTES, Apart, Moving, Still, block_frames, flat
+from faces.metrics_stream import BLOCK_BYTES, Apart, Moving, Stills, block_frames, flat
 
 FRAMES, VERTICES, FPS = 23, 700, 25.0
 PARTS = Parts(
@@ -90,11 +90,11 @@ def test_a_single_frame_has_no_velocity(arrays: tuple[np.ndarray, np.ndarray, np
 def test_a_still_face_is_a_motion_that_does_not_move(arrays: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     truth, _, template = arrays
     face = template + 0.01
-    moving, still = Moving(template, PARTS), Still(face, PARTS)
+    moving, stills = Moving(template, PARTS), Stills({"other": template, "face": face}, PARTS)
     for block in (truth[:9], truth[9:]):
         moving.add(block)
-        still.add(block)
-    found = of_still(PARTS, moving, still, FPS)
+        stills.add(block)
+    found = of_still(PARTS, moving, stills["face"], FPS)
     wide = np.broadcast_to(face, truth.shape)
     with np.errstate(invalid="ignore"):
         expected = plain(truth, wide, template)
