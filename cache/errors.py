@@ -11,3 +11,11 @@ class CacheError(Exception):
 
 class LeaseTaken(CacheError):
     """Another living process works on this key."""
+
+
+class LeaseLost(CacheError):
+    """This process was taken for dead while it was suspended, and another one has its work now."""
+
+
+class Unreadable(CacheError):
+    """An artifact is there, and this user may not read it."""

@@ -2,36 +2,45 @@
 
 Layout below the root:
 
+    store.json                  the format of the store
     <stage>/<label>--<key8>/    payload, manifest.json, record.json
-    work/<stage>-<key16>/       out/ (the payload in the making), state/ (resumable scratch), journal.jsonl
-    work/<stage>-<key16>.lease.json    who works on it
+    work/<stage>-<key16>/       out/ (the payload in the making), state/ (resumable scratch), journal.jsonl;
+                                `…~<nonce>` while somebody works in it
+    work/<stage>-<key16>.lease/ who that is
     quarantine/                 damaged or replaced artifacts, moved aside, never served
 
 `record.json` is written last, and the folder takes its name by one rename: a folder without a readable record does
 not exist. Looking an artifact up checks the presence and size of all its files; a damaged one counts as absent and
-is moved to the quarantine when its successor is published. No index and no database: names carry the key.
+is moved to the quarantine when its successor is published. No index and no database: names carry the key. Whatever else
+lies in the store is passed over. A store of a newer format is not touched.
 """
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache import digest
-from cache.errors import CacheError
-from cache.files import read_json, sync_files, sync_folder, write_json
+from cache import digest, publish
+from cache.errors import CacheError, LeaseTaken, Unreadable
+from cache.files import read_json, write_json
+from cache.lease import Wait, lease, sweep_leases
 from cache.manifest import Manifest
+from cache.publish import SEPARATOR
+from cache.record import FORMAT, read_record, refuse_newer
+from cache.record import MANIFEST as MANIFEST
+from cache.record import RECORD as RECORD
+from cache.work import Work as Work
+from cache.work import enter, fill, leave
 
-RECORD = "record.json"
-MANIFEST = "manifest.json"
-_OWN_FILES = (RECORD, MANIFEST)
-_SEPARATOR = "--"
+STORE = "store.json"
+_OWN_FOLDERS = ("work", "quarantine")
+_WORK = re.compile(r"(?P<stage>.+)-(?P<digits>[0-9a-f]{16})(~.*)?")
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Artifact:
 
     @property
     def label(self) -> str:
-        return self.path.name.rpartition(_SEPARATOR)[0]
+        return self.path.name.rpartition(SEPARATOR)[0]
 
     @property
     def kind(self) -> str:
@@ -70,36 +79,12 @@ class Artifact:
         return Manifest.from_json(read_json(self.path / MANIFEST))
 
 
-@dataclass(frozen=True)
-class Work:
-    """The folder of a key in the making. It is found again by the next attempt at the same key."""
-
-    path: Path
-    stage: str
-    key: Mapping[str, Any]
-
-    @property
-    def out(self) -> Path:
-        return self.path / "out"
-
-    @property
-    def state(self) -> Path:
-        return self.path / "state"
-
-    @property
-    def journal(self) -> Path:
-        return self.path / "journal.jsonl"
-
-    @property
-    def lease(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.lease.json")
-
-
 class Store:
     """The artifacts below one folder, which several users may share."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._checked = self._swept = False
 
     def find(self, stage: str, key: Mapping[str, Any]) -> Artifact | None:
         """The sound artifact of a key, or None."""
@@ -121,115 +106,138 @@ class Store:
 
     def artifacts(self, stage: str | None = None) -> Iterator[Artifact]:
         """All published artifacts, damaged ones included, by stage and name."""
+        self._check()
         for folder in [self.root / stage] if stage else self._stage_folders():
-            for path in sorted(folder.glob(f"*{_SEPARATOR}*")) if folder.is_dir() else []:
-                record = _record(path)
-                if record is not None:
-                    yield Artifact(path, record)
+            for path in sorted(folder.glob(f"*{SEPARATOR}*")) if folder.is_dir() else []:
+                with contextlib.suppress(Unreadable):
+                    if (record := read_record(path)) is not None:
+                        yield Artifact(path, record)
 
     def by_name(self, name: str) -> Artifact | None:
         """The artifact with a name such as "features/vocaset-w2v2base-conv--3fa91c07"."""
+        self._check()
         path = self.root / name
-        record = _record(path) if _SEPARATOR in path.name else None
+        record = read_record(path) if SEPARATOR in path.name else None
         return Artifact(path, record) if record is not None else None
 
     def work(self, stage: str, key: Mapping[str, Any]) -> Work:
-        """The work folder of a key; created by `begin`."""
+        """The work folder of a key at rest; `making` gives it to work in."""
         return Work(self.root / "work" / f"{stage}-{digest.short(digest.of_json(key), 16)}", stage, key)
 
     def begin(self, work: Work) -> None:
         """Make the work folder ready; what an earlier attempt left there stays."""
-        try:
-            work.out.mkdir(parents=True, exist_ok=True)
-            work.state.mkdir(exist_ok=True)
-        except OSError as error:
-            raise CacheError(
-                f"the store {self.root} cannot be written to ({error.strerror}); choose another folder with --store "
-                "or PIPE_STORE"
-            ) from error
+        with self._writing():
+            self._sign()
+            fill(work)
+
+    @contextlib.contextmanager
+    def making(self, stage: str, key: Mapping[str, Any], makes: str = "", wait: Wait | None = None) -> Iterator[Work]:
+        """Hold the lease of a key and the folder to make it in, with what earlier attempts left there.
+
+        makes, wait: see `cache.lease.lease`. Look for the artifact again inside: who was waited for has made it.
+
+        Raises:
+            LeaseTaken: somebody else makes it, and `wait` was not given.
+            LeaseLost: this process was taken for dead meanwhile; begin again, and find what the other made.
+        """
+        plain = self.work(stage, key)
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                self._sign()
+                held = stack.enter_context(lease(plain.lease, makes, wait))
+                work = enter(plain, held)
+            try:
+                yield work
+            except Exception as error:
+                if work.lost():
+                    raise publish.lost(work) from error
+                raise
+            finally:
+                leave(work, keep=work.path.exists() and self.find(stage, key) is None)
+        self.sweep()
 
     def publish(
-        self, work: Work, label: str, kind: str, items: Mapping[str, list[str]], provenance: Mapping[str, Any]
+        self,
+        work: Work,
+        label: str,
+        kind: str,
+        items: Mapping[str, list[str]],
+        provenance: Mapping[str, Any],
+        *,
+        replace: bool = False,
+        warn: Callable[[str], None] = lambda text: None,
     ) -> Artifact:
-        """Turn a filled work folder into an artifact, all at once. CacheError when the disk does not take it."""
+        """Turn a filled work folder into an artifact, all at once.
+
+        Where a sound artifact of the key is there already, it is kept and returned, and ours is dropped, with a warning
+        if their contents differ; with `replace` ours takes its place. CacheError when the disk does not take it.
+        """
         try:
-            return self._publish(work, label, kind, items, provenance)
+            record = publish.seal(work, kind, items, provenance)
+            artifact = self._kept(work, record, warn) if not replace else None
+            artifact = artifact or self._placed(work, label, record)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
+            if work.lost():
+                raise publish.lost(work) from error
+            remedy = "free some space" if error.errno in publish.FULL else "see to that"
             raise CacheError(
-                f"the disk of {self.root} is full; nothing was published, the work is kept in {work.path}: free some "
-                "space and run again"
+                f"{publish.trouble(self.root, error)}; nothing was published, the work is kept in {work.at_rest}: "
+                f"{remedy} and run again"
             ) from error
-
-    def _publish(
-        self, work: Work, label: str, kind: str, items: Mapping[str, list[str]], provenance: Mapping[str, Any]
-    ) -> Artifact:
-        for name in _OWN_FILES:
-            (work.out / name).unlink(missing_ok=True)
-        manifest = Manifest.of_folder(work.out, items)
-        if not manifest.files:
-            raise CacheError(f"stage {work.stage} made no files; that is a defect of the stage")
-        payload = [work.out / name for name in manifest.files]
-        sync_files(payload)
-        write_json(work.out / MANIFEST, manifest.to_json(), sync=True, compact=True)
-        record = {
-            "format": 1,
-            "stage": work.stage,
-            "kind": kind,
-            "key": dict(work.key),
-            "key_digest": digest.of_json(work.key),
-            "content": manifest.content(),
-            "files": len(manifest.files),
-            "bytes": manifest.size,
-            "provenance": dict(provenance),
-        }
-        write_json(work.out / RECORD, record, sync=True)
-        for path in payload:
-            path.chmod(0o444)
-        target = self._place(work, label)
-        sync_folder(work.out)
-        os.rename(work.out, target)
-        sync_folder(target.parent)
         shutil.rmtree(work.path, ignore_errors=True)
-        return Artifact(target, record)
-
-    def _place(self, work: Work, label: str) -> Path:
-        """A free name for the artifact. What stands under its key already is damaged or to be replaced: set aside."""
-        key_digest = digest.of_json(work.key)
-        old = self._named(work.stage, key_digest)
-        if old is not None:
-            self.set_aside(old)
-        folder = self.root / work.stage
-        folder.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^\w.-]+", "-", label) or work.stage
-        target = folder / f"{name}{_SEPARATOR}{digest.short(key_digest)}"
-        if target.exists() and _record(target) is None:
-            self.set_aside(Artifact(target, {}))
-        if target.exists():  # eight digits met another key
-            target = folder / f"{name}{_SEPARATOR}{digest.short(key_digest, 24)}"
-        return target
+        return artifact
 
     def set_aside(self, artifact: Artifact) -> Path:
         """Move an artifact to the quarantine; returns its place there."""
-        folder = self.root / "quarantine"
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{artifact.path.parent.name}-{artifact.path.name}"
-        number = sum(1 for _ in folder.glob(f"{stem}.*"))
-        place = folder / f"{stem}.{number + 1}"
-        os.rename(artifact.path, place)
-        return place
+        return publish.set_aside(self.root, artifact.path)
+
+    def sweep(self) -> None:
+        """Remove what dead processes left: their leases, and the work folders of keys that are published. Done once."""
+        if self._swept:
+            return
+        self._swept = True
+        folder = self.root / "work"
+        sweep_leases(folder)
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                left = _WORK.fullmatch(name)
+                if left and self._is_published(left["stage"], left["digits"]):
+                    with contextlib.suppress(LeaseTaken), lease(folder / f"{left['stage']}-{left['digits']}.lease"):
+                        shutil.rmtree(folder / name, ignore_errors=True)
+
+    def _kept(self, work: Work, record: Mapping[str, Any], warn: Callable[[str], None]) -> Artifact | None:
+        """The sound artifact that is there already, or None."""
+        theirs = self.find(work.stage, work.key)
+        if theirs is not None and theirs.content != record["content"]:
+            warn(f"another process made {theirs.name} with other contents; that one is kept")
+        return theirs
+
+    def _placed(self, work: Work, label: str, record: Mapping[str, Any]) -> Artifact:
+        if work.lost():
+            raise publish.lost(work)
+        old = self._named(work.stage, record["key_digest"])
+        if old is not None:
+            self.set_aside(old)
+        return Artifact(publish.place(self.root, work, label), record)
+
+    def _is_published(self, stage: str, digits: str) -> bool:
+        for path in (self.root / stage).glob(f"*{SEPARATOR}{digits[:8]}*"):
+            record = read_record(path)
+            if record is not None and record["key_digest"].partition(":")[2].startswith(digits):
+                return not self.damage(Artifact(path, record))
+        return False
 
     def _named(self, stage: str, key_digest: str) -> Artifact | None:
+        self._check()
         try:
             names = os.listdir(self.root / stage)
         except OSError:
             return None
         whole = key_digest.partition(":")[2]
         for name in names:
-            suffix = name.rpartition(_SEPARATOR)[2]
-            if _SEPARATOR in name and len(suffix) >= 8 and whole.startswith(suffix):
-                record = _record(self.root / stage / name)
+            suffix = name.rpartition(SEPARATOR)[2]
+            if SEPARATOR in name and len(suffix) >= 8 and whole.startswith(suffix):
+                record = read_record(self.root / stage / name)
                 if record is not None and record["key_digest"] == key_digest:
                     return Artifact(self.root / stage / name, record)
         return None
@@ -237,17 +245,32 @@ class Store:
     def _stage_folders(self) -> list[Path]:
         if not self.root.is_dir():
             return []
-        return [
-            path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in ("work", "quarantine")
-        ]
+        return [path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in _OWN_FOLDERS]
 
+    def _format(self) -> int:
+        """The format that the store says it has, 0 where it does not say."""
+        stored = read_json(self.root / STORE)
+        number = stored.get("format") if isinstance(stored, dict) else None
+        return number if isinstance(number, int) else 0
 
-_FIELDS = {"kind": str, "key": dict, "key_digest": str, "content": dict, "bytes": int, "provenance": dict}
+    def _check(self) -> None:
+        """CacheError where the store is of a newer format than this program knows."""
+        if not self._checked:
+            refuse_newer(self._format(), f"the store {self.root}")
+            self._checked = True
 
+    def _sign(self) -> None:
+        """Write down the format of the store, once."""
+        self._check()
+        if self._format() < FORMAT:
+            write_json(self.root / STORE, {"format": FORMAT}, sync=True)
 
-def _record(folder: Path) -> Mapping[str, Any] | None:
-    """The record of a folder, or None where it is absent or not what `publish` writes."""
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict):
-        return None
-    return record if all(isinstance(record.get(name), kind) for name, kind in _FIELDS.items()) else None
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            remedy = "free some space, or " if error.errno in publish.FULL else ""
+            raise CacheError(
+                f"{publish.trouble(self.root, error)}; {remedy}choose another folder with --store or PIPE_STORE"
+            ) from error

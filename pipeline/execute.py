@@ -16,10 +16,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cache.errors import CacheError
+from cache.errors import CacheError, LeaseLost
 from cache.files import walk
-from cache.lease import lease
-from cache.store import Artifact, Work
+from cache.lease import Wait
+from cache.store import Artifact
+from cache.work import Work
 from pipeline import outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.job import Journal, RunningJob, Stop
@@ -60,11 +61,13 @@ class Choice:
 class Means:
     """How to run; not in keys. Another device or number of threads adds up in another order: the last digits differ.
 
-    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor.
+    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor. wait: for another process that makes the
+    same, else fail.
     """
 
     device: str = "auto"
     workers: int = 0
+    wait: bool = True
 
     @property
     def threads(self) -> int:
@@ -154,16 +157,35 @@ class _Runner:
             pretrained.fetch(source)
 
     def _make(self, entry: Planned, before: Mapping[str, Planned]) -> Artifact:
+        with _told_of(entry.step.name):
+            while True:
+                try:
+                    return self._find_or_make(entry, before)
+                except LeaseLost as error:
+                    self.reporter.step(entry.step.name, "lost", str(error))
+
+    def _find_or_make(self, entry: Planned, before: Mapping[str, Planned]) -> Artifact:
         step, store = entry.step, self.workspace.store
-        work = store.work(step.stage.name, entry.key or {})
-        store.begin(work)
-        with _told_of(step.name), lease(work.lease):
+        with store.making(step.stage.name, entry.key or {}, step.name, self._waiter(step.name)) as work:
             found = None if entry.reason == FORCED else store.find(step.stage.name, work.key)
             if found is not None:  # another process published it between our look and our lease
                 self.reporter.step(step.name, "cached", found.name)
                 return found
             self.reporter.step(step.name, "running", entry.reason)
             return self._run_and_publish(entry, work, before)
+
+    def _waiter(self, step: str) -> Wait | None:
+        """Tells once who is waited for, and ends the waiting when the user wishes."""
+        told: set[str] = set()
+
+        def wait(owner: str) -> None:
+            if self.stop.wished:
+                raise Interrupted("stopped while waiting for another process; run again to go on")
+            if not told:
+                self.reporter.step(step, "waiting", f"for {owner}")
+            told.add(owner)
+
+        return wait if self.means.wait else None
 
     def _run_and_publish(self, entry: Planned, work: Work, before: Mapping[str, Planned]) -> Artifact:
         step, started = entry.step, time.time()
@@ -185,7 +207,9 @@ class _Runner:
         step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))
         facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
-        artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)
+        artifact = self.workspace.store.publish(
+            work, label, step.stage.output, job.journal.items(), facts, replace=entry.reason == FORCED, warn=job.say
+        )
         self.reporter.step(step.name, "done", f"{duration(time.time() - started)} → {artifact.name}")
         return artifact
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from cache.store import Work
+from cache.work import Work
 from pipeline.errors import Interrupted, StageError
 from pipeline.progress import Reporter
 from pipeline.stage import Input
