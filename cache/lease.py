@@ -108,9 +108,14 @@ def sweep_leases(folder: Path) -> None:
     for name in _names(folder):
         path = folder / name
         base, _, claimant = name.partition(".lease")
-        owner = (Owner.parse(claimant[1:]) if claimant else holder(path)) if base != name else None
+        if base == name:
+            continue
+        owner = Owner.parse(claimant[1:]) if claimant else holder(path)
         if owner is not None and owner.dead():
             _clear(path, owner)
+        elif owner is None and not claimant:
+            with contextlib.suppress(OSError):  # goes where it is empty: its owner was killed while giving it back
+                os.rmdir(path)
 
 
 def _acquire(path: Path, makes: str, wait: Wait | None) -> Held:

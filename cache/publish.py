@@ -30,8 +30,9 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 def seal(work: Work, kind: str, items: Mapping[str, list[str]], provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Complete `out` with manifest and record; all of it is on the disk, and write-protected, when this returns."""
-    for name in OWN_FILES:
-        (work.out / name).unlink(missing_ok=True)
+    for name in OWN_FILES:  # of an attempt that was killed here
+        for path in (work.out / name, *work.out.glob(f".{name}.*.tmp")):
+            path.unlink(missing_ok=True)
     manifest = Manifest.of_folder(work.out, items)
     if not manifest.files:
         raise CacheError(f"stage {work.stage} made no files; that is a defect of the stage")
@@ -109,6 +110,6 @@ def trouble(root: Path, error: OSError) -> str:
 def lost(work: Work) -> LeaseLost:
     """What a process is told whose work another one has taken over."""
     return LeaseLost(
-        f"this process was taken for dead while it was suspended, and another one works on {work.at_rest.name} now: "
-        "run again to use its result"
+        f"this process was taken for dead while it was suspended; another one works on {work.at_rest.name} now, whose "
+        "result is used"
     )

@@ -198,6 +198,8 @@ class Store:
         self._swept = True
         folder = self.root / "work"
         sweep_leases(folder)
+        for path in self.root.glob(f".{STORE}.*.tmp"):
+            path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
                 left = _WORK.fullmatch(name)
@@ -263,7 +265,8 @@ class Store:
         """Write down the format of the store, once."""
         self._check()
         if self._format() < FORMAT:
-            write_json(self.root / STORE, {"format": FORMAT}, sync=True)
+            with contextlib.suppress(FileNotFoundError):  # swept by another process, which has signed it
+                write_json(self.root / STORE, {"format": FORMAT}, sync=True)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

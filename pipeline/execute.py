@@ -237,6 +237,10 @@ def _prune(work: Work, journal: Journal) -> None:
             Path(entry.path).unlink()
     for path in work.out.rglob("*.tmp"):
         path.unlink()
+    for folder, _, _ in os.walk(work.out, topdown=False):  # a stage may make its folders without looking
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    work.out.mkdir(exist_ok=True)
 
 
 @contextlib.contextmanager

@@ -35,10 +35,17 @@ def link(workspace: Workspace, recipe: Recipe, step: Step, artifact: Artifact) -
         if os.readlink(path) == target:
             return
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        pass
     except OSError:
         raise StageError(f"{path} is in the way of the link to the results; move it elsewhere") from None
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StageError(
+            f"{path}, the link to the results in {artifact.path}, cannot be made ({error.strerror}); run again, or choose "
+            "another folder with --outputs or PIPE_OUTPUTS"
+        ) from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.files import read_json
-from cache.store import RECORD
+from cache.record import RECORD
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.plan import Planned, State, plan
