@@ -46,6 +46,6 @@ def link(workspace: Workspace, recipe: Recipe, step: Step, artifact: Artifact) -
         os.replace(temporary, path)
     except OSError as error:
         raise StageError(
-            f"{path}, the link to the results in {artifact.path}, cannot be made ({error.strerror}); run again, or choose "
-            "another folder with --outputs or PIPE_OUTPUTS"
+            f"the link {path} to the results in {artifact.path} cannot be made ({error.strerror}); run again, or "
+            "choose another folder with --outputs or PIPE_OUTPUTS"
         ) from None

@@ -3,6 +3,7 @@
     points = kill_points(action, folder)          # how many such calls an undisturbed run makes
     run_until(action, folder, n=17)               # killed with SIGKILL at the 17th, in the middle of it if it writes
     run_until(action, folder, n=17, how="full")   # from the 17th on the disk is full; removing still works
+    run_until(action, folder, n=1, how="read-only")
 
 An action is a function of a module, its arguments can be pickled. It runs in a child forked from a clean server process
 that has the engine imported: a few milliseconds each, and no threads of the test's own process are in the way. The
@@ -54,7 +55,7 @@ def kill_points(action: Action, *arguments: Any) -> int:
 
 
 def run_until(action: Action, *arguments: Any, n: int = 0, how: str = "kill") -> Outcome:
-    """Run an action in a process of its own; 0 is never. how: "kill", "full" or "broken" (input/output errors)."""
+    """Run an action in a process of its own; 0 is never. how: "kill", "full", "broken" (once) or "read-only"."""
     with contextlib.chdir(ROOT):  # where the server finds what it imports
         forkserver.ensure_running()
     ours, theirs = _context.Pipe(duplex=False)
@@ -116,6 +117,8 @@ class _Disk:
             os.kill(os.getpid(), signal.SIGKILL)
         elif self._how == "broken" and self.calls == self._n:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
+        elif self._how == "read-only":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         elif self._how == "full" and grows:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
