@@ -9,11 +9,14 @@ from pathlib import Path
 
 from cache import digest
 from cache.store import Artifact, Store
+from pipeline import provenance
 from pipeline.errors import Interrupted, StageError
 from pipeline.execute import Choice, Means, run, sentence
 from pipeline.progress import Reporter
 from pipeline.recipe import load
 from pipeline.workspace import Workspace
+
+provenance._git()  # asked once, by the server that all children are forked from, and remembered
 
 KEY = {"stage": "toy", "params": {"n": 1}}
 PAYLOAD = {f"wav/{number}.wav": f"sound {number}" for number in range(4)} | {"info.json": "{}", "deep/er/x": "x"}

@@ -5,36 +5,35 @@ The suite takes a spread of the points where there are many; all of them: `pytho
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.cache import fault_actions as act
-from tests.cache.faults import kill_points, run_until
+from tests.cache.faults import kill_points, run_until, without_sync
 
-MOST = int(os.environ.get("PIPE_FAULT_POINTS", "20"))
-"""Points of one scenario that are tried: a spread of them, since all take a minute or two."""
+MOST = {"kill": 80, "full": 12, "broken": 12}
+"""Points of one scenario that are tried; all of them take a minute."""
 
 
-def points(scenario: act.Scenario, folder: Path) -> list[int]:
-    """The numbers of the calls to interrupt: all of them, or an even spread, the last ones always."""
+def points(scenario: act.Scenario, folder: Path, how: str) -> list[int]:
+    """The numbers of the calls to interrupt: an even spread, and the last ones always."""
     count = kill_points(scenario.action, scenario.prepared(folder / "count"))
-    step = -(-count // MOST)
-    return sorted({*range(1, count + 1, step), *range(max(1, count - 5), count + 1)})
+    return sorted({*range(1, count + 1, -(-count // MOST[how])), *range(max(1, count - 3), count + 1)})
 
 
 @pytest.mark.parametrize("how", ["kill", "full", "broken"])
 @pytest.mark.parametrize("scenario", act.SCENARIOS, ids=lambda scenario: scenario.name)
 def test_every_point(scenario, how, tmp_path) -> None:
-    for n in points(scenario, tmp_path):
-        folder = scenario.prepared(tmp_path / str(n))
-        outcome = run_until(scenario.action, folder, n=n, how=how)
-        assert outcome.killed == (how == "kill"), f"call {n}"
-        if how == "full":
-            assert_sentence(outcome.error, f"call {n}")
-        scenario.action(folder)
-        scenario.check(folder)
+    with without_sync():
+        for n in points(scenario, tmp_path, how):
+            folder = scenario.prepared(tmp_path / str(n))
+            outcome = run_until(scenario.action, folder, n=n, how=how)
+            assert outcome.killed == (how == "kill"), f"call {n}"
+            if how == "full":
+                assert_sentence(outcome.error, f"call {n}")
+            scenario.action(folder)
+            scenario.check(folder)
 
 
 def assert_sentence(error: str, where: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import race
 from pipeline.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -252,3 +253,14 @@ def test_version(capsys, monkeypatch) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda _: "1.2.3")
     assert pipe("--version") == 0
     assert capsys.readouterr().out == "1.2.3\n"
+
+
+def test_two_runs_at_once_from_a_shell(tmp_path) -> None:
+    outcome = race.race(tmp_path, processes=4, rounds=2)
+    assert race.faults(outcome, rounds=2) == []
+    assert list((tmp_path / "store/work").iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["run", "toy.toml"], ["stage", "tests.pipeline.toy:Read", "--file", "numbers.txt"]])
+def test_no_wait_is_an_option_where_something_runs(here, words) -> None:
+    assert pipe(*words, "--no-wait") == 0

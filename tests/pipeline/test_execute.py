@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cache.lease import lease
+from cache.work import Work
 from pipeline.errors import Interrupted, RecipeError, StageError
 from pipeline.execute import Choice, Means, run
 from pipeline.plan import State, plan
@@ -158,14 +165,89 @@ def test_missing_input_is_told_before_anything_runs(here, workspace) -> None:
     assert not list((here / ".pipe").glob("*/*--*"))
 
 
-def test_two_runs_at_once_do_not_meet(here, workspace) -> None:
-    with pytest.raises(Interrupted):
-        go(workspace, "step.double.stop_at=n1")
-    (work,) = (here / ".pipe/work").glob("double-*[0-9a-f]")
-    lease = {"host": os.uname().nodename, "pid": os.getppid(), "started": ""}
-    work.with_name(f"{work.name}.lease.json").write_text(json.dumps(lease))
-    with pytest.raises(StageError, match=f"process {os.getppid()} on .* is already making this"):
-        go(workspace)
+def double_work(workspace) -> Work:
+    """The work folder of the step `double`, once `read` is there."""
+    go(workspace, choice=Choice(until="read"))
+    planned = plan(load(Path("toy.toml")), workspace)
+    return workspace.store.work("double", planned["double"].key)
+
+
+def test_a_second_run_that_does_not_wait_is_refused(workspace) -> None:
+    work = double_work(workspace)
+    with (
+        lease(work.lease),
+        pytest.raises(StageError, match=f"'double': process {os.getpid()} on .* already making this"),
+    ):
+        run(load(Path("toy.toml")), workspace, Recorder(), Choice(), Means("cpu", 1, wait=False))
+    assert Double.made == []
+
+
+def test_a_second_run_waits_and_finds_what_the_first_made(workspace) -> None:
+    work, recorder = double_work(workspace), Recorder()
+    with workspace.store.making("double", work.key, "double") as held:
+        thread = threading.Thread(target=go_with, args=(workspace, recorder))
+        thread.start()
+        until(lambda: any("waiting" in line for line in recorder.lines))
+        for number in (1, 2, 3):
+            (held.out / f"n{number - 1}.txt").write_text(str(2.0 * number))
+        workspace.store.publish(held, "double", "doubled", {}, {"reason": "by another process"})
+    thread.join()
+    assert [line for line in recorder.lines if "waiting" in line] == [
+        line for line in recorder.lines if f"waiting   for {os.getpid()} on " in line and "(double, since " in line
+    ]
+    assert recorder.ran == ["sum"]
+    assert Double.made == []
+
+
+def go_with(workspace, recorder: Recorder) -> None:
+    run(load(Path("toy.toml")), workspace, recorder, Choice(), Means("cpu", 1))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_waiting_ends_with_ctrl_c(workspace) -> None:
+    work, recorder = double_work(workspace), Recorder()
+    recorder.line = lambda text: os.kill(os.getpid(), signal.SIGINT) if "waiting" in text else None
+    with lease(work.lease), pytest.raises(Interrupted, match="'double': stopped while waiting for another process"):
+        go_with(workspace, recorder)
+    assert not list(work.path.parent.glob("double-*"))
+
+
+def test_a_run_that_was_taken_for_dead_uses_what_the_other_made(here, workspace, monkeypatch) -> None:
+    real, times = Double.run, []
+
+    def taken_over(self: Double, job) -> None:
+        real(self, job)
+        times.append(1)
+        (lease_folder,) = (here / ".pipe/work").glob("double-*.lease")
+        next(lease_folder.iterdir()).unlink()
+        with workspace.store.making("double", key) as work:
+            for name in ("n0.txt", "n1.txt", "n2.txt"):
+                (work.out / name).write_text("50.0")
+            workspace.store.publish(work, "double", "doubled", {}, {})
+
+    key = double_work(workspace).key
+    monkeypatch.setattr(Double, "run", taken_over)
+    recorder = go(workspace)
+    assert any("lost" in line and "taken for dead while it was suspended" in line for line in recorder.lines)
+    assert times == [1]
+    assert total(here)["total"] == 150.0
+
+
+def test_a_killed_stage_finds_no_folders_in_its_way(here, workspace) -> None:
+    go(workspace)
+    (artifact,) = (here / ".pipe/read").iterdir()
+    shutil.rmtree(artifact)
+    planned = plan(load(Path("toy.toml")), workspace)
+    work = workspace.store.work("read", planned["read"].key)
+    workspace.store.begin(work)
+    (work.out / "numbers").mkdir()
+    assert go(workspace).ran == ["read"]
 
 
 def test_record_tells_how_it_came_about(here, workspace) -> None:
