@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import socket
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def this_process() -> Owner:
 @functools.cache
 def _machine() -> tuple[str, str, str]:
     """Host name, and short digests of the machine's identity and of its boot."""
-    host = re.sub(r"[^\w.-]", "-", socket.gethostname())
+    host = re.sub(r"[^\w.-]", "-", os.uname().nodename)
     identity, boot = _text("/etc/machine-id"), _text("/proc/sys/kernel/random/boot_id")
     return host, _short(identity), _short(boot)
 

@@ -167,6 +167,8 @@ class _Runner:
     def _find_or_make(self, entry: Planned, before: Mapping[str, Planned]) -> Artifact:
         step, store = entry.step, self.workspace.store
         with store.making(step.stage.name, entry.key or {}, step.name, self._waiter(step.name)) as work:
+            if work.held is not None and work.held.after:
+                self.reporter.step(step.name, "", f"taken over from {work.held.after}")
             found = None if entry.reason == FORCED else store.find(step.stage.name, work.key)
             if found is not None:  # another process published it between our look and our lease
                 self.reporter.step(step.name, "cached", found.name)
