@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from cache import owner as owner_module
 from cache.errors import CacheError, LeaseTaken
 from cache.lease import described, holder, lease, sweep_leases
 from cache.owner import Owner, this_process
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -115,16 +119,14 @@ def test_waiting_ends_when_the_waiter_says_so(path) -> None:
 
 
 def test_a_lease_of_a_killed_process_is_taken_over_at_once(path) -> None:
-    child = os.fork()
-    if child == 0:
-        with lease(path, "train"):
-            os._exit(0)
-    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # a zombie: dead, though its number is still there
-    assert holder(path).pid == str(child)
+    code = "import os, sys, pathlib, cache.lease as c\nwith c.lease(pathlib.Path(sys.argv[1])): os._exit(0)"
+    child = subprocess.Popen([sys.executable, "-c", code, path], cwd=ROOT)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie: dead, though its number is still there
+    assert holder(path).pid == str(child.pid)
     with lease(path) as held:
-        assert held.after == f"{child} on {held.owner.host}: that process is gone"
-    os.waitpid(child, 0)
-    hold(path, replace(this_process(), pid=str(child)))
+        assert held.after == f"{child.pid} on {held.owner.host}: that process is gone"
+    child.wait()
+    hold(path, replace(this_process(), pid=str(child.pid)))
     with lease(path):
         pass
 
@@ -234,17 +236,36 @@ def test_a_holder_that_was_taken_for_dead_notices(path) -> None:
     assert holder(path) == other
 
 
-def test_a_forked_child_gives_nothing_back(path) -> None:
-    manager = lease(path)
-    held = manager.__enter__()
-    child = os.fork()
-    if child == 0:
-        manager.__exit__(None, None, None)
-        os._exit(0)
-    os.waitpid(child, 0)
+def test_a_forked_child_gives_nothing_back(path, monkeypatch) -> None:
+    with lease(path) as held:
+        monkeypatch.setattr(os, "getpid", lambda: 1)
     assert holder(path) == held.owner
-    manager.__exit__(None, None, None)
-    assert holder(path) is None
+
+
+def test_an_answer_that_a_file_server_loses(path, monkeypatch) -> None:
+    real = os.rename
+
+    def rename(source: Path, target: Path) -> None:
+        real(source, target)
+        raise FileNotFoundError(2, "it asked twice, and the first time had done it")
+
+    monkeypatch.setattr(os, "rename", rename)
+    with lease(path) as held:
+        assert holder(path) == held.owner
+
+
+def test_a_file_system_that_renames_onto_no_folder(path, monkeypatch) -> None:
+    real = os.rename
+
+    def rename(source: Path, target: Path) -> None:
+        if os.path.exists(target):
+            raise FileExistsError(17, "File exists")
+        real(source, target)
+
+    path.mkdir(parents=True)  # its owner was killed while giving it back
+    monkeypatch.setattr(os, "rename", rename)
+    with lease(path) as held:
+        assert holder(path) == held.owner
 
 
 def test_what_a_server_leaves_in_a_lease_does_not_block_it(path, quick) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -285,13 +286,26 @@ def test_empty_work_is_not_kept(store) -> None:
     assert list((store.root / "work").iterdir()) == []
 
 
+def die_at_work(root: str) -> None:
+    """Finish half, and be killed."""
+    with Store(Path(root)).making("toy", KEY) as work:
+        (work.out / "half").write_text("done")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_of_several_attempts_the_fullest_is_gone_on_with(store) -> None:
+    """A holder that was taken for dead may have made its old folder anew."""
+    plain = store.work("toy", KEY).path
+    for name, text in ((f"{plain.name}~1", "a"), (f"{plain.name}~2", "aaa"), (f"{plain.name}~3", "aa")):
+        (plain.with_name(name) / "out").mkdir(parents=True)
+        (plain.with_name(name) / "out" / "half").write_text(text)
+    with store.making("toy", KEY) as work:
+        assert (work.out / "half").read_text() == "aaa"
+        assert [path for path in plain.parent.iterdir() if path.suffix != ".lease"] == [work.path]
+
+
 def test_work_of_the_dead_is_gone_on_with_and_orphans_write_into_the_void(store) -> None:
-    child = os.fork()
-    if child == 0:
-        with store.making("toy", KEY) as work:
-            (work.out / "half").write_text("done")
-            os._exit(0)
-    os.waitpid(child, 0)
+    assert run_until(die_at_work, str(store.root)).killed
     (abandoned,) = (store.root / "work").glob("toy-*~*")
     with store.making("toy", KEY) as work:
         assert (work.out / "half").read_text() == "done"
