@@ -52,9 +52,17 @@ def seal(work: Work, kind: str, items: Mapping[str, list[str]], provenance: Mapp
     }
     write_json(work.out / RECORD, record, sync=True)
     for path in payload:
-        path.chmod(path.stat().st_mode & ~0o222)  # who may read it was the umask's to say
+        _protect(path)
     sync_folder(work.out)
     return record
+
+
+def _protect(path: Path) -> None:
+    """Take the write bits of a file; who may read it was the umask's to say."""
+    mode = path.stat().st_mode
+    if mode & 0o222:
+        with contextlib.suppress(PermissionError):  # a colleague's file, whose attempt we went on with
+            path.chmod(mode & ~0o222)
 
 
 def place(root: Path, work: Work, label: str) -> Path:

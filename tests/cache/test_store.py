@@ -216,6 +216,15 @@ def test_rights_are_the_users_to_give(store, umask, folder, file) -> None:
     assert (store.root / "work").stat().st_mode & 0o777 == folder
 
 
+def test_going_on_with_the_work_of_a_colleague(store, monkeypatch) -> None:
+    def refuse(self: Path, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")  # as for files of another owner
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    publish(store)
+    assert store.find("toy", KEY) is not None
+
+
 def test_the_group_of_a_shared_store_is_inherited(store) -> None:
     store.root.mkdir()
     store.root.chmod(0o2775)
