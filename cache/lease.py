@@ -126,13 +126,14 @@ def _acquire(path: Path, makes: str, wait: Wait | None) -> Held:
             after = f"{owner}: {evidence}"
             _end(path, owner)
             continue
-        if owner is None:
-            _drop_strangers(path, watch, me)
-        elif wait is None:
+        there = owner is not None or _drop_strangers(path, watch, me)
+        if there and wait is None:
             raise LeaseTaken(
-                f"process {owner} is already making this; wait for it, or stop it, and run again (its lease is {path})"
+                f"process {owner or 'unknown'} is already making this; wait for it, or stop it, and run again (its "
+                f"lease is {path})"
             )
-        _rest(pause, functools.partial(wait, described(path, owner)) if owner and wait else None)
+        who = described(path, owner) if owner else "an unknown process"
+        _rest(pause, functools.partial(wait, who) if there and wait else None)
         pause = min(1.5 * pause, LONGEST_LOOK_S)
     return Held(path, me, after)
 
@@ -184,12 +185,21 @@ def _end(path: Path, owner: Owner) -> None:
         os.rmdir(path)
 
 
-def _drop_strangers(path: Path, watch: _Watch, me: Owner) -> None:
-    """Files in a lease that tell of no owner (a file server's own, say) go when they are as old as a dead lease."""
-    strangers = [name for name in _names(path) if Owner.parse(name) is None]
+def _drop_strangers(path: Path, watch: _Watch, me: Owner) -> bool:
+    """Whether a lease has files that tell of no owner, a file server's own, say; they go when they look dead."""
+    try:
+        strangers = [name for name in os.listdir(path) if Owner.parse(name) is None]
+    except PermissionError as error:
+        raise CacheError(
+            f"the lease {path} belongs to another user and cannot be read ({error.strerror}); share a store with umask "
+            "002"
+        ) from error
+    except OSError:
+        return False
     if strangers and watch.silence(path / min(strangers), me):
         with contextlib.suppress(OSError):
             (path / min(strangers)).unlink()
+    return bool(strangers)
 
 
 def _names(folder: Path) -> list[str]:
@@ -231,7 +241,7 @@ class _Watch:
     def silence(self, token: Path, me: Owner) -> str:
         """The evidence that the token's owner has been silent for too long, or ""."""
         now, beat = time.monotonic(), (token.name, _touched(token))
-        if beat != self._beat:
+        if beat != self._beat or not beat[1]:
             self._beat, self._still = beat, 0.0
         else:  # a pause of our own, a suspended machine's say, is no silence of the other
             self._still += min(now - self._looked, 2 * LONGEST_LOOK_S)
@@ -243,14 +253,13 @@ class _Watch:
 
 
 def _touched(file: Path) -> int:
+    """When a file was touched, in the server's nanoseconds; 0 where it is not there, or nobody knows."""
     try:
-        descriptor = os.open(file, os.O_RDONLY)  # opening asks a file server; stat may ask its cache
+        with contextlib.suppress(PermissionError):
+            os.close(os.open(file, os.O_RDONLY))  # opening asks a file server; stat alone may ask its cache
+        return os.stat(file).st_mtime_ns
     except OSError:
         return 0
-    try:
-        return os.fstat(descriptor).st_mtime_ns
-    finally:
-        os.close(descriptor)
 
 
 def _age(token: Path, me: Owner) -> float:

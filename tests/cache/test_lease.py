@@ -286,6 +286,33 @@ def test_a_lease_of_another_user_that_is_dead(path, monkeypatch) -> None:
         pass
 
 
+def test_a_lease_that_cannot_be_read(path, monkeypatch) -> None:
+    hold(path, elsewhere())
+    real = os.listdir
+
+    def refuse(folder: Path) -> list[str]:
+        if folder == path:
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(CacheError, match=r"belongs to another user and cannot be read \(Permission denied\)"):
+        lease(path, wait=patient).__enter__()
+
+
+def test_something_unknown_in_a_lease_is_somebody(path) -> None:
+    path.mkdir(parents=True)
+    (path / "notes.txt").write_text("mine")
+    with pytest.raises(LeaseTaken, match="process unknown is already making this"), lease(path):
+        pass
+
+
+def test_a_token_that_cannot_be_looked_at_is_not_silent(path, monkeypatch) -> None:
+    watching = Watching(path, monkeypatch)
+    monkeypatch.setattr(lease_module, "_touched", lambda file: 0)
+    assert watching.told_dead_after() is None
+
+
 def test_sweeping_takes_the_dead_and_leaves_the_living(path) -> None:
     folder = path.parent
     dead = replace(this_process(), pid="999999999")
