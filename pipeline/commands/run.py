@@ -98,7 +98,7 @@ def _json(entry: Planned) -> dict[str, Any]:
         "step": entry.step.name,
         "stage": entry.step.stage.name,
         "state": entry.state.value,
-        "items": {"cached": len(entry.reuse.donors), "of": len(entry.reuse.each or ())} if entry.reuse.base else None,
+        "items": {"cached": entry.reuse.cached, "of": entry.reuse.total} if entry.reuse.base else None,
         "reason": entry.reason,
         "artifact": str(entry.artifact.path) if entry.artifact else None,
         "key": entry.key,
