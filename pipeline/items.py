@@ -8,6 +8,8 @@ checked before; a donor that is not whole, or cannot be read, is passed over.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,6 +20,7 @@ from cache import digest
 from cache.manifest import Item
 from cache.store import Artifact, Store
 from pipeline import journal
+from pipeline.journal import OUT
 from pipeline.keys import Key, given
 from pipeline.recipe import Step
 from pipeline.stage import Items
@@ -39,10 +42,35 @@ class Donor:
     published: bool = True
 
     def is_whole(self) -> bool:
+        folder = os.fspath(self.folder)
         try:
-            return all((self.folder / name).stat().st_size == size for name, size in self.files.items())
+            return all(os.stat(f"{folder}/{name}").st_size == size for name, size in self.files.items())
         except OSError:
             return False
+
+    def link(self, work: Path) -> dict[str, int]:
+        """The donor's files below a work folder: links, which cost nothing, or copies where the disk knows none.
+
+        Returns name below the work folder → size.
+        """
+        source, target = os.fspath(self.folder), os.fspath(work)
+        names = {name: f"{OUT}{name}" if self.published else name for name in self.files}
+        for old, new in names.items():
+            _link(f"{source}/{old}", f"{target}/{new}")
+        return {new: self.files[old] for old, new in names.items()}
+
+
+def _link(source: str, target: str) -> None:
+    for _ in range(2):
+        try:
+            return os.link(source, target)
+        except FileExistsError:
+            os.unlink(target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        except OSError:
+            break
+    shutil.copyfile(source, target)
 
 
 @dataclass(frozen=True)
@@ -57,6 +85,7 @@ class Reuse:
     total: int | None = None
     donors: Mapping[str, Donor] = field(default_factory=dict)
     finished: frozenset[str] = frozenset()
+    _keys: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def cached(self) -> int:
@@ -67,7 +96,9 @@ class Reuse:
         """The key of an item, "" where the stage has none."""
         if not self.base or (self.each is not None and name not in self.each):
             return ""
-        return digest.of_json([self.base, name, self.each[name] if self.each is not None else None])
+        if name not in self._keys:
+            self._keys[name] = digest.of_json([self.base, name, self.each[name] if self.each is not None else None])
+        return self._keys[name]
 
     def __str__(self) -> str:
         """ "479 of 480"."""
@@ -85,12 +116,10 @@ def find(step: Step, key: Key, inputs: Mapping[str, Artifact], store: Store) -> 
     reuse = Reuse(_base(step, key, found), found.each, len(found.each) if found.each and found.whole else None)
     own = store.work(step.stage.name, key).path
     donors: dict[str, Donor] = {}
-    wanted = {name: reuse.key(name) for name in found.each} if found.each is not None else None
     for name, key_, donor in _offers(store, step.stage.name, own):
-        fits = (wanted or {}).get(name) == key_ if wanted is not None else reuse.key(name) == key_
-        if key_ and fits and name not in donors and donor.is_whole():
+        if key_ and key_ == reuse.key(name) and name not in donors and donor.is_whole():
             donors[name] = donor
-            if wanted is not None and len(donors) == len(wanted):
+            if found.each is not None and len(donors) == len(found.each):
                 break
     finished = {name.partition("/")[2]: item.key for name, item in journal.read(own).items()}
     current = frozenset(name for name, key_ in finished.items() if key_ and key_ == reuse.key(name))
