@@ -98,7 +98,7 @@ def _sources(step: Step, workspace: Workspace) -> dict[str, Any]:
 def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool) -> str:
     try:
         if path.is_dir():
-            return of_tree({inside: _content_digest(Path(entry.path), workspace) for inside, entry in walk(path)})
+            return of_tree({inside: _content_digest(entry.path, workspace) for inside, entry in walk(path)})
         return _content_digest(path, workspace)
     except FileNotFoundError:
         if optional:
@@ -108,7 +108,7 @@ def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool)
         raise StageError(f"{path} may not be read; ask its owner for permission") from None
 
 
-def _content_digest(path: Path, workspace: Workspace) -> str:
+def _content_digest(path: Path | str, workspace: Workspace) -> str:
     digest: str = workspace.stats.get(path, _told_digest)
     return digest
 
