@@ -126,7 +126,8 @@ def of_files(paths: Iterable[Path], tell: Tell | None = None, prefix: str = "") 
 
     Small files are hashed side by side, large ones one after the other with all processors each.
     """
-    small, large = [], []
+    small: list[Path] = []
+    large: list[Path] = []
     for path in paths:
         (large if _size(path) >= LARGE else small).append(path)
 

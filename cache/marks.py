@@ -67,7 +67,7 @@ def in_use(root: Path) -> dict[str, str]:
     """Artifact → the living process that is going to read it."""
     found: dict[str, str] = {}
     for path in sorted((root / "inuse").glob("*.json")):
-        mark = read_json(path)
+        mark: Any = read_json(path)
         if _stands(path, mark):
             owner = mark["owner"]
             found |= dict.fromkeys(mark.get("artifacts", ()), f"process {owner['pid']} on {owner['host']}")
@@ -82,9 +82,9 @@ def dead(root: Path) -> Iterator[Path]:
 
 
 def _stands(path: Path, mark: Any) -> bool:
-    if not isinstance(mark, dict) or not lives(owner := mark.get("owner")):
+    if not isinstance(mark, dict) or not lives(mark.get("owner")):
         return False
-    return bool(owner["host"] == me()["host"]) or time.time() - last_use(path) < LONGEST_RUN_S
+    return bool(mark["owner"]["host"] == me()["host"]) or time.time() - last_use(path) < LONGEST_RUN_S
 
 
 def pin(root: Path, name: str) -> None:
