@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cache import marks
+from cache import lastuse, marks
 from cache.lineage import Lineage
 from cache.living import held
 from cache.sizes import Part, Room, others
 from cache.store import RECORD, Artifact, Store
 
-FRESH_S = 3600
+FRESH_S = 2 * lastuse.FRESH_S
 SCRAP_S = 86400
 LEASE = ".lease.json"
 OWN_LEASE = f"gc{LEASE}"
@@ -44,7 +44,7 @@ class Candidate:
     """Something that goes. what: "artifact", "quarantine", "work", "trash", "lease", "mark" or "scrap".
 
     size: the bytes that its going frees. used: its last use or change. seconds: what it took to make, None if unknown.
-    first: artifacts that would have to be made again before it could be, since they go too or are gone.
+    first: artifacts that go too and would have to be made again before it. gone: inputs that the store lacks already.
     """
 
     path: Path
@@ -55,6 +55,7 @@ class Candidate:
     used: float
     seconds: float | None = None
     first: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,12 @@ class _Planner:
                 yield name, f"read by {reading[name]}"
             elif held(self._store.work(artifact.path.parent.name, artifact.key).lease):
                 yield name, "being made again"
-            elif self._age(marks.last_use(artifact.path / RECORD)) < FRESH_S:
+            elif self._age(lastuse.of(artifact.path / RECORD)) < FRESH_S:
                 yield name, "used within the last hour"
 
     def _by_use(self, kept: Mapping[str, str]) -> list[tuple[str, float]]:
         """(name, last use) of what may go: least recently used first, of equal hours what is quick to make again."""
-        used = {name: marks.last_use(self._artifacts[name].path / RECORD) for name in self._artifacts.keys() - kept}
+        used = {name: lastuse.of(self._artifacts[name].path / RECORD) for name in self._artifacts.keys() - kept}
         return sorted(used.items(), key=lambda item: (item[1] // 3600, self._cost(item[0]), item[0]))
 
     def _cost(self, name: str) -> float:
@@ -160,12 +161,11 @@ class _Planner:
         lineage, gone = Lineage(self._artifacts.values()), {candidate.name for candidate in goes}
         found = []
         for candidate in goes:
-            first: list[str] = []
-            if candidate.what == "artifact":
-                for slot, names in lineage.sources(self._artifacts[candidate.name]).items():
-                    if not set(names) - gone:
-                        first.append(names[0] if names else f"its {slot}, which is gone")
-            found.append(Candidate(**(vars(candidate) | {"first": tuple(first)})))
+            artifact = self._artifacts.get(candidate.name) if candidate.what == "artifact" else None
+            sources = lineage.sources(artifact) if artifact is not None else {}
+            first = tuple(names[0] for names in sources.values() if names and not set(names) - gone)
+            lost = tuple(slot for slot, names in sources.items() if not names)
+            found.append(replace(candidate, first=first, gone=lost))
         return found
 
 

@@ -1,8 +1,7 @@
-"""What keeps an artifact from being tidied away: its last use, the runs that are about to read it, a user's pin.
+"""What keeps an artifact from being tidied away, beside its last use: runs that are about to read it, a user's pin.
 
-The last use is the time stamp of the artifact's `record.json`, moved forward at most every half hour; where the store
-cannot be written to it stays. A run names what its later steps will read in `inuse/`; a mark whose process is dead
-counts for nothing. A pin is a file in `pins/`. None of this touches payload, manifest or the text of the record.
+A run names what its later steps will read in `inuse/`; a mark whose process is dead counts for nothing, and a store
+that cannot be written to goes without. A pin is a file in `pins/`. None of this touches the artifact.
 """
 
 from __future__ import annotations
@@ -15,29 +14,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cache import lastuse
 from cache.errors import CacheError
 from cache.files import read_json, replacing
 from cache.living import lives, me
 
-FRESH_S = 1800
-"""How old the mark of a last use may be before a use moves it."""
 LONGEST_RUN_S = 14 * 86400
 """A mark of another host, whose processes cannot be asked for from here, holds for so long after its last change."""
-
-
-def touch(record: Path) -> None:
-    """Note that an artifact is used now. Costs one stat, and a system call more at most every half hour."""
-    with contextlib.suppress(OSError):
-        if abs(time.time() - os.stat(record).st_mtime) > FRESH_S:
-            os.utime(record)
-
-
-def last_use(record: Path) -> float:
-    """When an artifact was last found by a plan, or made; 0 where it is gone."""
-    try:
-        return os.stat(record).st_mtime
-    except OSError:
-        return 0.0
 
 
 class Reading:
@@ -84,7 +67,7 @@ def dead(root: Path) -> Iterator[Path]:
 def _stands(path: Path, mark: Any) -> bool:
     if not isinstance(mark, dict) or not lives(mark.get("owner")):
         return False
-    return bool(mark["owner"]["host"] == me()["host"]) or time.time() - last_use(path) < LONGEST_RUN_S
+    return bool(mark["owner"]["host"] == me()["host"]) or time.time() - lastuse.of(path) < LONGEST_RUN_S
 
 
 def pin(root: Path, name: str) -> None:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache import digest, marks
+from cache import digest, lastuse
 from cache.errors import CacheError
 from cache.files import read_json, sync_files, sync_folder, write_json
 from cache.manifest import Manifest
@@ -108,7 +108,7 @@ class Store:
         artifact = self._named(stage, digest.of_json(key))
         if artifact is None or self.damage(artifact):
             return None
-        marks.touch(artifact.path / RECORD)
+        lastuse.touch(artifact.path / RECORD)
         return artifact
 
     def damage(self, artifact: Artifact) -> str:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cache import marks
+from cache import lastuse, marks
 from cache.errors import CacheError, LeaseTaken
 from cache.files import sync_folder
 from cache.gc import OWN_LEASE, Candidate, Plan, lease_of
@@ -73,7 +73,7 @@ def _discard_artifact(store: Store, candidate: Candidate, trash: Path) -> str:
     def used() -> str:
         if candidate.name in marks.in_use(store.root) or candidate.name in marks.pinned(store.root):
             return "a process has begun to read it"
-        return "it was used just now" if marks.last_use(record) > candidate.used else ""
+        return "it was used just now" if lastuse.of(record) > candidate.used else ""
 
     record = candidate.path / RECORD
     if why := used():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cache import lastuse, marks, trash
 from cache import lease as lease_module
-from cache import marks, trash
 from cache.errors import CacheError
 from cache.gc import LEASE, OWN_LEASE, Plan, Wishes, plan
 from cache.lease import lease
@@ -129,11 +129,11 @@ def test_a_dead_reader_keeps_nothing_and_its_mark_goes(store, dead) -> None:
 def test_a_use_moves_the_mark_and_costs_the_manifest_nothing(store) -> None:
     made = aged(publish(store, "a"), 3)
     assert store.find("a", made.key) is not None
-    assert time.time() - marks.last_use(made.path / "record.json") < 60
+    assert time.time() - lastuse.of(made.path / "record.json") < 60
     aged(made, 0.01)
-    before = marks.last_use(made.path / "record.json")
+    before = lastuse.of(made.path / "record.json")
     store.find("a", made.key)
-    assert marks.last_use(made.path / "record.json") == before  # at most every half hour
+    assert lastuse.of(made.path / "record.json") == before  # at most every half hour
     assert verify(made.path).findings == []
 
 
@@ -160,7 +160,7 @@ def test_what_must_be_made_again_first(store) -> None:
     assert [(c.name, c.first) for c in planned.goes] == [(source.name, ()), (result.name, (source.name,))]
     collect(store, planned)
     (left,) = plan(store, ALL).goes
-    assert (left.name, left.first) == (last.name, ("its data, which is gone",))
+    assert (left.name, left.first, left.gone) == (last.name, (), ("data",))
     assert left.seconds == 2.0
 
 
