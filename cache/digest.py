@@ -3,8 +3,9 @@
 Digests are written "b3:…" or "s2:…" with 128 bits in hexadecimal: enough to name content that nobody forges on
 purpose and short enough to read. The same content always has the same digest on every machine that has blake3.
 
-Large files are hashed with all processors, and several files at a time. Files are read, not mapped into memory: a bad
-sector, or a file cut short while it is read, is then an OSError, where a map would kill the process.
+Large files are hashed with all processors, and several files at a time. A map into memory is quickest, but a bad sector
+under it, or a file cut short meanwhile, kills the process: who looks for damage has files read (`of_files`), where that
+is an OSError; files of network file systems are read, too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,8 +69,32 @@ def of_bytes(data: bytes) -> str:
     return finish(hash_)
 
 
-def of_file(path: Path, tell: Tell | None = None, prefix: str = "") -> str:
-    """The digest of a file's content, comparable with digests that begin with `prefix`. OSError where unreadable."""
+def of_file(path: Path) -> str:
+    """The digest of a file's content. OSError where it cannot be read."""
+    found = os.stat(path)
+    if found.st_size < LARGE or _blake3 is None or _is_remote(found.st_dev):
+        return of_file_read(path)
+    hash_ = _blake3(max_threads=processors())
+    hash_.update_mmap(path)
+    return finish(hash_)
+
+
+_REMOTE = re.compile(r"nfs|cifs|smb|fuse|9p|ceph|lustre|gpfs|beegfs|afs|ncp|pvfs|glusterfs|virtiofs")
+
+
+def _is_remote(device: int) -> bool:
+    """Whether a device is a file system of another machine, as far as the kernel tells."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    kinds = (line.partition(" - ")[2] for line in mounts if number in line.split(" ", 3)[2:3])
+    return any(_REMOTE.match(kind) for kind in kinds)
+
+
+def of_file_read(path: Path, tell: Tell | None = None, prefix: str = "") -> str:
+    """As `of_file`, never mapped; comparable with digests that begin with `prefix`."""
     with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size >= LARGE and (prefix or PREFIX) == "b3:":
@@ -122,7 +148,7 @@ def _fill(stream: Any, start: int, block: memoryview) -> None:
 
 
 def of_files(paths: Iterable[Path], tell: Tell | None = None, prefix: str = "") -> Iterator[tuple[Path, str | OSError]]:
-    """The digests of many files, in any order; an error stands in the place of a digest.
+    """The digests of many files, in any order, all of them read; an error stands in the place of a digest.
 
     Small files are hashed side by side, large ones one after the other with all processors each.
     """
@@ -150,7 +176,7 @@ def of_files(paths: Iterable[Path], tell: Tell | None = None, prefix: str = "") 
 
 def _attempt(path: Path, tell: Tell | None, prefix: str) -> str | OSError:
     try:
-        return of_file(path, tell, prefix)
+        return of_file_read(path, tell, prefix)
     except OSError as error:
         return error
 

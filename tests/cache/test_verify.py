@@ -127,7 +127,7 @@ def test_unreadable_files_are_no_reason_to_throw_an_artifact_away(store, monkeyp
 
 def test_a_failing_disk_is_named(store, monkeypatch) -> None:
     made = publish(store, "read")
-    monkeypatch.setattr(digest, "of_file", _failing)
+    monkeypatch.setattr(digest, "of_file_read", _failing)
     assert "wav/a.wav cannot be read (Input/output error); the disk may be failing" in found(made)
 
 
