@@ -178,7 +178,9 @@ class _Import:
 
     def _paper(self, name: str) -> bytes:
         member = self._tar.next()
-        if member is None or member.name != name or not _is_plain(member):
+        if member is None:
+            raise self._refused(f"it is cut short before its {name}")
+        if member.name != name or not _is_plain(member):
             raise self._refused(f"{name} is not where it should be")
         if member.size > _LARGEST_PAPER:
             raise self._refused(f"its {name} is {member.size} bytes long")

@@ -5,7 +5,6 @@ Moved forward at most every half hour, so that a look costs one stat; where the 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from pathlib import Path
@@ -14,11 +13,16 @@ FRESH_S = 1800
 """How old the stamp may be before a use moves it; `cache.gc` spares what is younger than twice that."""
 
 
-def touch(record: Path) -> None:
-    """Note that the artifact of a record is used now."""
-    with contextlib.suppress(OSError):
+def touch(record: Path) -> bool:
+    """Note that the artifact of a record is used now. False where it is gone, removed in this moment."""
+    try:
         if abs(time.time() - os.stat(record).st_mtime) > FRESH_S:
             os.utime(record)
+    except FileNotFoundError:
+        return False
+    except OSError:  # a store that may only be read
+        pass
+    return True
 
 
 def of(record: Path) -> float:

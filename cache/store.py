@@ -108,8 +108,7 @@ class Store:
         artifact = self._named(stage, digest.of_json(key))
         if artifact is None or self.damage(artifact):
             return None
-        lastuse.touch(artifact.path / RECORD)
-        return artifact
+        return artifact if lastuse.touch(artifact.path / RECORD) else None
 
     def damage(self, artifact: Artifact) -> str:
         """What is wrong with an artifact's files, by presence and size, or ""."""

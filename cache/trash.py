@@ -42,7 +42,8 @@ def collect(store: Store, planned: Plan) -> list[tuple[Candidate, str]]:
     except LeaseTaken:
         raise CacheError(f"another collection is at work on {store.root}; wait for it") from None
     except OSError as error:
-        raise CacheError(f"{error.filename}: {error.strerror}; the store is sound, but not all went") from error
+        where = error.filename or store.root
+        raise CacheError(f"{where}: {error.strerror}; the store is sound, but not all went") from error
 
 
 def _discard(store: Store, candidate: Candidate, trash: Path) -> str:

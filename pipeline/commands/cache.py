@@ -106,7 +106,8 @@ def show(workspace: Workspace, name: str, *, as_json: bool) -> None:
 def _facts(workspace: Workspace, artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
     record, made = artifact.record, artifact.record["provenance"]
     lineage = Lineage(workspace.store.artifacts())
-    yield "kind", [f"{artifact.kind}, {size_text(record['bytes'])} in {record.get('files', '?')} files"]
+    files = "1 file" if record.get("files") == 1 else f"{record.get('files', '?')} files"
+    yield "kind", [f"{artifact.kind}, {size_text(record['bytes'])} in {files}"]
     yield "folder", [str(artifact.path)]
     damage = workspace.store.damage(artifact)
     yield "state", [f"damaged: {damage}" if damage else "all files are there with their sizes"]

@@ -179,7 +179,7 @@ FOREIGN = {
     "a record as payload": (renamed("info.json", "record.json"), "a path that leaves the artifact"),
     "a file too few": (without("payload/wav/a.wav"), "wav/a.wav is missing in it"),
     "no manifest": (without("manifest.json"), "manifest.json is not where it should be"),
-    "no record": (without("record.json"), "record.json is not where it should be"),
+    "no record": (without("record.json"), r"record\.json is not where it should be"),
     "no head": (without("bundle.json"), "bundle.json is not where it should be"),
     "an odd head": (with_json("bundle.json", lambda h: h.pop("name")), "is not what `pipe cache export` writes"),
     "a newer format": (with_json("bundle.json", lambda h: h.update(format=2)), "update facepipe"),
@@ -233,7 +233,7 @@ def test_a_file_cut_short_anywhere_is_refused(made, other, tmp_path) -> None:
 @pytest.mark.parametrize("data", [b"PK\x03\x04 some other archive" * 100, b"\0" * 20480, b"\x1f\x8b" * 900])
 def test_other_files_are_refused(other, tmp_path, data) -> None:
     (tmp_path / "x.pipe").write_bytes(data)
-    with pytest.raises(CacheError, match=r"no file that `pipe cache export` writes|not where it should be"):
+    with pytest.raises(CacheError, match=r"no file that `pipe cache export` writes|not where it should be|cut short"):
         bundle.load(other, tmp_path / "x.pipe")
     assert empty(other)
 

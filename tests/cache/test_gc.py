@@ -137,6 +137,12 @@ def test_a_use_moves_the_mark_and_costs_the_manifest_nothing(store) -> None:
     assert verify(made.path).findings == []
 
 
+def test_an_artifact_removed_while_it_is_found_is_not_found(store, monkeypatch) -> None:
+    made = aged(publish(store, "a"), 3)
+    monkeypatch.setattr(store, "damage", lambda artifact: (artifact.path / "record.json").unlink())
+    assert store.find("a", made.key) is None
+
+
 def test_a_store_that_cannot_be_written_to_is_still_read(store, monkeypatch) -> None:
     made = aged(publish(store, "a"), 3)
 
