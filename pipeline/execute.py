@@ -19,8 +19,9 @@ from pathlib import Path
 from cache.errors import CacheError
 from cache.files import walk
 from cache.lease import lease
+from cache.marks import Reading
 from cache.store import Artifact, Work
-from pipeline import outputs, pretrained, provenance
+from pipeline import damage, outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.items import NOTHING
 from pipeline.job import RunningJob, Stop
@@ -91,8 +92,9 @@ def run(
     outputs.check(workspace)
     reporter.width = max(len(name) for name in chosen)
     try:
-        with Stop(reporter) as stop:
+        with Stop(reporter) as stop, Reading(workspace.store.root) as reading:
             for name, step in recipe.steps.items():
+                reading.add(entry.artifact.name for entry in planned.values() if entry.artifact)
                 if name in chosen:
                     runner = _Runner(recipe, workspace, reporter, means, stop)
                     planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in choice.force)
@@ -185,12 +187,25 @@ class _Runner:
         if entry.reason == FORCED:
             job.journal.forget()
         _prune(work, job.journal)
-        step.stage.run(job)
+        self._run(job, entry, before)
         label = step.stage.label(self.recipe.upstream(step))
         facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)
         self.reporter.step(step.name, "done", f"{duration(time.time() - started)} → {artifact.name}")
         return artifact
+
+    def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned]) -> None:
+        """Run the stage; when it fails, its inputs are looked at, since one of them may have rotted."""
+        try:
+            entry.step.stage.run(job)
+        except Exception as error:
+            found = {slot: before[source].artifact for slot, _, source in slots(entry.step)}
+            inputs = {slot: artifact for slot, artifact in found.items() if artifact is not None}
+            if not _disk_is_full(error) and (told := damage.of_inputs(error, inputs, self.workspace.store)):
+                raise StageError(f"{told} ({type(error).__name__}: {error})") from error
+            if not hasattr(type(error), "exit_code") and (hint := damage.unchecked(inputs)):
+                self.reporter.step(entry.step.name, "", hint)
+            raise
 
 
 def _device(job: RunningJob, wished: str) -> str:
