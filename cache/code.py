@@ -131,6 +131,12 @@ class CodeDigests:
                     waiting += names
         return dict(sorted(found.items()))
 
+    def file(self, module: str) -> Path | None:
+        """Where the code of a module lies."""
+        roots = [*self._roots, *filter(None, [_root_of(module)])]
+        packages = OWN | {module.partition(".")[0]}
+        return next((path for name, path in _files_of(module, roots, packages) if name == module), None)
+
     def _facts(self, module: str, path: Path) -> tuple[str, list[str]]:
         def compute(file: Path) -> list[Any]:
             source = file.read_text(encoding="utf-8")

@@ -21,8 +21,13 @@ app.add_typer(cache_app, name="cache")
 
 Recipes = Annotated[list[Path], typer.Argument(help="Recipe files.", show_default=False)]
 OneRecipe = Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)]
+OneStep = Annotated[str, typer.Argument(help="A step of it.", show_default=False)]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Change a value: step.train.epochs=1 (again for more).", metavar="K=V")
+]
+Variants = Annotated[
+    list[str] | None,
+    typer.Option("--variant", help="Only these of a [matrix]: lr=1e-4,seed=2, or lr=1e-4 (again for more)."),
 ]
 Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -58,6 +63,8 @@ def run(
     start: Annotated[str, typer.Option("--from", help="Run this step and what hangs on it.", metavar="STEP")] = "",
     until: Annotated[str, typer.Option(help="Run this step and what it needs.", metavar="STEP")] = "",
     force: Annotated[list[str] | None, typer.Option(help="Run a step although it is cached.", metavar="STEP")] = None,
+    variants: Variants = None,
+    audit: Annotated[bool, typer.Option("--audit", help="Tell of files read that no stage declares.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would run.")] = False,
     tiny: Tiny = False,
     device: Device = "auto",
@@ -72,34 +79,66 @@ def run(
 
     choice = Choice(only, start, until, frozenset(force or ()))
     workspace = Workspace.find(store, outputs)
-    command.run(recipes, settings or [], workspace, choice, Means(device, jobs), tiny=tiny, dry=dry_run)
+    means = Means(device, jobs, audit)
+    command.run(recipes, settings or [], workspace, choice, means, tiny=tiny, dry=dry_run, variants=variants or ())
 
 
 @app.command()
 def status(
-    recipes: Recipes, settings: Settings = None, tiny: Tiny = False, json: Json = False, store: Store = None
+    recipes: Recipes,
+    settings: Settings = None,
+    variants: Variants = None,
+    tiny: Tiny = False,
+    json: Json = False,
+    store: Store = None,
 ) -> None:
     """How every step stands: cached, or to run and why."""
     from pipeline.commands import run as command
     from pipeline.workspace import Workspace
 
-    command.status(recipes, settings or [], Workspace.find(store), tiny=tiny, as_json=json)
+    command.status(recipes, settings or [], Workspace.find(store), tiny=tiny, as_json=json, variants=variants or ())
 
 
 @app.command()
 def why(
     recipe: OneRecipe,
-    step: Annotated[str, typer.Argument(help="A step of it.", show_default=False)],
+    step: OneStep,
     settings: Settings = None,
+    variants: Variants = None,
     tiny: Tiny = False,
     json: Json = False,
     store: Store = None,
 ) -> None:
-    """Why a step would run: what differs from the nearest earlier result."""
-    from pipeline.commands import run as command
+    """Why a step would run: what differs from the nearest earlier result, the root cause first."""
+    from pipeline.commands import why as command
+    from pipeline.recipe import load
     from pipeline.workspace import Workspace
 
-    command.why(recipe, step, settings or [], Workspace.find(store), tiny=tiny, as_json=json)
+    loaded = load(recipe, settings or [], tiny=tiny, variants=variants or ())
+    command.why(loaded, step, Workspace.find(store), as_json=json)
+
+
+@app.command()
+def accept(
+    recipe: OneRecipe,
+    step: OneStep,
+    reason: Annotated[str, typer.Option(help="Why the earlier result stands; goes on record.", show_default=False)],
+    source: Annotated[str, typer.Option("--from", help="Which result, not the nearest.", metavar="ARTIFACT")] = "",
+    even_inputs: Annotated[bool, typer.Option("--even-inputs", help="Although inputs changed; with --from.")] = False,
+    settings: Settings = None,
+    variants: Variants = None,
+    tiny: Tiny = False,
+    store: Store = None,
+    outputs: Outputs = None,
+) -> None:
+    """Take an earlier result for a step, although code or parameters changed: you know that it stands."""
+    from pipeline.accept import Wish
+    from pipeline.commands import why as command
+    from pipeline.recipe import load
+    from pipeline.workspace import Workspace
+
+    loaded = load(recipe, settings or [], tiny=tiny, variants=variants or ())
+    command.accept(loaded, step, Workspace.find(store, outputs), Wish(reason, source, even_inputs))
 
 
 @app.command()
@@ -135,6 +174,7 @@ def table(
         list[Path] | None, typer.Option("--with", help="Published numbers of your own.", metavar="FILE.toml")
     ] = None,
     settings: Settings = None,
+    only: Variants = None,
     tiny: Tiny = False,
     store: Store = None,
 ) -> None:
@@ -150,8 +190,9 @@ def table(
             raise RecipeError(f"--{option} {word!r}: allowed are {', '.join(allowed)}")
     wishes = Wishes(tuple(metric or ()), scale, decimals, published, variants, baselines, interval)
     words = [*(["--tiny"] if tiny else []), *(["--store", store] if store else [])]
+    words += [word for name in only or () for word in ("--variant", name)]
     words += [word for setting in settings or () for word in ("--set", setting)]
-    where = command.Where(Workspace.find(store), settings or [], tiny, words)
+    where = command.Where(Workspace.find(store), settings or [], tiny, words, only or ())
     command.table(results, where, wishes, style, extra or [])
 
 

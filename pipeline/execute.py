@@ -20,7 +20,7 @@ from cache.errors import CacheError
 from cache.files import walk
 from cache.lease import lease
 from cache.store import Artifact, Work
-from pipeline import outputs, pretrained, provenance
+from pipeline import audit, outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.job import Journal, RunningJob, Stop
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
@@ -42,29 +42,32 @@ class Choice:
 
     def steps(self, recipe: Recipe) -> set[str]:
         """The chosen steps. RecipeError for a step that the recipe does not have."""
-        for name in filter(None, (self.only, self.start, self.until, *sorted(self.force))):
-            if name not in recipe.steps:
-                raise RecipeError(f"recipe {recipe.name} has no step {name!r}; it has {', '.join(recipe.steps)}")
         wired = {name: step.inputs for name, step in recipe.steps.items()}
-        chosen = {self.only} if self.only else set(recipe.steps)
+        chosen = set(recipe.named(self.only)) if self.only else set(recipe.steps)
         if self.start:
-            chosen &= descendants(wired, self.start)
+            chosen &= set().union(*(descendants(wired, name) for name in recipe.named(self.start)))
         if self.until:
-            chosen &= ancestors(wired, self.until)
-        if left_out := sorted(self.force - chosen):
+            chosen &= set().union(*(ancestors(wired, name) for name in recipe.named(self.until)))
+        if left_out := sorted(self.forced(recipe) - chosen):
             raise RecipeError(f"--force {left_out[0]}: this step is left out by --only, --from or --until")
         return chosen
+
+    def forced(self, recipe: Recipe) -> frozenset[str]:
+        """The steps to run although they are cached."""
+        return frozenset(name for word in self.force for name in recipe.named(word))
 
 
 @dataclass(frozen=True)
 class Means:
     """How to run; not in keys. Another device or number of threads adds up in another order: the last digits differ.
 
-    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor.
+    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor. audit: see
+    `pipeline.audit`.
     """
 
     device: str = "auto"
     workers: int = 0
+    audit: bool = False
 
     @property
     def threads(self) -> int:
@@ -85,7 +88,7 @@ def run(
     if not _DEVICE.fullmatch(means.device):
         raise RecipeError(f"--device {means.device!r}: write auto, cpu, mps, cuda or cuda:1")
     planned = choose(recipe, workspace, choice)
-    chosen = choice.steps(recipe)
+    chosen, forced = choice.steps(recipe), choice.forced(recipe)
     outputs.check(workspace)
     reporter.width = max(len(name) for name in chosen)
     try:
@@ -93,7 +96,7 @@ def run(
             for name, step in recipe.steps.items():
                 if name in chosen:
                     runner = _Runner(recipe, workspace, reporter, means, stop)
-                    planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in choice.force)
+                    planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in forced)
                 if name in chosen and (artifact := planned[name].artifact) is not None:
                     outputs.link(workspace, recipe, step, artifact)
     finally:
@@ -104,7 +107,7 @@ def run(
 
 def choose(recipe: Recipe, workspace: Workspace, choice: Choice) -> dict[str, Planned]:
     """The plan of a run. RecipeError where the chosen steps cannot run."""
-    planned = plan(recipe, workspace, choice.force)
+    planned = plan(recipe, workspace, choice.forced(recipe))
     _refuse(planned, choice.steps(recipe))
     return planned
 
@@ -171,7 +174,7 @@ class _Runner:
             step.name,
             work,
             {slot: _input(before[source]) for slot, _, source in slots(step)},
-            seed=self.recipe.seed,
+            seed=self.recipe.seed_of(step),
             device=self.means.device,
             workers=self.means.threads,
             reporter=self.reporter,
@@ -182,7 +185,13 @@ class _Runner:
         if entry.reason == FORCED:
             job.journal.forget()
         _prune(work, job.journal)
-        step.stage.run(job)
+        if audit.wished(self.means.audit):
+            with audit.watching(step, work, job.inputs.values(), self.workspace) as watch:
+                step.stage.run(job)
+            for warning in audit.sentences(step.name, watch):
+                self.reporter.step(step.name, "warning", warning)
+        else:
+            step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))
         facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)

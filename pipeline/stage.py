@@ -162,6 +162,7 @@ class Stage:
     name: the word in recipes. version: to be raised by hand for changes that no syntax tree shows.
     Params: a frozen dataclass of `param(…)` fields. inputs: slot name → `Slot`. output: the kind it makes.
     seeded: the result depends on the recipe's seed, which then enters the key.
+    libraries: distributions on whose versions the result hangs, as pip names them; see `pipeline.libraries`.
     """
 
     name: ClassVar[str]
@@ -170,6 +171,7 @@ class Stage:
     inputs: ClassVar[Mapping[str, Slot]] = {}
     output: ClassVar[str]
     seeded: ClassVar[bool] = False
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Any, settings: Mapping[str, Any] | None = None) -> None:
         self.params = params
