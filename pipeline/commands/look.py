@@ -33,7 +33,7 @@ def recipe_ls() -> None:
 
 
 def recipe_show(path: Path, settings: Sequence[str], *, tiny: bool) -> None:
-    """The resolved recipe, a valid TOML file, with the origin of every value; of a sweep, the matrix and what it spans."""
+    """The resolved recipe, a valid TOML file, with the origin of every value; of a sweep, the matrix too."""
     recipe = load(path, settings, tiny=tiny)
     info = {key: value for key, value in recipe.info.items() if ("recipe", key) not in recipe.matrix}
     lines = ["[recipe]", *(_line(key, value, "") for key, value in info.items())]
