@@ -26,7 +26,7 @@ from typing import Any
 from cache import digest
 from cache.errors import CacheError
 from cache.files import read_json, sync_files, sync_folder, write_json
-from cache.manifest import Manifest
+from cache.manifest import Made, Manifest
 
 RECORD = "record.json"
 MANIFEST = "manifest.json"
@@ -149,7 +149,7 @@ class Store:
             ) from error
 
     def publish(
-        self, work: Work, label: str, kind: str, items: Mapping[str, list[str]], provenance: Mapping[str, Any]
+        self, work: Work, label: str, kind: str, items: Mapping[str, Made], provenance: Mapping[str, Any]
     ) -> Artifact:
         """Turn a filled work folder into an artifact, all at once. CacheError when the disk does not take it."""
         try:
@@ -163,7 +163,7 @@ class Store:
             ) from error
 
     def _publish(
-        self, work: Work, label: str, kind: str, items: Mapping[str, list[str]], provenance: Mapping[str, Any]
+        self, work: Work, label: str, kind: str, items: Mapping[str, Made], provenance: Mapping[str, Any]
     ) -> Artifact:
         for name in _OWN_FILES:
             (work.out / name).unlink(missing_ok=True)

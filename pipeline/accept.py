@@ -20,7 +20,7 @@ from typing import Any
 
 from cache.files import walk
 from cache.lease import lease
-from cache.manifest import Manifest
+from cache.manifest import Made, Manifest
 from cache.store import MANIFEST, RECORD, Artifact, Work
 from pipeline import explain
 from pipeline.errors import RecipeError
@@ -64,7 +64,7 @@ def accept(
         with _only(work, earlier):
             label = entry.step.stage.label(recipe.upstream(entry.step))
             facts = _facts(recipe, entry, earlier, cause, wish)
-            made = workspace.store.publish(work, label, earlier.kind, earlier.manifest().items, facts)
+            made = workspace.store.publish(work, label, earlier.kind, _items(entry, earlier), facts)
     return earlier, made
 
 
@@ -119,6 +119,18 @@ def _refuse_inputs(name: str, earlier: Artifact, cause: explain.Cause, wish: Wis
             f"step {name!r} reads other data than {earlier.name} was made from ({changed[0].headline()}); only a "
             f"change of code or parameters can be accepted. If you are sure: --from {earlier.name} --even-inputs"
         )
+
+
+def _items(entry: Planned, earlier: Artifact) -> dict[str, Made]:
+    """The items under the keys that they have now, so that one more tomorrow is one item of work."""
+    manifest = earlier.manifest()
+    digests = {name: hash_ for name, (_, hash_) in manifest.files.items()}
+    return {
+        name: Made(
+            entry.reuse.key(name), item.files, item.late, known={f: digests[f] for f in item.files}, content=item.digest
+        )
+        for name, item in manifest.items.items()
+    }
 
 
 @contextlib.contextmanager

@@ -22,7 +22,9 @@ from cache.lease import lease
 from cache.store import Artifact, Work
 from pipeline import audit, outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
-from pipeline.job import Journal, RunningJob, Stop
+from pipeline.items import NOTHING
+from pipeline.job import RunningJob, Stop
+from pipeline.journal import OUT, Journal
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
 from pipeline.recipe import Recipe, slots
@@ -179,6 +181,7 @@ class _Runner:
             workers=self.means.threads,
             reporter=self.reporter,
             stop=self.stop,
+            reuse=NOTHING if entry.reason == FORCED else entry.reuse,
         )
         # Waiting threads must sleep: spinning ones make small steps many times slower on a machine that others use too.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -216,9 +219,9 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 def _prune(work: Work, journal: Journal) -> None:
     """Remove what an earlier attempt left half-made in `out`: all that no finished item owns."""
-    kept = {file for files in journal.finished.values() for file in files}
+    kept = {file for item in journal.finished.values() for file in item.files}
     for name, entry in list(walk(work.out)):
-        if f"out/{name}" not in kept:
+        if OUT + name not in kept:
             Path(entry.path).unlink()
     for path in work.out.rglob("*.tmp"):
         path.unlink()

@@ -114,7 +114,7 @@ def status(
 def show_plan(recipe: Recipe, planned: Mapping[str, Planned]) -> None:
     """A table of steps, states and reasons."""
     print(f"{recipe.name} ({shown(recipe.path)})")
-    print(table([(f"  {name}", entry.state.value, entry.reason) for name, entry in planned.items()]))
+    print(table([(f"  {name}", entry.standing, entry.reason) for name, entry in planned.items()]))
 
 
 def _json(recipe: Recipe, planned: Mapping[str, Planned]) -> dict[str, Any]:
@@ -123,6 +123,7 @@ def _json(recipe: Recipe, planned: Mapping[str, Planned]) -> dict[str, Any]:
             "step": entry.step.name,
             "stage": entry.step.stage.name,
             "state": entry.state.value,
+            "items": _items(entry),
             "reason": entry.reason,
             "artifact": str(entry.artifact.path) if entry.artifact else None,
             "key": entry.key,
@@ -130,6 +131,10 @@ def _json(recipe: Recipe, planned: Mapping[str, Planned]) -> dict[str, Any]:
         for entry in planned.values()
     ]
     return {"recipe": recipe.name, "steps": steps} | ({"variants": recipe.variants} if recipe.variants else {})
+
+
+def _items(entry: Planned) -> dict[str, int] | None:
+    return {"cached": len(entry.reuse.donors), "of": len(entry.reuse.each or ())} if entry.reuse.base else None
 
 
 def graph(path: Path, settings: Sequence[str], *, style: str, tiny: bool) -> None:

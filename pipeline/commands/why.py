@@ -41,7 +41,7 @@ def why(recipe: Recipe, word: str, workspace: Workspace, *, as_json: bool) -> No
 
 def _lines(recipe: Recipe, name: str, planned: Plan, workspace: Workspace) -> Iterator[str]:
     entry = planned[name]
-    yield f"{name}  {entry.state.value}  {entry.reason}"
+    yield f"{name}  {entry.standing}  {entry.reason}"
     if entry.state is State.CACHED:
         yield from _cached(entry)
     elif entry.key is not None:

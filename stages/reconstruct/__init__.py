@@ -31,6 +31,7 @@ class Reconstruct(Stage):
         "data": Slot("sequences", uses=("templates.npz", "sequences.json")),
     }
     output = "predictions"
+    libraries = ("numpy", "torch")
 
     def check(self) -> Iterable[str]:
         if not self.params.splits:
