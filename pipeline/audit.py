@@ -1,9 +1,9 @@
 """`pipe run --audit`: tells which files a stage read that it does not declare, so that their change would go unseen.
 
 Python's own audit hook reports every file that is opened while a stage runs. What belongs to the step is passed over:
-its input artifacts, work folder, declared sources and pretrained weights, code, Python with its libraries, what the
-system and drawing libraries read for themselves, and files that were written during the run. All else is told at the
-step's end. Nothing is forbidden. Files that a library opens in C (HDF5, video) and other processes are not seen.
+the declared parts of its inputs, its work folder, sources and pretrained weights, code, Python with its libraries, what
+the system and drawing libraries read for themselves, and files that were written during the run. All else is told at
+the step's end, or fails it where PIPE_AUDIT is "error". Files that a library opens in C and other processes go unseen.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import site
 import sys
 import sysconfig
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cache.store import Work
+from pipeline.errors import StageError
 from pipeline.pretrained import hub_folder
-from pipeline.recipe import Step
+from pipeline.recipe import Recipe, Step
 from pipeline.stage import Input
-from pipeline.workspace import PROJECT, Workspace
+from pipeline.workspace import PROJECT
 
 MOST = 20
 """Files told of one step; the rest is a number."""
@@ -80,9 +81,9 @@ def wished(flag: bool) -> bool:
 
 
 @contextlib.contextmanager
-def watching(step: Step, work: Work, inputs: Iterable[Input], workspace: Workspace) -> Iterator[Watch]:
+def watching(step: Step, recipe: Recipe, work: Work, inputs: Mapping[str, Input]) -> Iterator[Watch]:
     """Note what is opened while the block runs. Steps that overlap in one process may read each other's."""
-    watch = Watch(_own(step, work, inputs, workspace), time.time())
+    watch = Watch(_own(step, recipe, work, inputs), time.time())
     _install()
     for other in _active:
         other.folders, watch.folders = (*other.folders, *watch.folders), (*watch.folders, *other.folders)
@@ -94,8 +95,10 @@ def watching(step: Step, work: Work, inputs: Iterable[Input], workspace: Workspa
 
 
 def sentences(step: str, watch: Watch) -> Iterator[str]:
-    """A warning for each file."""
+    """A warning for each file. StageError instead where PIPE_AUDIT says so."""
     found = watch.undeclared()
+    if found and os.environ.get("PIPE_AUDIT") == "error":
+        raise StageError(f"reads {', '.join(found[:MOST])}, which it does not declare; name that in its sources()")
     for path in found[:MOST]:
         yield (
             f"{step} read {path}, which it does not declare: a change of that file would go unseen; "
@@ -105,12 +108,14 @@ def sentences(step: str, watch: Watch) -> Iterator[str]:
         yield f"{step} read {len(found) - MOST} more files that it does not declare"
 
 
-def _own(step: Step, work: Work, inputs: Iterable[Input], workspace: Workspace) -> tuple[str, ...]:
+def _own(step: Step, recipe: Recipe, work: Work, inputs: Mapping[str, Input]) -> tuple[str, ...]:
     sources = step.stage.sources()
-    given: list[str | Path] = [work.path, *(one.path for one in inputs), *sources.files.values()]
-    for source in sources.pretrained.values():
+    given: list[str | Path] = [work.path, *sources.files.values()]
+    for slot, one in inputs.items():
+        given += [one.path / top for top in step.stage.uses(slot)] or [one.path]
+    for source in filter(None, (*sources.pretrained.values(), *step.stage.rereads(recipe.upstream(step)))):
         folder = Path(source).expanduser()
-        given.append(folder if folder.is_dir() else hub_folder(source))
+        given.append(folder if folder.exists() else hub_folder(source))
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     caches = [os.path.join(home, name) for name in _CACHES]
     asked = [os.environ[name] for name in ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "PIPE_STATE") if os.environ.get(name)]

@@ -189,7 +189,7 @@ class _Runner:
             job.journal.forget()
         _prune(work, job.journal)
         if audit.wished(self.means.audit):
-            with audit.watching(step, work, job.inputs.values(), self.workspace) as watch:
+            with audit.watching(step, self.recipe, work, job.inputs) as watch:
                 step.stage.run(job)
             for warning in audit.sentences(step.name, watch):
                 self.reporter.step(step.name, "warning", warning)

@@ -245,6 +245,11 @@ class Stage:
         """
         return None
 
+    def rereads(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """Files, folders or checkpoints of a step above that this one opens again, whose content that step's artifact
+        tells already, so that they need not be `sources` here too. Only `--audit` asks."""
+        return ()
+
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """Dotted modules that take part beyond this one and its components, e.g. the model behind a checkpoint."""
         return ()

@@ -78,6 +78,10 @@ class Train(Stage):
             return tuple(part for part in super().uses(slot) if part != other_weights(self.params.prior_weights))
         return super().uses(slot)
 
+    def rereads(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """The speech encoder whose transformer is trained on; the features tell its weights."""
+        return [str(upstream["features"].params.get("encoder", ""))] if "features" in upstream else ()
+
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it trains anew."""
         return modules_behind(upstream["prior"]) if "prior" in upstream else ()
