@@ -63,7 +63,8 @@ def accept(
             raise RecipeError(f"step {name!r} is cached by now, as {found.name}; there is nothing to accept")
         with _only(work, earlier):
             label = entry.step.stage.label(recipe.upstream(entry.step))
-            facts = _facts(recipe, entry, earlier, cause, wish)
+            inputs = {slot: above[source].name for slot, source in entry.step.inputs.items()}
+            facts = _facts(recipe, entry, earlier, cause, wish) | {"inputs": inputs}
             made = workspace.store.publish(work, label, earlier.kind, _items(entry, earlier), facts)
     return earlier, made
 

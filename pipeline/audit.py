@@ -110,7 +110,8 @@ def sentences(step: str, watch: Watch) -> Iterator[str]:
 
 def _own(step: Step, recipe: Recipe, work: Work, inputs: Mapping[str, Input]) -> tuple[str, ...]:
     sources = step.stage.sources()
-    given: list[str | Path] = [work.path, *sources.files.values()]
+    root = work.path.parent.parent  # of the store: items are taken over from other work and artifacts of the stage
+    given: list[str | Path] = [root / "work", root / work.stage, *sources.files.values()]
     for slot, one in inputs.items():
         given += [one.path / top for top in step.stage.uses(slot)] or [one.path]
     for source in filter(None, (*sources.pretrained.values(), *step.stage.rereads(recipe.upstream(step)))):

@@ -197,6 +197,7 @@ class _Runner:
             step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))
         facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
+        facts["inputs"] = {slot: f"{one.path.parent.name}/{one.path.name}" for slot, one in job.inputs.items()}
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)
         self.reporter.step(step.name, "done", f"{duration(time.time() - started)} → {artifact.name}")
         return artifact

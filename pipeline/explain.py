@@ -189,34 +189,30 @@ def compare(
     step: Step, recipe: Recipe, key: Key, earlier: Artifact, workspace: Workspace, artifacts: Mapping[str, Artifact]
 ) -> Cause:
     """A step's key against that of an earlier artifact, changed inputs followed up."""
-    found = []
-    for difference in differences(earlier.key, key, step, recipe):
-        if difference.part == "inputs" and difference.tops and difference.name in step.inputs:
-            source = recipe.steps[step.inputs[difference.name]]
-            difference = replace(difference, behind=_behind(source, recipe, difference.old, workspace, artifacts))
-        found.append(difference)
-    return Cause(step.name, earlier, tuple(found))
+    found = differences(earlier.key, key, step, recipe)
+    sources = {slot: recipe.steps[source] for slot, source in step.inputs.items()}
+    read = earlier.record["provenance"].get("inputs", {})
+    recoded = any(difference.part == "code" for difference in found)
+    followed = [
+        replace(one, behind=_behind(sources[one.name], recipe, read.get(one.name, ""), recoded, workspace, artifacts))
+        if one.part == "inputs" and one.tops and one.name in sources
+        else one
+        for one in found
+    ]
+    return Cause(step.name, earlier, tuple(followed))
 
 
 def _behind(
-    source: Step, recipe: Recipe, content: Mapping[str, str], workspace: Workspace, artifacts: Mapping[str, Artifact]
+    source: Step, recipe: Recipe, name: str, recoded: bool, workspace: Workspace, artifacts: Mapping[str, Artifact]
 ) -> Cause | None:
-    """What changed the step above. content: what was read of its result then."""
+    """What changed the step above. name: of the artifact that was read then. recoded: the reader's code changed too."""
     now = artifacts.get(source.name)
-    if now is None or now.record["stage"] != source.stage.name:
+    if now is None or not name:
         return None
-    then = _once(now, content, workspace)
+    if now.name == name:  # the same artifact, read in another way; or made anew, by force or after damage
+        return None if recoded else Cause(source.name, now)
+    then = workspace.store.by_name(name)
     return Cause(source.name, None) if then is None else compare(source, recipe, now.key, then, workspace, artifacts)
-
-
-def _once(now: Artifact, content: Mapping[str, str], workspace: Workspace) -> Artifact | None:
-    """The artifact of the same stage that has a content, the one most like `now` where there are several."""
-    fitting = (
-        artifact
-        for artifact in workspace.store.artifacts(str(now.record["stage"]))
-        if content.items() <= artifact.content.items()
-    )
-    return min(fitting, key=lambda artifact: len(differences(artifact.key, now.key)), default=None)
 
 
 def headline(step: Step, recipe: Recipe, key: Key, workspace: Workspace, artifacts: Mapping[str, Artifact]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,8 +12,8 @@ from typing import Any, TypeVar
 from cache.digest import of_json
 from cache.store import Work
 from pipeline.errors import Interrupted, StageError
-from pipeline.items import NOTHING, Donor, Reuse
-from pipeline.journal import OUT, Journal
+from pipeline.items import NOTHING, Reuse
+from pipeline.journal import Finished, Journal
 from pipeline.progress import Reporter
 from pipeline.stage import Input
 
@@ -96,10 +94,10 @@ class RunningJob:
         waiting = [item for item in ids if not self._is_finished(f"{unit}/{item}", known)]
         if len(waiting) < len(ids):
             self.say(f"{len(ids) - len(waiting)} of {len(ids)} {unit} were finished by an earlier attempt")
-        over = [item for item in waiting if self._take_over(item, unit, known, adopt)]
+        over = self._take_over(waiting, unit, known, adopt)
         if over:
             self.say(f"{len(over)} of {len(ids)} {unit} are as they were and are taken over")
-            waiting = sorted(set(waiting) - set(over), key=waiting.index)
+            waiting = [item for item in waiting if item not in over]
 
         def finish(item: str) -> None:
             if self.stopping():
@@ -118,17 +116,20 @@ class RunningJob:
         entry = self.journal.finished.get(name)
         return entry is not None and entry.late == late
 
-    def _take_over(self, item: str, unit: str, late: str, adopt: Callable[[str, Path], Iterable[Path]] | None) -> bool:
-        donor = self._reuse.donors.get(item)
-        if donor is None or donor.late != late:
-            return False
-        key = self._reuse.key(item)
-        if adopt is not None and donor.published:
-            self.journal.done(f"{unit}/{item}", adopt(item, donor.folder), key=key, late=late)
-        else:
-            files = _linked(donor, self.out.parent)
-            self.journal.done(f"{unit}/{item}", files, key=key, late=late, known=donor.known)
-        return True
+    def _take_over(
+        self, items: Iterable[str], unit: str, late: str, adopt: Callable[[str, Path], Iterable[Path]] | None
+    ) -> set[str]:
+        donors = {item: self._reuse.donors[item] for item in items if item in self._reuse.donors}
+        donors = {item: donor for item, donor in donors.items() if donor.late == late}
+        linked = {}
+        for item, donor in donors.items():
+            name, key = f"{unit}/{item}", self._reuse.key(item)
+            if adopt is not None and donor.published:
+                self.journal.done(name, adopt(item, donor.folder), key=key, late=late)
+            else:
+                linked[name] = Finished(donor.link(self.out.parent), key, late, donor.known)
+        self.journal.add(linked)
+        return set(donors)
 
     def track(self, things: Iterable[T], *, total: int | None = None, unit: str = "steps") -> Iterator[T]:
         if total is None and isinstance(things, Sequence):
@@ -157,18 +158,3 @@ def _calls(call: Callable[[str], None], items: Sequence[str], threads: int) -> I
     yield from Parallel(n_jobs=threads, backend="threading", return_as="generator_unordered")(
         delayed(call)(item) for item in items
     )
-
-
-def _linked(donor: Donor, work: Path) -> list[Path]:
-    """The donor's files below the work folder: links, which cost nothing, or copies where the disk knows none."""
-    made = []
-    for name in donor.files:
-        path = work / (OUT + name if donor.published else name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        try:
-            os.link(donor.folder / name, path)
-        except OSError:
-            shutil.copyfile(donor.folder / name, path)
-        made.append(path)
-    return made

@@ -109,19 +109,23 @@ class Journal:
         self, name: str, files: Iterable[Path], *, key: str = "", late: str = "", known: Mapping[str, str] | None = None
     ) -> None:
         """Note an item as finished. StageError where it wrote outside its folder."""
-        paths = list(files)
-        sizes = {os.path.relpath(path, self._work.path): path.stat().st_size for path in paths}
+        sizes = {os.path.relpath(path, self._work.path): os.stat(path).st_size for path in files}
         if outside := next((file for file in sizes if file.startswith("..")), ""):
             raise StageError(f"{name} was written outside its folder, to {outside}; is a name in the data a path?")
-        entry = Finished(sizes, key, late, known or {})
+        self.add({name: Finished(sizes, key, late, known or {})})
+
+    def add(self, entries: Mapping[str, Finished]) -> None:
+        """Note several items at once."""
         with self._lock:
-            if not self._begun:
-                self._write(["boot", _boot()])
-                self._begun = True
-            self._write(["item", name, sizes, key, late, entry.known])
-            self._unsynced += paths
-            self.finished[name] = entry
-            if time.monotonic() - self._synced > SYNC_INTERVAL_S:  # an fsync per item would cost more than most items
+            boot = [] if self._begun or not entries else [["boot", _boot()]]
+            lines = [["item", name, e.files, e.key, e.late, e.known] for name, e in entries.items()]
+            self._write([*boot, *lines])
+            self._begun = self._begun or bool(entries)
+            self._unsynced += [self._work.path / file for e in entries.values() for file in e.files if not e.known]
+            self.finished |= entries
+            if (
+                entries and time.monotonic() - self._synced > SYNC_INTERVAL_S
+            ):  # an fsync per item would cost more than most items
                 self._sync()
 
     def forget(self) -> None:
@@ -141,12 +145,12 @@ class Journal:
 
     def _sync(self) -> None:
         sync_files(self._unsynced)
-        self._write(["synced"])
+        self._write([["synced"]], sync=True)
         self._unsynced, self._synced = [], time.monotonic()
 
-    def _write(self, line: list[Any]) -> None:
+    def _write(self, lines: list[list[Any]], *, sync: bool = False) -> None:
         with self._work.journal.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+            stream.write("".join(json.dumps(line) + "\n" for line in lines))
             stream.flush()
-            if line[0] == "synced":
+            if sync:
                 os.fsync(stream.fileno())

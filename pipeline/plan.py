@@ -43,7 +43,7 @@ class Planned:
     @property
     def standing(self) -> str:
         """The state in words: "partly cached (479 of 480)" where earlier artifacts hold some of the items."""
-        if self.state is State.TO_RUN and self.reuse.donors:
+        if self.state is State.TO_RUN and self.reuse.cached:
             return f"partly cached ({self.reuse})"
         return self.state.value
 

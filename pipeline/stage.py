@@ -10,12 +10,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from cache.digest import of_json
 from cache.files import replacing
+from cache.manifest import Manifest
 
-__all__ = ["Given", "Input", "Items", "Job", "Slot", "Sources", "Stage", "Upstream", "param", "replacing"]
+__all__ = ["Given", "Input", "Items", "Job", "Slot", "Sources", "Stage", "Upstream", "of_json", "param", "replacing"]
 
 T = TypeVar("T")
 
@@ -39,8 +42,8 @@ def param(
         help: one line with the unit and, where there is one, the place in the paper.
         choices: the allowed words. low, high: the allowed range, both included.
         exec: the parameter says *how* to run (workers, device), not *what* comes out, and stays out of the key.
-        selects: the parameter says *which* items there are (splits, a limit), and changes none of them: it is in the
-            key of the step, not in those of its items.
+        selects: the parameter changes no item: it says which there are (splits, a limit), or what is made of all of
+            them together. It is in the key of the step, not in those of its items.
         component: the table of `pipeline.registry` ("models", "datasets") that the value is a name of. The
             component's module enters the code digest, and its `Settings` fields become parameters of the step too.
         path: a file or folder. Relative paths are taken from the current folder, and the path itself stays out of
@@ -103,13 +106,26 @@ class Given:
     """What a stage may look at, while planning, of the artifact in one of its slots.
 
     path: its folder, of which small plain files may be read. content: top-level name → digest, of what the stage uses.
-    files: relative name → digest. items: id → digest of that item's content, whatever file it went into.
+    manifest: reads the list of all files.
     """
 
     path: Path
     content: Mapping[str, str]
-    files: Mapping[str, str]
-    items: Mapping[str, str]
+    manifest: Callable[[], Manifest] = dataclasses.field(repr=False)
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Relative name → digest."""
+        return {name: hash_ for name, (_, hash_) in self._manifest.files.items()}
+
+    @cached_property
+    def items(self) -> dict[str, str]:
+        """Id → digest of that item's content, whatever file it went into."""
+        return {name: item.digest for name, item in self._manifest.items.items()}
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        return self.manifest()
 
 
 @dataclass(frozen=True)
@@ -118,10 +134,12 @@ class Items:
 
     each: id → a JSON value, digests mostly, that changes when this item must be made anew; None where ids are only
     known once the step runs, and an item depends on its id alone. shared: the same for what all items depend on.
+    whole: every id of `each` will be an item; else some of them, and a plan does not count them.
     """
 
     each: Mapping[str, Any] | None
     shared: Any = None
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -237,6 +255,11 @@ class Stage:
     def uses(self, slot: str) -> tuple[str, ...]:
         """The parts of a slot's artifact that are read with these parameters; what the slot declares, or fewer."""
         return self.inputs[slot].uses
+
+    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
+        """Slot → name → digest, what is read of the wired inputs; it enters the key. What the slots say, or less: the
+        sentences of one split, say, so that one more in another changes nothing. Light, as all of planning."""
+        return {slot: entry.content for slot, entry in given.items()}
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items | None:
         """What the items depend on; None where the step is made as a whole. Light, as all of planning.

@@ -133,8 +133,8 @@ def _json(recipe: Recipe, planned: Mapping[str, Planned]) -> dict[str, Any]:
     return {"recipe": recipe.name, "steps": steps} | ({"variants": recipe.variants} if recipe.variants else {})
 
 
-def _items(entry: Planned) -> dict[str, int] | None:
-    return {"cached": len(entry.reuse.donors), "of": len(entry.reuse.each or ())} if entry.reuse.base else None
+def _items(entry: Planned) -> dict[str, int | None] | None:
+    return {"cached": entry.reuse.cached, "of": entry.reuse.total} if entry.reuse.base else None
 
 
 def graph(path: Path, settings: Sequence[str], *, style: str, tiny: bool) -> None:
