@@ -55,6 +55,7 @@ class Watch:
     """What one running step may read, and what it did read."""
 
     folders: tuple[str, ...]
+    store: str
     started: float
     read: dict[str, None] = field(default_factory=dict)
 
@@ -72,7 +73,9 @@ class Watch:
             status = os.stat(real)
         except OSError:
             return False  # it was never there, or has gone: a temporary file
-        return max(status.st_mtime, status.st_ctime) < self.started - _GRAIN_S and os.path.isfile(real)
+        # Artifacts may be younger than this step and still none of its making.
+        old = max(status.st_mtime, status.st_ctime) < self.started - _GRAIN_S or _is_below(real, [self.store])
+        return old and os.path.isfile(real)
 
 
 def wished(flag: bool) -> bool:
@@ -83,7 +86,7 @@ def wished(flag: bool) -> bool:
 @contextlib.contextmanager
 def watching(step: Step, recipe: Recipe, work: Work, inputs: Mapping[str, Input]) -> Iterator[Watch]:
     """Note what is opened while the block runs. Steps that overlap in one process may read each other's."""
-    watch = Watch(_own(step, recipe, work, inputs), time.time())
+    watch = Watch(_own(step, recipe, work, inputs), os.path.realpath(work.path.parent.parent), time.time())
     _install()
     for other in _active:
         other.folders, watch.folders = (*other.folders, *watch.folders), (*watch.folders, *other.folders)
