@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 
 from cache.store import Artifact
 from pipeline.stage import Stage
-
-_FOLDER = re.compile(r"(.+?)-(\d[^-]*)(?:-.*)?\.(?:dist|egg)-info")
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:
@@ -62,10 +59,11 @@ def _installed(path: tuple[str, ...]) -> dict[str, str]:
         except OSError:
             continue
         for name in names:
-            if name.endswith("-info") and (match := _FOLDER.fullmatch(name)):
-                found.setdefault(_plain(match[1]), match[2])
+            if name.endswith((".dist-info", ".egg-info")):  # "torch-2.13.0+cpu.dist-info"
+                library, _, rest = name.rpartition(".")[0].partition("-")
+                found.setdefault(_plain(library), rest.partition("-")[0])
     return found
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return name.replace("_", "-").replace(".", "-").lower()

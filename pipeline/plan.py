@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cache.store import Artifact
-from pipeline import explain, items, libraries
+from pipeline import items, libraries
 from pipeline.errors import PipeError
 from pipeline.items import NOTHING, Reuse
 from pipeline.keys import Key, key_of
@@ -80,6 +80,8 @@ def plan_step(
     if artifact is not None:
         remark = libraries.remark(step.stage, artifact)
         return Planned(step, State.CACHED, f"{artifact.name}{f', {remark}' if remark else ''}", key, artifact)
+    from pipeline import explain  # not on the way of a run that has nothing to do
+
     above = {name: entry.artifact for name, entry in before.items() if entry.artifact is not None}
     damage = workspace.store.damaged(step.stage.name, key)
     reason = (

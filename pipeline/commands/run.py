@@ -19,6 +19,9 @@ from pipeline.workspace import Workspace
 if TYPE_CHECKING:
     from pipeline.execute import Choice, Means
 
+_MOST_VARIANTS = 16
+"""That are named at the end of a run."""
+
 
 def run(
     paths: Sequence[Path],
@@ -85,8 +88,11 @@ def _say_where(recipe: Recipe, workspace: Workspace, chosen: set[str]) -> None:
     names = list(dict.fromkeys(recipe.steps[name].base for name in recipe.steps if name in chosen))
     steps = f"{{{','.join(names)}}}" if names[1:] else names[0]
     print(f"results: {shown(workspace.outputs)}/{recipe.name}/{'VARIANT/' if recipe.variants else ''}{steps}")
-    for name, nodes in recipe.variants.items():
-        print(f"  {name}" if chosen >= set(nodes.values()) else f"  {name} (in part)")
+    whole = [name for name, nodes in recipe.variants.items() if chosen >= set(nodes.values())]
+    for name in whole[:_MOST_VARIANTS]:
+        print(f"  {name}")
+    if len(whole) > _MOST_VARIANTS:
+        print(f"  and {len(whole) - _MOST_VARIANTS} more variants")
 
 
 def status(

@@ -14,6 +14,7 @@ from pipeline.recipe import load
 from pipeline.workspace import Workspace
 from tests.pipeline.test_cli import pipe
 from tests.pipeline.test_detection import lab, replace
+from tests.pipeline.toy import Double
 
 __all__ = ["lab"]
 
@@ -182,3 +183,15 @@ def test_one_who_runs_the_step_is_not_disturbed(here, capsys) -> None:
         assert accept() == 1
     assert "is already making this" in capsys.readouterr().err
     assert len(artifacts("double")) == 1
+
+
+def test_items_are_accepted_too(here, capsys) -> None:
+    """One more number later is one item of work, not all of them under the new key."""
+    pipe("run", "toy.toml")
+    assert accept() == 0
+    Double.made.clear()
+    (here / "numbers.txt").write_text("1\n2\n3\n4\n")
+    assert pipe("run", "toy.toml", *CHANGED, "--until", "double") == 0
+    assert Double.made == ["n3"]
+    assert Path("outputs/toy/double/n0.txt").read_text() == "2.0"  # as accepted, not three times one
+    assert Path("outputs/toy/double/n3.txt").read_text() == "12.0"

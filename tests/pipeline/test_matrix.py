@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from pipeline.errors import RecipeError
 from pipeline.matrix import LIMIT, value_text
 from pipeline.recipe import load
+from tests.pipeline.table_data import RECIPE as TABLE_RECIPE
 from tests.pipeline.test_cli import pipe
 from tests.pipeline.toy import Double
 
@@ -232,3 +235,23 @@ def test_names_are_fit_for_folders_and_differ(here) -> None:
     text = (here / "toy.toml").read_text() + '[matrix]\nstep.double.root = ["/data/a b", "/data/a/b", "x"]\n'
     (here / "paths.toml").write_text(text)
     assert list(load(here / "paths.toml").variants) == ["root=data-a-b", "root=data-a-b~2", "root=x"]
+
+
+def test_variants_stand_side_by_side_in_the_table(here, capsys) -> None:
+    (here / "ours.toml").write_text(
+        TABLE_RECIPE + "[matrix]\nstep.metrics.better = [1.0, 2.0]\nstep.read.offset = [0, 1]\n"
+    )
+    assert pipe("run", "ours.toml", "--variant", "better=1") == 0
+    capsys.readouterr()
+    words = ["ours.toml", "--no-published", "--metric", "lve/codetalker", "--format", "csv"]
+    assert pipe("table", *words) == 0
+    captured = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(captured.out)))
+    assert [row["origin"] for row in rows] == ["ours, better=1,offset=0", "ours, better=1,offset=1"]
+    assert "ours, better=2,offset=0: no result as the recipe stands" in captured.err
+    assert pipe("table", *words, "--variant", "better=1,offset=1") == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 2
+    assert not captured.err
+    assert pipe("table", "outputs/ours/better=1,offset=1/metrics", *words[1:]) == 0
+    assert "ours, better=1,offset=1" in capsys.readouterr().out.replace('"', "")
