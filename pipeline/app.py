@@ -169,7 +169,7 @@ def table(
     interval: Annotated[bool, typer.Option("--interval", help="With 95 % intervals.")] = False,
     baselines: Annotated[bool, typer.Option("--baselines", help="With the faces that never listen.")] = False,
     published: Annotated[bool, typer.Option(help="With published numbers on the same data set.")] = True,
-    variants: Annotated[bool, typer.Option("--variants", help="Published ablations and retrainings, too.")] = False,
+    ablations: Annotated[bool, typer.Option("--ablations", help="Published ablations and retrainings, too.")] = False,
     extra: Annotated[
         list[Path] | None, typer.Option("--with", help="Published numbers of your own.", metavar="FILE.toml")
     ] = None,
@@ -188,7 +188,7 @@ def table(
     for option, word, allowed in (("format", style, command.FORMATS), ("scale", scale, WAYS)):
         if word not in allowed:
             raise RecipeError(f"--{option} {word!r}: allowed are {', '.join(allowed)}")
-    wishes = Wishes(tuple(metric or ()), scale, decimals, published, variants, baselines, interval)
+    wishes = Wishes(tuple(metric or ()), scale, decimals, published, ablations, baselines, interval)
     words = [*(["--tiny"] if tiny else []), *(["--store", store] if store else [])]
     words += [word for name in only or () for word in ("--variant", name)]
     words += [word for setting in settings or () for word in ("--set", setting)]
