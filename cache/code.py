@@ -1,8 +1,9 @@
 """Digests of Python code by meaning: canonical syntax trees of a module and of its in-project imports.
 
 Comments, docstrings and formatting do not count; every other edit of a module in the closure does, helpers and
-constants included. Imports are followed statically, function-level ones and `import_module("…")` too; `if
-TYPE_CHECKING:` blocks are not, since they never run. The digest of a file is the same on every Python from 3.11 on, which `ast.dump` is not.
+constants included. Imports are followed statically, function-level ones and `import_module("…")` too, but not those in
+`if TYPE_CHECKING:` blocks, which never run. The digest of a file is the same on every Python from 3.11 on, which
+`ast.dump` is not.
 """
 
 from __future__ import annotations

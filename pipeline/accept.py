@@ -7,13 +7,12 @@ keys, the reason, who and when. It is published like any result: whole or not at
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,16 +55,21 @@ def accept(
     cause = explain.compare(entry.step, recipe, key, earlier, workspace, above)
     _refuse_inputs(name, earlier, cause, wish)
     work = workspace.store.work(entry.step.stage.name, key)
-    workspace.store.begin(work)
+    # A folder of its own: were the payload put into the key's, a kill could leave it there for finished work.
+    own = Work(work.path.with_name(f"{work.path.name}.accepted"), work.stage, key)
+    workspace.store.begin(own)  # a store that cannot be written to says so in its own words
     with lease(work.lease):
         found = workspace.store.find(work.stage, key)
         if found is not None:
             raise RecipeError(f"step {name!r} is cached by now, as {found.name}; there is nothing to accept")
-        with _only(work, earlier):
-            label = entry.step.stage.label(recipe.upstream(entry.step))
-            inputs = {slot: above[source].name for slot, source in entry.step.inputs.items()}
-            facts = _facts(recipe, entry, earlier, cause, wish) | {"inputs": inputs}
-            made = workspace.store.publish(work, label, earlier.kind, _items(entry, earlier), facts)
+        shutil.rmtree(own.path, ignore_errors=True)
+        workspace.store.begin(own)
+        _share_payload(earlier, own)
+        label = entry.step.stage.label(recipe.upstream(entry.step))
+        inputs = {slot: above[source].name for slot, source in entry.step.inputs.items()}
+        facts = _facts(recipe, entry, earlier, cause, wish) | {"inputs": inputs}
+        made = workspace.store.publish(own, label, earlier.kind, _items(entry, earlier), facts)
+        shutil.rmtree(work.path, ignore_errors=True)  # what was half made of it
     return earlier, made
 
 
@@ -134,22 +138,10 @@ def _items(entry: Planned, earlier: Artifact) -> dict[str, Made]:
     }
 
 
-@contextlib.contextmanager
-def _only(work: Work, earlier: Artifact) -> Iterator[None]:
-    """`work.out` holds the earlier payload and nothing else; what was half made there comes back if this fails."""
-    aside = work.path / "unfinished"
-    shutil.rmtree(aside, ignore_errors=True)
-    os.rename(work.out, aside)
-    work.out.mkdir()
-    try:
-        for name, entry in walk(earlier.path):
-            if name not in (RECORD, MANIFEST):
-                _share(Path(entry.path), work.out / name)
-        yield
-    except BaseException:
-        shutil.rmtree(work.out, ignore_errors=True)
-        os.rename(aside, work.out)
-        raise
+def _share_payload(earlier: Artifact, work: Work) -> None:
+    for name, entry in walk(earlier.path):
+        if name not in (RECORD, MANIFEST):
+            _share(Path(entry.path), work.out / name)
 
 
 def _share(source: Path, target: Path) -> None:

@@ -159,7 +159,7 @@ def test_damage_is_not_adopted(here, capsys, bytes_, told) -> None:
     assert f"is damaged ({told}" in refused(capsys, "double", *CHANGED)
 
 
-def test_what_was_half_made_comes_back_if_accepting_fails(here, capsys, monkeypatch) -> None:
+def test_what_was_half_made_is_there_if_accepting_fails(here, capsys, monkeypatch) -> None:
     pipe("run", "toy.toml")
     assert pipe("run", "toy.toml", *CHANGED, "--set", "step.double.stop_at=n2") == 75
 
@@ -195,3 +195,20 @@ def test_items_are_accepted_too(here, capsys) -> None:
     assert Double.made == ["n3"]
     assert Path("outputs/toy/double/n0.txt").read_text() == "2.0"  # as accepted, not three times one
     assert Path("outputs/toy/double/n3.txt").read_text() == "12.0"
+
+
+def test_a_kill_while_accepting_leaves_nothing_that_counts_as_finished(here, capsys, monkeypatch) -> None:
+    """Two items were finished under the new key; the old result's files, of equal size, must not pass for them."""
+    pipe("run", "toy.toml")
+    assert pipe("run", "toy.toml", *CHANGED, "--set", "step.double.stop_at=n2") == 75
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.accept._facts", killed)
+        assert accept() == 75
+    assert pipe("run", "toy.toml", *CHANGED) == 0
+    assert [Path(f"outputs/toy/double/n{n}.txt").read_text() for n in range(3)] == ["3.0", "6.0", "9.0"]
+
+    assert len(artifacts("double")) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import commits
+from pipeline import commits, explain
 from tests.pipeline.test_cli import pipe
 from tests.pipeline.test_detection import lab, replace
 
@@ -161,3 +161,28 @@ def test_the_commits_of_the_project_itself_are_counted_from_the_records(tmp_path
 def test_outside_a_repository_there_are_no_commits(tmp_path) -> None:
     assert commits.since(tmp_path / "module.py", {}).lines() == []
     assert commits.since(None, {}).lines() == []
+
+
+def test_pretrained_weights_and_inputs_that_come_and_go() -> None:
+    old = {"sources": {"encoder": {"hub": "lab/enc", "commit": "a" * 40}}, "inputs": {}, "seed": 1, "stage_version": 1}
+    new = {
+        "sources": {"encoder": {"hub": "lab/enc", "commit": "b" * 40}},
+        "inputs": {"more": {"x": "1"}},
+        "stage_version": 2,
+    }
+    assert [str(difference) for difference in explain.differences(old, new)] == [
+        "seed: 1 → absent",
+        "pretrained weights encoder: lab/enc at aaaaaaaa → lab/enc at bbbbbbbb",
+        "input more is new",
+        "stage version: 1 → 2",
+    ]
+    folder = {"sources": {"encoder": {"config.json": "1", "model.safetensors": "2"}}}
+    other = {"sources": {"encoder": {"config.json": "1", "model.safetensors": "3"}, "list": "4"}}
+    assert [str(difference) for difference in explain.differences(folder, other)] == [
+        "pretrained weights encoder changed (model.safetensors)",
+        "file list is new",
+    ]
+    many = explain.differences(
+        {"inputs": {"d": {c: "1" for c in "abcde"}}}, {"inputs": {"d": {c: "2" for c in "abcde"}}}
+    )
+    assert str(many[0]) == "input d (a, b, c, …) has other content"
