@@ -48,7 +48,7 @@ def accept(
     """
     entry = planned[name]
     if not wish.reason.strip():
-        raise RecipeError("--reason is empty; say in a few words why the earlier result stands")
+        raise RecipeError('say in a few words why the earlier result stands: --reason "…"')
     key = _acceptable(entry)
     above = {step: other.artifact for step, other in planned.items() if other.artifact is not None}
     earlier = _source(entry, recipe, key, workspace, wish)

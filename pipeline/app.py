@@ -27,7 +27,7 @@ Settings = Annotated[
 ]
 Variants = Annotated[
     list[str] | None,
-    typer.Option("--variant", help="Only these of a [matrix]: lr=1e-4,seed=2, or lr=1e-4 (again for more)."),
+    typer.Option("--variant", help="Only these of a sweep: lr=1e-4,seed=2 (again for more).", metavar="NAME"),
 ]
 Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -122,7 +122,7 @@ def why(
 def accept(
     recipe: OneRecipe,
     step: OneStep,
-    reason: Annotated[str, typer.Option(help="Why the earlier result stands; goes on record.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why the earlier result stands; goes on record.", metavar="TEXT")] = "",
     source: Annotated[str, typer.Option("--from", help="Which result, not the nearest.", metavar="ARTIFACT")] = "",
     even_inputs: Annotated[bool, typer.Option("--even-inputs", help="Although inputs changed; with --from.")] = False,
     settings: Settings = None,

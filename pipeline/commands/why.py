@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pipeline import commits, explain, libraries, outputs
@@ -169,4 +168,4 @@ def accept(recipe: Recipe, word: str, workspace: Workspace, wish: Wish) -> None:
     print(f"{name}: {earlier.name} is accepted as {made.name}")
     for difference in made.record["provenance"]["accepted"]["differences"]:
         print(f"  although {difference}")
-    print(f"undo it by deleting {shown(Path(made.path))}")
+    print(f"to make it after all: pipe run {shown(recipe.path)} --force {name}")

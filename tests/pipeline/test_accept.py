@@ -123,7 +123,9 @@ def test_what_cannot_be_accepted(here, capsys) -> None:
     )
     assert "no step 'duble'" in refused(capsys, "duble")
     assert pipe("accept", "toy.toml", "double", *CHANGED, "--reason", " ") == 2
-    assert "--reason is empty" in capsys.readouterr().err
+    assert "why the earlier result stands: --reason" in capsys.readouterr().err
+    assert pipe("accept", "toy.toml", "double", *CHANGED) == 2
+    assert "why the earlier result stands: --reason" in capsys.readouterr().err
 
 
 def test_other_inputs_are_refused_unless_the_author_insists(here, capsys) -> None:
@@ -183,6 +185,15 @@ def test_one_who_runs_the_step_is_not_disturbed(here, capsys) -> None:
         assert accept() == 1
     assert "is already making this" in capsys.readouterr().err
     assert len(artifacts("double")) == 1
+
+
+def test_a_forced_run_makes_it_after_all(here, capsys) -> None:
+    pipe("run", "toy.toml")
+    assert accept() == 0
+    assert "to make it after all: pipe run toy.toml --force double" in capsys.readouterr().out
+    assert pipe("run", "toy.toml", *CHANGED, "--force", "double") == 0
+    assert Path("outputs/toy/double/n0.txt").read_text() == "3.0"
+    assert "accepted" not in json.loads(Path("outputs/toy/double/record.json").read_text())["provenance"]
 
 
 def test_items_are_accepted_too(here, capsys) -> None:
