@@ -61,11 +61,14 @@ def claim(workspace: Workspace, recipe: Recipe) -> str:
         owner = ""
     if owner == mine or not recipe.path.is_file():
         return ""
-    _point(folder / _OWNER, mine)
-    if not owner or not os.path.exists(owner):
+    try:
+        _point(folder / _OWNER, mine)
+        if not owner or not os.path.exists(owner):
+            return ""
+        for link in list(_links(folder)):
+            link.unlink()
+    except OSError:  # read only: its links cannot be changed either, and `link` says so where one must be
         return ""
-    for link in list(_links(folder)):
-        link.unlink()
     return (
         f"{shown(folder)} showed the results of {shown(Path(owner))}; it now shows those of {shown(recipe.path)}, "
         'which has the same name. Give one of them another: name = "…" in its [recipe]'

@@ -250,6 +250,13 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
     return info
 
 
+def _check_policy(info: Mapping[str, Any], leaves: Mapping[Address, Leaf], problems: Problems) -> None:
+    policy = info.get("libraries", POLICIES[0])
+    if policy not in POLICIES:
+        sentence = '\'libraries\' must be "report" (tell of other versions) or "strict" (they are part of keys)'
+        problems.add(f"{sentence}, not {policy!r}", leaves["recipe", "libraries"].origin, "recipe")
+
+
 def _given(leaves: Mapping[Address, Leaf], name: str) -> dict[str, Any]:
     """A step's plain keys and values; tables deeper down are joined again."""
     given: dict[str, Any] = {}
