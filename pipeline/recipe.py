@@ -234,14 +234,7 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
     ]:
         if not re.fullmatch(r"\w[\w.-]*", str(word)):
             problems.add(f"{word!r} cannot be a name: it becomes a folder; use letters, digits, '_', '-' and '.'", None)
-    policy = info.get("libraries", POLICIES[0])
-    if policy not in POLICIES:
-        problems.add(
-            f'\'libraries\' must be "report" (tell of other versions) or "strict" (they are part of keys), not '
-            f"{policy!r}",
-            leaves["recipe", "libraries"].origin,
-            "recipe",
-        )
+    _check_policy(info, leaves, problems)
     seed = info.get("seed", 0)
     if type(seed) is not int or seed < 0:
         problems.add(
