@@ -55,13 +55,18 @@ def sync_folder(folder: Path) -> None:
 MANY = 16
 
 
-def sync_tree(folder: Path, files: list[Path]) -> None:
-    """Bring files below a folder to the disk, content and names: one by one where they are few, else all at once."""
-    if len(files) > MANY and _sync_file_system(folder):  # hundreds of single calls take more than twice as long
+def sync_files(paths: list[Path]) -> None:
+    """Bring the content of files to the disk: one by one where they are few, else all of their file system at once."""
+    if len(paths) > MANY and _sync_file_system(paths[0].parent):  # hundreds of calls take twice as long
         return
-    for path in files:
+    for path in paths:
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
+
+
+def sync_tree(folder: Path, files: list[Path]) -> None:
+    """Bring files below a folder to the disk, content and names."""
+    sync_files(files)
     for parent in {parent for path in files for parent in path.parents if folder in (parent, *parent.parents)}:
         sync_folder(parent)
 

@@ -19,7 +19,7 @@ from typing import Any
 from cache import digest
 from cache.errors import CacheError, LeaseLost
 from cache.files import sync_folder, sync_tree, write_json
-from cache.manifest import Manifest
+from cache.manifest import Made, Manifest
 from cache.record import FORMAT, MANIFEST, OWN_FILES, RECORD, read_record
 from cache.work import Work
 
@@ -28,7 +28,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
-def seal(work: Work, kind: str, items: Mapping[str, list[str]], provenance: Mapping[str, Any]) -> dict[str, Any]:
+def seal(work: Work, kind: str, items: Mapping[str, Made], provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Complete `out` with manifest and record; all of it is on the disk, and write-protected, when this returns."""
     for name in OWN_FILES:  # of an attempt that was killed here
         for path in (work.out / name, *work.out.glob(f".{name}.*.tmp")):
@@ -36,8 +36,7 @@ def seal(work: Work, kind: str, items: Mapping[str, list[str]], provenance: Mapp
     manifest = Manifest.of_folder(work.out, items)
     if not manifest.files:
         raise CacheError(f"stage {work.stage} made no files; that is a defect of the stage")
-    payload = [work.out / name for name in manifest.files]
-    sync_tree(work.out, payload)
+    sync_tree(work.out, [work.out / name for name in manifest.files])
     write_json(work.out / MANIFEST, manifest.to_json(), sync=True, compact=True)
     record = {
         "format": FORMAT,
@@ -51,18 +50,24 @@ def seal(work: Work, kind: str, items: Mapping[str, list[str]], provenance: Mapp
         "provenance": dict(provenance),
     }
     write_json(work.out / RECORD, record, sync=True)
-    for path in payload:
-        _protect(path)
-    sync_folder(work.out)
+    _protect(work, manifest)
     return record
 
 
-def _protect(path: Path) -> None:
-    """Take the write bits of a file; who may read it was the umask's to say."""
-    mode = path.stat().st_mode
-    if mode & 0o222:
-        with contextlib.suppress(PermissionError):  # a colleague's file, whose attempt we went on with
-            path.chmod(mode & ~0o222)
+def settle(work: Work, manifest: Manifest) -> None:
+    """Bring an `out` that is complete already to the disk, and write-protect it."""
+    sync_tree(work.out, [work.out / name for name in (*manifest.files, *OWN_FILES)])
+    _protect(work, manifest)
+
+
+def _protect(work: Work, manifest: Manifest) -> None:
+    """Take the write bits of the payload; who may read it was the umask's to say."""
+    for path in (work.out / name for name in manifest.files):
+        mode = path.stat().st_mode
+        if mode & 0o222:
+            with contextlib.suppress(PermissionError):  # a colleague's file, whose attempt we went on with
+                path.chmod(mode & ~0o222)
+    sync_folder(work.out)
 
 
 def place(root: Path, work: Work, label: str) -> Path:

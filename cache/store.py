@@ -8,6 +8,7 @@ Layout below the root:
                                 `…~<nonce>` while somebody works in it
     work/<stage>-<key16>.lease/ who that is
     quarantine/                 damaged or replaced artifacts, moved aside, never served
+    trash/ pins/ inuse/         see `cache.gc` and `cache.marks`
 
 `record.json` is written last, and the folder takes its name by one rename: a folder without a readable record does
 not exist. Looking an artifact up checks the presence and size of all its files; a damaged one counts as absent and
@@ -22,24 +23,25 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cache import digest, publish
+from cache import digest, lastuse, publish
 from cache.errors import CacheError, LeaseTaken, Unreadable
 from cache.files import read_json, write_json
-from cache.lease import Wait, lease, sweep_leases
-from cache.manifest import Manifest
+from cache.manifest import Made, Manifest
 from cache.publish import SEPARATOR
 from cache.record import FORMAT, read_record, refuse_newer
 from cache.record import MANIFEST as MANIFEST
 from cache.record import RECORD as RECORD
-from cache.work import Work as Work
-from cache.work import enter, fill, leave
+from cache.work import Work, attempts, enter, fill, leave
+
+if TYPE_CHECKING:
+    from cache.lease import Wait
 
 STORE = "store.json"
-_OWN_FOLDERS = ("work", "quarantine")
+OWN_FOLDERS = ("work", "quarantine", "trash", "pins", "inuse")
 _WORK = re.compile(r"(?P<stage>.+)-(?P<digits>[0-9a-f]{16})(~.*)?")
 
 
@@ -89,7 +91,9 @@ class Store:
     def find(self, stage: str, key: Mapping[str, Any]) -> Artifact | None:
         """The sound artifact of a key, or None."""
         artifact = self._named(stage, digest.of_json(key))
-        return artifact if artifact and not self.damage(artifact) else None
+        if artifact is None or self.damage(artifact):
+            return None
+        return artifact if lastuse.touch(artifact.path / RECORD) else None
 
     def damage(self, artifact: Artifact) -> str:
         """What is wrong with an artifact's files, by presence and size, or ""."""
@@ -107,7 +111,7 @@ class Store:
     def artifacts(self, stage: str | None = None) -> Iterator[Artifact]:
         """All published artifacts, damaged ones included, by stage and name."""
         self._check()
-        for folder in [self.root / stage] if stage else self._stage_folders():
+        for folder in [self.root / stage] if stage else self.stage_folders():
             for path in sorted(folder.glob(f"*{SEPARATOR}*")) if folder.is_dir() else []:
                 with contextlib.suppress(Unreadable):
                     if (record := read_record(path)) is not None:
@@ -117,12 +121,18 @@ class Store:
         """The artifact with a name such as "features/vocaset-w2v2base-conv--3fa91c07"."""
         self._check()
         path = self.root / name
-        record = read_record(path) if SEPARATOR in path.name else None
-        return Artifact(path, record) if record is not None else None
+        return self.at(path) if SEPARATOR in path.name else None
+
+    @staticmethod
+    def at(folder: Path) -> Artifact | None:
+        """The artifact in a folder, or None where it has no record that `publish` could have written."""
+        record = read_record(folder)
+        return Artifact(folder, record) if record is not None else None
 
     def work(self, stage: str, key: Mapping[str, Any]) -> Work:
-        """The work folder of a key at rest; `making` gives it to work in."""
-        return Work(self.root / "work" / f"{stage}-{digest.short(digest.of_json(key), 16)}", stage, key)
+        """The work folder of a key as it is now, for looking at; `making` gives it to work in."""
+        plain = Work(self.root / "work" / f"{stage}-{digest.short(digest.of_json(key), 16)}", stage, key)
+        return replace(plain, path=next(iter(attempts(plain)), plain.path))
 
     def begin(self, work: Work) -> None:
         """Make the work folder ready; what an earlier attempt left there stays."""
@@ -140,6 +150,8 @@ class Store:
             LeaseTaken: somebody else makes it, and `wait` was not given.
             LeaseLost: this process was taken for dead meanwhile; begin again, and find what the other made.
         """
+        from cache.lease import lease  # not needed to see that nothing has to be made
+
         plain = self.work(stage, key)
         with contextlib.ExitStack() as stack:
             with self._writing():
@@ -161,7 +173,7 @@ class Store:
         work: Work,
         label: str,
         kind: str,
-        items: Mapping[str, list[str]],
+        items: Mapping[str, Made],
         provenance: Mapping[str, Any],
         *,
         replace: bool = False,
@@ -187,12 +199,24 @@ class Store:
         shutil.rmtree(work.path, ignore_errors=True)
         return artifact
 
+    def adopt(self, work: Work, label: str) -> Artifact:
+        """Publish a folder that brings its own manifest and record, both checked, from another store."""
+        record = read_record(work.out)
+        if record is None or record["key_digest"] != digest.of_json(work.key):
+            raise CacheError(f"{work.out} holds no record of its key")
+        publish.settle(work, Manifest.from_json(read_json(work.out / MANIFEST)))
+        artifact = self._placed(work, label, record)
+        shutil.rmtree(work.path, ignore_errors=True)
+        return artifact
+
     def set_aside(self, artifact: Artifact) -> Path:
         """Move an artifact to the quarantine; returns its place there."""
         return publish.set_aside(self.root, artifact.path)
 
     def sweep(self) -> None:
         """Remove what dead processes left: their leases, and the work folders of keys that are published. Done once."""
+        from cache.lease import lease, sweep_leases
+
         if self._swept:
             return
         self._swept = True
@@ -244,10 +268,11 @@ class Store:
                     return Artifact(self.root / stage / name, record)
         return None
 
-    def _stage_folders(self) -> list[Path]:
+    def stage_folders(self) -> list[Path]:
+        """The folders that hold artifacts, one for a stage."""
         if not self.root.is_dir():
             return []
-        return [path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in _OWN_FOLDERS]
+        return [path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in OWN_FOLDERS]
 
     def _format(self) -> int:
         """The format that the store says it has, 0 where it does not say."""

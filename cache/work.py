@@ -14,10 +14,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cache.files import walk
-from cache.lease import Held
+
+if TYPE_CHECKING:
+    from cache.lease import Held
 
 MARK = "~"
 

@@ -19,14 +19,17 @@ from pathlib import Path
 from cache.errors import CacheError, LeaseLost
 from cache.files import walk
 from cache.lease import Wait
+from cache.marks import Reading
 from cache.store import Artifact
 from cache.work import Work
-from pipeline import outputs, pretrained, provenance
+from pipeline import audit, damage, outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
-from pipeline.job import Journal, RunningJob, Stop
+from pipeline.items import NOTHING
+from pipeline.job import RunningJob, Stop
+from pipeline.journal import OUT, Journal
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
-from pipeline.recipe import Recipe, slots
+from pipeline.recipe import Recipe, Step, slots
 from pipeline.stage import Input
 from pipeline.wiring import ancestors, descendants
 from pipeline.workspace import Workspace
@@ -43,30 +46,32 @@ class Choice:
 
     def steps(self, recipe: Recipe) -> set[str]:
         """The chosen steps. RecipeError for a step that the recipe does not have."""
-        for name in filter(None, (self.only, self.start, self.until, *sorted(self.force))):
-            if name not in recipe.steps:
-                raise RecipeError(f"recipe {recipe.name} has no step {name!r}; it has {', '.join(recipe.steps)}")
         wired = {name: step.inputs for name, step in recipe.steps.items()}
-        chosen = {self.only} if self.only else set(recipe.steps)
+        chosen = set(recipe.named(self.only)) if self.only else set(recipe.steps)
         if self.start:
-            chosen &= descendants(wired, self.start)
+            chosen &= set().union(*(descendants(wired, name) for name in recipe.named(self.start)))
         if self.until:
-            chosen &= ancestors(wired, self.until)
-        if left_out := sorted(self.force - chosen):
+            chosen &= set().union(*(ancestors(wired, name) for name in recipe.named(self.until)))
+        if left_out := sorted(self.forced(recipe) - chosen):
             raise RecipeError(f"--force {left_out[0]}: this step is left out by --only, --from or --until")
         return chosen
+
+    def forced(self, recipe: Recipe) -> frozenset[str]:
+        """The steps to run although they are cached."""
+        return frozenset(name for word in self.force for name in recipe.named(word))
 
 
 @dataclass(frozen=True)
 class Means:
     """How to run; not in keys. Another device or number of threads adds up in another order: the last digits differ.
 
-    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor. wait: for another process that makes the
-    same, else fail.
+    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor. audit: see
+    `pipeline.audit`. wait: for another process that makes the same, else fail.
     """
 
     device: str = "auto"
     workers: int = 0
+    audit: bool = False
     wait: bool = True
 
     @property
@@ -88,15 +93,16 @@ def run(
     if not _DEVICE.fullmatch(means.device):
         raise RecipeError(f"--device {means.device!r}: write auto, cpu, mps, cuda or cuda:1")
     planned = choose(recipe, workspace, choice)
-    chosen = choice.steps(recipe)
+    chosen, forced = choice.steps(recipe), choice.forced(recipe)
     outputs.check(workspace)
     reporter.width = max(len(name) for name in chosen)
     try:
-        with Stop(reporter) as stop:
+        with Stop(reporter) as stop, Reading(workspace.store.root) as reading:
             for name, step in recipe.steps.items():
+                reading.add(entry.artifact.name for entry in planned.values() if entry.artifact)
                 if name in chosen:
                     runner = _Runner(recipe, workspace, reporter, means, stop)
-                    planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in choice.force)
+                    planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in forced)
                 if name in chosen and (artifact := planned[name].artifact) is not None:
                     outputs.link(workspace, recipe, step, artifact)
     finally:
@@ -107,7 +113,7 @@ def run(
 
 def choose(recipe: Recipe, workspace: Workspace, choice: Choice) -> dict[str, Planned]:
     """The plan of a run. RecipeError where the chosen steps cannot run."""
-    planned = plan(recipe, workspace, choice.force)
+    planned = plan(recipe, workspace, choice.forced(recipe))
     _refuse(planned, choice.steps(recipe))
     return planned
 
@@ -195,25 +201,48 @@ class _Runner:
             step.name,
             work,
             {slot: _input(before[source]) for slot, _, source in slots(step)},
-            seed=self.recipe.seed,
+            seed=self.recipe.seed_of(step),
             device=self.means.device,
             workers=self.means.threads,
             reporter=self.reporter,
             stop=self.stop,
+            reuse=NOTHING if entry.reason == FORCED else entry.reuse,
         )
         # Waiting threads must sleep: spinning ones make small steps many times slower on a machine that others use too.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if entry.reason == FORCED:
             job.journal.forget()
         _prune(work, job.journal)
-        step.stage.run(job)
+        self._run(job, entry, before, work)
         label = step.stage.label(self.recipe.upstream(step))
         facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
+        facts["inputs"] = {slot: f"{one.path.parent.name}/{one.path.name}" for slot, one in job.inputs.items()}
         artifact = self.workspace.store.publish(
             work, label, step.stage.output, job.journal.items(), facts, replace=entry.reason == FORCED, warn=job.say
         )
         self.reporter.step(step.name, "done", f"{duration(time.time() - started)} → {artifact.name}")
         return artifact
+
+    def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned], work: Work) -> None:
+        """Run the stage; when it fails, its inputs are looked at, since one of them may have rotted."""
+        try:
+            self._watched(job, entry.step, work)
+        except Exception as error:
+            found = {slot: before[source].artifact for slot, _, source in slots(entry.step)}
+            inputs = {slot: artifact for slot, artifact in found.items() if artifact is not None}
+            if not _disk_is_full(error) and (told := damage.of_inputs(error, inputs, self.workspace.store)):
+                raise StageError(f"{told} ({type(error).__name__}: {error})") from error
+            if not hasattr(type(error), "exit_code") and (hint := damage.unchecked(inputs)):
+                self.reporter.step(entry.step.name, "", hint)
+            raise
+
+    def _watched(self, job: RunningJob, step: Step, work: Work) -> None:
+        if not audit.wished(self.means.audit):
+            return step.stage.run(job)
+        with audit.watching(step, self.recipe, work, job.inputs) as watch:
+            step.stage.run(job)
+        for warning in audit.sentences(step.name, watch):
+            self.reporter.step(step.name, "warning", warning)
 
 
 def _device(job: RunningJob, wished: str) -> str:
@@ -233,9 +262,9 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 def _prune(work: Work, journal: Journal) -> None:
     """Remove what an earlier attempt left half-made in `out`: all that no finished item owns."""
-    kept = {file for files in journal.finished.values() for file in files}
+    kept = {file for item in journal.finished.values() for file in item.files}
     for name, entry in list(walk(work.out)):
-        if f"out/{name}" not in kept:
+        if OUT + name not in kept:
             Path(entry.path).unlink()
     for path in work.out.rglob("*.tmp"):
         path.unlink()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache import digest
-from cache.store import Artifact, Store
+from cache.manifest import Made
+from cache.store import OWN_FOLDERS, Artifact, Store
 from pipeline import provenance
 from pipeline.errors import Interrupted, StageError
 from pipeline.execute import Choice, Means, run, sentence
@@ -44,7 +45,7 @@ def publish(root: str) -> None:
                     (work.out / name).write_text(text)
             except OSError as error:
                 raise StageError(sentence(error)) from error
-            store.publish(work, "label", "sequences", {"a": ["wav/0.wav"]}, {})
+            store.publish(work, "label", "sequences", {"a": Made("", ["wav/0.wav"])}, {})
 
 
 def right(root: str) -> None:
@@ -128,14 +129,16 @@ SCENARIOS = (
 def whole(store: Store) -> None:
     """Every folder of the store is an artifact with the bytes of its manifest; nothing else is left behind."""
     store.sweep()
-    stages = [path for path in store.root.iterdir() if path.is_dir() and path.name not in ("work", "quarantine")]
+    stages = [path for path in store.root.iterdir() if path.is_dir() and path.name not in OWN_FOLDERS]
     found = {artifact.path: artifact for artifact in store.artifacts()}
-    assert {path for stage in stages for path in stage.iterdir()} == set(found)
+    there = {path for stage in stages for path in stage.iterdir()}
+    assert there == set(found), there ^ set(found)
     for artifact in found.values():
         unchanged(artifact)
     left = [str(path.relative_to(store.root)) for path in (store.root / "work").rglob("*")]
     assert not left, left
-    assert [path for path in store.root.rglob("*.tmp") if "quarantine" not in path.parts] == []
+    torn = [path for path in store.root.rglob("*.tmp") if not {"quarantine", "inuse"} & set(path.parts)]  # gc's to tidy
+    assert not torn, torn
 
 
 def unchanged(artifact: Artifact) -> None:
