@@ -29,7 +29,8 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
 Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads to use; 0: one per processor.", min=0)]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads for all steps together; 0: one per processor.", min=0)]
+ShareGpu = Annotated[bool, typer.Option("--share-gpu", help="Steps and other runs may be on one GPU at once.")]
 
 
 def _show_version(wished: bool) -> None:
@@ -62,6 +63,7 @@ def run(
     tiny: Tiny = False,
     device: Device = "auto",
     jobs: Jobs = 0,
+    share_gpu: ShareGpu = False,
     store: Store = None,
     outputs: Outputs = None,
 ) -> None:
@@ -72,7 +74,7 @@ def run(
 
     choice = Choice(only, start, until, frozenset(force or ()))
     workspace = Workspace.find(store, outputs)
-    command.run(recipes, settings or [], workspace, choice, Means(device, jobs), tiny=tiny, dry=dry_run)
+    command.run(recipes, settings or [], workspace, choice, Means(device, jobs, share_gpu), tiny=tiny, dry=dry_run)
 
 
 @app.command()
@@ -161,6 +163,7 @@ def stage(
     name: Annotated[str, typer.Argument(help="preprocess, features, train, …", show_default=False)],
     device: Device = "auto",
     jobs: Jobs = 0,
+    share_gpu: ShareGpu = False,
     seed: Annotated[int, typer.Option(help="What a recipe's seed is.")] = 0,
     store: Store = None,
     outputs: Outputs = None,
@@ -170,7 +173,7 @@ def stage(
     from pipeline.execute import Means
     from pipeline.workspace import Workspace
 
-    command.run(name, context.args, Workspace.find(store, outputs), Means(device, jobs), seed)
+    command.run(name, context.args, Workspace.find(store, outputs), Means(device, jobs, share_gpu), seed)
 
 
 @app.command()

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from cache.files import replacing
+from pipeline.needs import Needs
 
-__all__ = ["Input", "Job", "Slot", "Sources", "Stage", "Upstream", "param", "replacing"]
+__all__ = ["Input", "Job", "Needs", "Slot", "Sources", "Stage", "Upstream", "param", "replacing"]
 
 T = TypeVar("T")
 
@@ -199,6 +200,10 @@ class Stage:
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """Dotted modules that take part beyond this one and its components, e.g. the model behind a checkpoint."""
         return ()
+
+    def needs(self) -> Needs:
+        """What a step of it takes while it runs; a recipe may say otherwise. Unsaid, it has all threads to itself."""
+        return Needs()
 
     def run(self, job: Job) -> None:
         """Fill `job.out` from `job.inputs`. Pure: same key, same result, to the byte on one device and thread count."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.stage import Job, Slot, Stage, Upstream, param
+from pipeline.stage import Job, Needs, Slot, Stage, Upstream, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 
 
@@ -42,6 +42,9 @@ class Encode(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it encodes again."""
         return modules_behind(upstream["prior"])
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1, threads="all")
 
     def run(self, job: Job) -> None:
         from stages.encode.ask import encode

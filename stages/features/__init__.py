@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds import LOG_MEL
 
 
@@ -45,6 +45,10 @@ class ExtractFeatures(Stage):
 
     def sources(self) -> Sources:
         return Sources() if self.params.encoder == LOG_MEL else Sources(pretrained={"encoder": self.params.encoder})
+
+    def needs(self) -> Needs:
+        """The band filters run in NumPy, a network where the device is."""
+        return Needs(threads="any") if self.params.encoder == LOG_MEL else Needs(gpu=1, threads="all")
 
     def run(self, job: Job) -> None:
         from stages.features.extract import extract

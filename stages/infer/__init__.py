@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.stage import Job, Slot, Stage, Upstream, param
+from pipeline.stage import Job, Needs, Slot, Stage, Upstream, param
 from stages.infer.styles import mistakes
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, modules_behind, other_weights
 
@@ -68,6 +68,9 @@ class Infer(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the checkpoint, and the prior that it is built upon: editing them runs inference again."""
         return modules_behind(upstream["checkpoint"])
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1, threads="all")
 
     def run(self, job: Job) -> None:
         from stages.infer.speak import speak

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from faces import metrics_definitions as definitions
 from pipeline.registry import nearest
-from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Job, Needs, Slot, Sources, Stage, Upstream, param
 
 LIPS, UPPER_FACE = definitions.LIPS, definitions.UPPER_FACE
 
@@ -61,6 +61,9 @@ class Metrics(Stage):
     def sources(self) -> Sources:
         given = {"lips": self.params.lips_file, "upper_face": self.params.upper_face_file}
         return Sources(files={name: Path(path) for name, path in given.items() if path})
+
+    def needs(self) -> Needs:
+        return Needs(threads="any")
 
     def run(self, job: Job) -> None:
         from stages.metrics.evaluate import evaluate

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from pipeline.errors import StageError
-from pipeline.stage import Job, Sources, Stage, Upstream, param
+from pipeline.stage import Job, Needs, Sources, Stage, Upstream, param
 
 
 class Dataset(Protocol):
@@ -57,6 +57,9 @@ class Preprocess(Stage):
 
     def sources(self) -> Sources:
         return self.dataset.sources()
+
+    def needs(self) -> Needs:
+        return Needs(threads="any")
 
     def run(self, job: Job) -> None:
         for problem in self.check():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.stage import Job, Slot, Stage, Upstream, param
+from pipeline.stage import Job, Needs, Slot, Stage, Upstream, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 
 
@@ -46,6 +46,9 @@ class Reconstruct(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it rebuilds again."""
         return modules_behind(upstream["prior"])
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1, threads="all")
 
     def run(self, job: Job) -> None:
         from stages.reconstruct.rebuild import rebuild

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.stage import Job, Slot, Stage, Upstream, param
+from pipeline.stage import Job, Needs, Slot, Stage, Upstream, param
 from stages.render.settings import COLUMNS, PRESETS, background_problem
 
 
@@ -63,6 +63,9 @@ class Render(Stage):
         if not self.params.columns or len(set(self.params.columns)) != len(self.params.columns):
             yield "columns must name at least one panel, and each once"
         yield from background_problem(self.params.background)
+
+    def needs(self) -> Needs:
+        return Needs(threads="any")
 
     def run(self, job: Job) -> None:
         from stages.render.produce import produce
