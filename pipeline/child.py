@@ -30,6 +30,7 @@ from pipeline.recipe import Recipe
 from pipeline.workspace import Workspace
 
 _INTERVAL_S = 0.1
+_STDIN = 0
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ class _ParentsStop(Stop):
             raise KeyboardInterrupt
 
     def _listen(self) -> None:
-        for word in sys.stdin.buffer:
+        while words := os.read(_STDIN, 100):
             self.wished = True
-            if word.strip() == b"now":
+            if b"now" in words:
                 self._now = True
                 os.kill(os.getpid(), signal.SIGINT)  # the main thread hears it
         self.wished = True
@@ -107,8 +108,8 @@ class _ParentsStop(Stop):
 
 def main() -> None:
     """Make what the order says."""
-    sys.path[:] = pickle.load(sys.stdin.buffer)
-    order: Order = pickle.loads(pickle.load(sys.stdin.buffer))
+    sys.path[:] = pickle.loads(_read())
+    order: Order = pickle.loads(_read())
     know_git(order.git)
     with open(int(sys.argv[1]), "w", encoding="utf-8") as pipe:
         upward = _Upward(pipe)
@@ -119,6 +120,21 @@ def main() -> None:
             except PipeError as error:
                 words = ["error", type(error).__name__, str(error), traceback.format_exc()]
         upward.tell(*words)
+
+
+def _read() -> bytes:
+    """A block from standard input. Unbuffered: a thread that waits in a buffer's lock cannot be left at the end."""
+    return _exactly(int.from_bytes(_exactly(8), "big"))
+
+
+def _exactly(count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        part = os.read(_STDIN, count - len(found))
+        if not part:
+            raise EOFError("the parent is gone")
+        found += part
+    return found
 
 
 if __name__ == "__main__":

@@ -188,4 +188,5 @@ def packed(order: Any) -> bytes:
     """An order for `pipeline.child`: where to look for modules, then what to do."""
     buffer = io.BytesIO()
     _Pickler(buffer).dump(order)
-    return pickle.dumps(sys.path) + pickle.dumps(buffer.getvalue())
+    blocks = (pickle.dumps(sys.path), buffer.getvalue())
+    return b"".join(len(block).to_bytes(8, "big") + block for block in blocks)

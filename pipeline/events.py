@@ -36,7 +36,7 @@ class Record:
 
     def event(self, event: str, **facts: Any) -> None:
         """Add an event."""
-        self._write(".jsonl", json.dumps({"t": round(time.time(), 3), "event": event} | facts, default=str))
+        self._write(".jsonl", json.dumps({"t": round(time.time(), 3), "event": event} | facts, default=str, ensure_ascii=False))
 
     def log(self, text: str) -> None:
         """Add what the user was told."""
@@ -87,7 +87,8 @@ class Told(Reporter):
     def step(self, name: str, state: str, text: str = "", **facts: Any) -> None:
         if state in ENDS and (counts := self._counts.pop(name, None)):
             facts["counts"] = counts
-        self._record.event(state or "said", **self._name(name), text=text, **facts)
+        event = state or ("warning" if text.startswith("warning: ") else "said")
+        self._record.event(event, **self._name(name), text=text, **facts)
         self._lines.step(name, state, text)
         self._screen.step(name, state, text)
         self._told_problem()

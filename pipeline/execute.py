@@ -260,11 +260,12 @@ class Runner:
         _prune(work, job.journal)
         step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))
-        facts = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, _device(job, self.means.device))
+        device = _device(job, self.means.device)
+        facts = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)
         took = usage.facts()
         text = f"{duration(took['seconds'])} → {artifact.name}"
-        self.reporter.step(self.label, "done", text, **took, **identity(replace(entry, artifact=artifact)))
+        self.reporter.step(self.label, "done", text, device=device, **took, **identity(replace(entry, artifact=artifact)))
         return artifact
 
 
