@@ -177,6 +177,33 @@ def stage(
 
 
 @app.command()
+def runs(
+    recipe: Annotated[str, typer.Option(help="Only those of this recipe, by its name.", metavar="NAME")] = "",
+    limit: Annotated[int, typer.Option(help="How many, the newest first; 0: all.", min=0)] = 20,
+    json: Json = False,
+    store: Store = None,
+) -> None:
+    """What was run: when, what became of it, how long it took."""
+    from pipeline.commands import runs as command
+    from pipeline.workspace import Workspace
+
+    command.runs(Workspace.find(store), recipe, limit, as_json=json)
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A name that `pipe runs` shows, a part of it, or last.", metavar="RUN")],
+    json: Json = False,
+    store: Store = None,
+) -> None:
+    """One run: its steps, why each ran, what it took; while it runs, how far it is."""
+    from pipeline.commands import runs as command
+    from pipeline.workspace import Workspace
+
+    command.show(Workspace.find(store), run, as_json=json)
+
+
+@app.command()
 def doctor(store: Store = None) -> None:
     """What this machine can do and what is missing."""
     from pipeline.commands.doctor import doctor as command

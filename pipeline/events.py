@@ -36,7 +36,9 @@ class Record:
 
     def event(self, event: str, **facts: Any) -> None:
         """Add an event."""
-        self._write(".jsonl", json.dumps({"t": round(time.time(), 3), "event": event} | facts, default=str, ensure_ascii=False))
+        self._write(
+            ".jsonl", json.dumps({"t": round(time.time(), 3), "event": event} | facts, default=str, ensure_ascii=False)
+        )
 
     def log(self, text: str) -> None:
         """Add what the user was told."""

@@ -260,18 +260,17 @@ class Runner:
         _prune(work, job.journal)
         step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))
-        device = _device(job, self.means.device)
-        facts = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
-        artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)
-        took = usage.facts()
-        text = f"{duration(took['seconds'])} → {artifact.name}"
-        self.reporter.step(self.label, "done", text, device=device, **took, **identity(replace(entry, artifact=artifact)))
+        device = _device(job)
+        origin = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
+        artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), origin)
+        facts = {"device": device, **usage.facts(), **identity(replace(entry, artifact=artifact))}
+        self.reporter.step(self.label, "done", f"{duration(facts['seconds'])} → {artifact.name}", **facts)
         return artifact
 
 
-def _device(job: RunningJob, wished: str) -> str:
-    """The device that was used, as far as a stage asked for one; asking now could import torch for nothing."""
-    return job.device if "torch" in sys.modules else wished
+def _device(job: RunningJob) -> str:
+    """The device that was used; without torch, it was no other than this. Asking could import torch for nothing."""
+    return job.device if "torch" in sys.modules else "cpu"
 
 
 def _input(entry: Planned) -> Input:
