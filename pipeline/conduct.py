@@ -276,14 +276,14 @@ class Conductor:
     def _failed(self, node: Node, error: PipeError) -> None:
         node.state = "failed"
         self._errors.append(error)
-        self._told.step(node.label, "failed", str(error))
+        self._told.step(node.label, "failed", _without(node.label, error))
 
     def _interrupted(self, node: Node, error: Interrupted) -> None:
         """One step that was asked to stop stops the run."""
         node.state = "open"
         self._stop.wished = True
         self._interruptions.append(error)
-        self._told.step(node.label, "stopped", str(error))
+        self._told.step(node.label, "stopped", _without(node.label, error))
 
     def _give_up(self) -> NoReturn:
         first = next(node for node in self.nodes if node.state in ("open", "ready"))
@@ -299,6 +299,11 @@ class Conductor:
         lines += [f"not run because of {'it' if len(lines) == 1 else 'them'}: {', '.join(dropped)}"] if dropped else []
         first = self._errors[0]
         raise type(first)("\n".join(lines)) from first
+
+
+def _without(label: str, error: PipeError) -> str:
+    """A step's error where its name stands already."""
+    return str(error).removeprefix(f"step {label!r}").removeprefix(":").lstrip()
 
 
 def _nodes(errand: Errand) -> list[Node]:

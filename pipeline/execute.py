@@ -25,7 +25,7 @@ from pipeline.conduct import Conductor
 from pipeline.errand import Errand
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.gpus import Pool
-from pipeline.job import Journal, RunningJob, Stop
+from pipeline.job import AT_ITEM, Journal, RunningJob, Stop
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
 from pipeline.recipe import Recipe, slots
@@ -263,8 +263,9 @@ class Runner:
         device = _device(job)
         origin = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), origin)
-        facts = {"device": device, **usage.facts(), **identity(replace(entry, artifact=artifact))}
-        self.reporter.step(self.label, "done", f"{duration(facts['seconds'])} → {artifact.name}", **facts)
+        took, made = usage.facts(), identity(replace(entry, artifact=artifact))
+        text = f"{duration(took['seconds'])} → {artifact.name}"
+        self.reporter.step(self.label, "done", text, device=device, **took, **made)
         return artifact
 
 
@@ -307,7 +308,13 @@ def _told_of(step: str) -> Iterator[None]:
 
 
 def sentence(error: Exception) -> str:
-    """An error in the user's words; a defect of ours keeps its type and says how to see more."""
+    """An error in the user's words, with the item at which it came; a defect of ours keeps its type."""
+    text = _sentence(error)
+    items = [note.removeprefix(AT_ITEM) for note in getattr(error, "__notes__", ()) if note.startswith(AT_ITEM)]
+    return "".join(f"{item}: " for item in items if item not in text) + text
+
+
+def _sentence(error: Exception) -> str:
     if isinstance(error, PipeError | CacheError) or hasattr(type(error), "exit_code"):
         return str(error)
     if _disk_is_full(error):

@@ -21,6 +21,8 @@ from pipeline.stage import Input
 T = TypeVar("T")
 
 _SYNC_INTERVAL_S = 1.0
+AT_ITEM = "at item "
+"""What begins the note, on an error that leaves an item, that names it."""
 
 
 class Stop:
@@ -157,7 +159,11 @@ class RunningJob:
         def finish(item: str) -> None:
             if self.stopping():
                 raise Interrupted(f"stopped by the user; finished {unit} are kept, run again to go on")
-            self.journal.done(f"{unit}/{item}", list(make(item)))
+            try:
+                self.journal.done(f"{unit}/{item}", list(make(item)))
+            except Exception as error:
+                error.add_note(f"{AT_ITEM}{item}")
+                raise
 
         for _ in self.track(_calls(finish, waiting, threads), total=len(waiting), unit=unit):
             pass
