@@ -29,7 +29,9 @@ class Record:
     """The two files of one run, made with the first event."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{name}-{os.urandom(2).hex()}"
+        now = time.time()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03}"
+        self.name = f"{stamp}-{name}-{os.urandom(2).hex()}"
         self.problem = ""
         self._folder = folder
         self._files: dict[str, int] = {}

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -260,18 +259,13 @@ class Runner:
         _prune(work, job.journal)
         step.stage.run(job)
         label = step.stage.label(self.recipe.upstream(step))
-        device = _device(job)
+        device = job.used_device
         origin = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), origin)
         took, made = usage.facts(), identity(replace(entry, artifact=artifact))
         text = f"{duration(took['seconds'])} → {artifact.name}"
         self.reporter.step(self.label, "done", text, device=device, **took, **made)
         return artifact
-
-
-def _device(job: RunningJob) -> str:
-    """The device that was used; without torch, it was no other than this. Asking could import torch for nothing."""
-    return job.device if "torch" in sys.modules else "cpu"
 
 
 def _input(entry: Planned) -> Input:

@@ -129,11 +129,16 @@ class RunningJob:
         self.out, self.state = work.out, work.state
         self.inputs, self.seed, self.workers = inputs, seed, workers
         self.notes: dict[str, Any] = {}
+        self.used_device = "cpu"  # until the stage asks
         self.journal = Journal(work)
         self._step, self._device, self._reporter, self._stop = step, device, reporter, stop
 
     @property
     def device(self) -> str:
+        self.used_device = self._found_device()
+        return self.used_device
+
+    def _found_device(self) -> str:
         import torch
 
         if self._device == "auto":

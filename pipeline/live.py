@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
@@ -44,7 +45,7 @@ class LiveReporter(Reporter):
         self._live: Live | None = None
 
     def outline(self, steps: Mapping[str, Sequence[str]]) -> None:
-        super().outline(steps)
+        self._width = max((cell_len(label) for labels in steps.values() for label in labels), default=0)
         self._tree = {recipe: {label: _Step(label) for label in labels} for recipe, labels in steps.items()}
         self._live = Live(self, console=self._console, transient=True, refresh_per_second=8)
         self._live.start()
@@ -96,7 +97,7 @@ class LiveReporter(Reporter):
     def _row(self, branch: str, step: _Step, room: int) -> Text:
         row = Text(no_wrap=True, overflow="ellipsis")
         row.append(branch, style="dim")
-        row.append(f"{step.label:<{self._width}}  ")
+        row.append(step.label + " " * (self._width - cell_len(step.label) + 2))
         row.append(f"{step.state:<8}", style=STYLES.get(step.state, ""))
         if step.state == "running":
             row.append(f"  {duration(time.monotonic() - step.since):>6}  ", style="dim")

@@ -18,7 +18,7 @@ from tests.stages.fake_job import FakeJob
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("run", "status", "why", "graph", "stage", "table", "doctor")
+COMMANDS = ("run", "status", "why", "graph", "stage", "table", "runs", "show", "doctor")
 GROUPS = ("recipe ls", "recipe show", "recipe check", "cache ls", "cache show")
 FOLDERS = "recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces"
 

@@ -87,7 +87,9 @@ def test_bytes_and_keys_do_not_depend_on_company(here, room) -> None:
     go(recipe, jobs=1)
     assert (payload(here, "same"), sorted(os.listdir(here / ".pipe/meet"))) == together
     for name in os.listdir(here / ".pipe/meet"):
-        manifests = [(store / "meet" / name / "manifest.json").read_bytes() for store in (here / "first", here / ".pipe")]
+        manifests = [
+            (store / "meet" / name / "manifest.json").read_bytes() for store in (here / "first", here / ".pipe")
+        ]
         assert manifests[0] == manifests[1]
 
 
@@ -181,10 +183,12 @@ def pipe_process(*words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-m", "pipeline", *words], env=environment, stdout=out, stderr=out)
 
 
-
-
 def test_an_interruption_names_what_it_stopped(here, room) -> None:
     with pytest.raises(Interrupted, match="step 'double': asked to stop"):
         run_all(
-            [load(Path("toy.toml"), ["step.double.stop_at=n1"])], Workspace.find(), Recorder(), Choice(), Means("cpu", 2)
+            [load(Path("toy.toml"), ["step.double.stop_at=n1"])],
+            Workspace.find(),
+            Recorder(),
+            Choice(),
+            Means("cpu", 2),
         )

@@ -237,7 +237,7 @@ def test_needs_of_a_step_and_what_a_recipe_says_of_them(here) -> None:
         ("needs = { gpu = -1 }", "needs.gpu must be a whole number from 0 up, not -1"),
         ("needs = { gpu = true }", "needs.gpu must be a whole number from 0 up, not True"),
         ('needs = { memory = "much" }', "needs.memory must be a size such as \"8GB\", not 'much'"),
-        ('needs = { threads = "some" }', "needs.threads must be \"all\" or \"any\", not 'some'"),
+        ('needs = { threads = "some" }', 'needs.threads must be "all" or "any", not \'some\''),
         ("needs = { threads = [1] }", "needs.threads must be"),
     ],
 )
