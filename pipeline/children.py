@@ -48,8 +48,9 @@ class Ended:
 
 @dataclass(frozen=True)
 class Message:
-    """One thing that a child told: [what, …], see `pipeline.child`."""
+    """One thing that the child at a place told: [what, …], see `pipeline.child`."""
 
+    place: int
     label: str
     words: list[Any]
 
@@ -86,8 +87,8 @@ def _error(kind: str, text: str, trace: str) -> PipeError:
 class Child:
     """A process that makes one artifact."""
 
-    def __init__(self, label: str, order: bytes, gpus: Gpus, messages: queue.SimpleQueue[Message]) -> None:
-        self._label, self._messages, self._asked = label, messages, ""
+    def __init__(self, place: int, label: str, order: bytes, gpus: Gpus, messages: queue.SimpleQueue[Message]) -> None:
+        self._place, self._label, self._messages, self._asked = place, label, messages, ""
         told, tells = os.pipe()
         try:
             self._process = subprocess.Popen(
@@ -99,6 +100,9 @@ class Child:
                 process_group=0,
                 env=_environment(gpus),
             )
+        except OSError as error:
+            os.close(told)
+            raise StageError(f"step {label!r}: no process can be started for it ({error.strerror})") from error
         finally:
             os.close(tells)
         self._threads = [
@@ -139,7 +143,7 @@ class Child:
                 stdin.flush()
             with io.TextIOWrapper(_pipe(self._process.stdout), errors="replace") as printed:
                 for line in filter(str.strip, printed):
-                    self._messages.put(Message(self._label, ["step", "", line.rstrip(), {}]))
+                    self._messages.put(Message(self._place, self._label, ["step", "", line.rstrip(), {}]))
 
         return work
 
@@ -148,9 +152,9 @@ class Child:
         with stream:
             for words in _lines(stream):
                 ended |= words[0] in ("made", "error")
-                self._messages.put(Message(self._label, words))
+                self._messages.put(Message(self._place, self._label, words))
         if not ended:
-            self._messages.put(Message(self._label, ["error", "StageError", self._died(), ""]))
+            self._messages.put(Message(self._place, self._label, ["error", "StageError", self._died(), ""]))
 
     def _died(self) -> str:
         code = self._process.wait()
@@ -185,8 +189,11 @@ class _Pickler(pickle.Pickler):
 
 
 def packed(order: Any) -> bytes:
-    """An order for `pipeline.child`: where to look for modules, then what to do."""
+    """An order for `pipeline.child`: where to look for modules, then what to do. StageError where it cannot be sent."""
     buffer = io.BytesIO()
-    _Pickler(buffer).dump(order)
+    try:
+        _Pickler(buffer).dump(order)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise StageError(f"cannot be handed to a process of its own ({error}); run with --jobs 1") from error
     blocks = (pickle.dumps(sys.path), buffer.getvalue())
     return b"".join(len(block).to_bytes(8, "big") + block for block in blocks)

@@ -58,7 +58,7 @@ class Hands(Protocol):
         ...
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """A chosen step. sources: the chosen ones it reads. key: from `ready` on; equal for equal steps of several recipes.
 
@@ -86,10 +86,9 @@ class Conductor:
     ) -> None:
         self._hands, self._machine, self._pool, self._told, self._stop = hands, machine, pool, told, stop
         self.nodes = [node for errand in errands for node in _nodes(errand)]
-        self._by_label = {node.label: node for node in self.nodes}
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._children: dict[str, Child] = {}
-        self._busy: dict[str, Busy] = {}
+        self._children: dict[int, Child] = {}  # by the place of their node, as are the next
+        self._busy: dict[int, Busy] = {}
         self._errors: list[PipeError] = []
         self._interruptions: list[Interrupted] = []
 
@@ -113,7 +112,8 @@ class Conductor:
         if not self._stop.wished:
             for node in self.nodes:
                 self._look_at(node)
-            self._start()
+            if not self._start() and not self._children:
+                time.sleep(_LOOK_S)  # for a GPU
         else:
             for child in self._children.values():
                 child.stop()
@@ -121,8 +121,6 @@ class Conductor:
             self._listen()
         elif self._stop.wished:
             self._give_up()
-        elif any(node.waited for node in self.nodes):
-            time.sleep(_LOOK_S)
 
     # --- what can run
 
@@ -153,7 +151,8 @@ class Conductor:
 
     # --- starting
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Whether anything has moved."""
         ready = self._distinct()
         demands: list[Demand] = []
         for node in list(ready):
@@ -173,8 +172,9 @@ class Conductor:
             self._warn_of_memory(node, demand)
             if alone and grant.gpus.first:
                 self._run_here(node, grant)
-                return
-            self._run_apart(node, Busy(demand, grant))
+            else:
+                self._run_apart(node, Busy(demand, grant))
+        return bool(grants) or not ready
 
     def _distinct(self) -> list[Node]:
         """The ready steps without those whose very key is being made, or is ready before them."""
@@ -212,9 +212,14 @@ class Conductor:
 
     def _run_apart(self, node: Node, busy: Busy) -> None:
         node.state = "running"
-        order = self._hands.order(node.errand, node.name, busy.grant)
-        self._busy[node.label] = busy
-        self._children[node.label] = Child(node.label, order, busy.grant.gpus, self._messages)
+        place = self.nodes.index(node)
+        try:
+            order = self._hands.order(node.errand, node.name, busy.grant)
+            self._children[place] = Child(place, node.label, order, busy.grant.gpus, self._messages)
+            self._busy[place] = busy
+        except PipeError as error:
+            busy.grant.gpus.release()
+            self._failed(node, error)
 
     # --- listening
 
@@ -231,12 +236,12 @@ class Conductor:
 
     def _heard(self, message: Message) -> bool:
         """Whether the child that told it has ended."""
-        node = self._by_label[message.label]
+        node = self.nodes[message.place]
         ended = message.tell(self._told)
         if ended is None:
             return False
-        self._children.pop(node.label).close()
-        self._busy.pop(node.label).grant.gpus.release()
+        self._children.pop(message.place).close()
+        self._busy.pop(message.place).grant.gpus.release()
         try:
             self._has(node, self._hands.artifact(ended.artifact()))
         except Interrupted as error:
@@ -255,7 +260,7 @@ class Conductor:
             except queue.Empty:
                 break
             if message.tell(self._told) is not None:
-                self._children.pop(message.label).close()
+                self._children.pop(message.place).close()
         for child in self._children.values():
             child.kill()
 

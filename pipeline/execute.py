@@ -197,7 +197,8 @@ class _Hands:
         order = Order(
             errand.recipe, replace(self.workspace), means, errand.label(name), entry, before, provenance.git()
         )
-        return packed(order)
+        with _told_of(errand.label(name)):
+            return packed(order)
 
     def made(self, errand: Errand, name: str) -> None:
         entry = errand.planned[name]

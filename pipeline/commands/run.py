@@ -31,7 +31,7 @@ def run(
     dry: bool = False,
 ) -> None:
     """Bring recipes up to date, or with `dry` say what would run."""
-    recipes = [load(path, settings, tiny=tiny) for path in paths]
+    recipes = [load(path, settings, tiny=tiny) for path in dict.fromkeys(paths)]
     if dry:
         for recipe in recipes:
             _show_choice(recipe, workspace, choice)

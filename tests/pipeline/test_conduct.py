@@ -192,3 +192,24 @@ def test_an_interruption_names_what_it_stopped(here, room) -> None:
             Choice(),
             Means("cpu", 2),
         )
+
+
+def test_one_recipe_given_twice(here, room) -> None:
+    recipe = write("two", step("a"), step("b"))
+    go(recipe, recipe)
+    assert len(signed(room, "a")) == len(signed(room, "b")) == 1
+
+
+def test_a_stage_that_cannot_be_sent_says_how_it_can_run(here, room, monkeypatch) -> None:
+    recipe = load(write("local", step("a"), step("b")))
+    recipe.steps["a"].stage.settings["hook"] = lambda: None
+    with pytest.raises(StageError, match=r"step 'a': cannot be handed to a process of its own .* --jobs 1"):
+        run_all([recipe], Workspace.find(), Recorder(), Choice(), Means("cpu", 2))
+    run_all([recipe], Workspace.find(), Recorder(), Choice(), Means("cpu", 1))
+
+
+def test_a_warning_for_memory_that_is_not_there(here, room) -> None:
+    recorder = go(write("large", step("a") + 'needs = { memory = "900TB" }\n', step("b")))
+    (warning,) = [line for line in recorder.lines if line.startswith("warning")]
+    assert "step 'a' needs 900000.0 GB of memory, and this machine has" in warning
+    assert {path.suffix for path in room.iterdir()} == {f".{os.getpid()}"}  # one after the other
