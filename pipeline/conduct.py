@@ -130,14 +130,16 @@ class Conductor:
             return
         before = [other for other in node.sources if other.state != "done"]
         if any(other.state in ("failed", "dropped") for other in before):
-            node.state = "dropped"
-            lost = next(other.label for other in before if other.state in ("failed", "dropped"))
-            self._told.step(node.label, "not run", f"because of {lost}")
+            self._drop(node, next(other for other in before if other.state in ("failed", "dropped")))
         elif not before:
             try:
                 self._plan(node)
             except PipeError as error:
                 self._failed(node, error)
+
+    def _drop(self, node: Node, lost: Node) -> None:
+        node.state = "dropped"
+        self._told.step(node.label, "not run", f"because of {lost.label}")
 
     def _plan(self, node: Node) -> None:
         entry = node.errand.planned[node.name] = self._hands.look(node.errand, node.name)
@@ -282,6 +284,9 @@ class Conductor:
         node.state = "failed"
         self._errors.append(error)
         self._told.step(node.label, "failed", _without(node.label, error))
+        for other in self.nodes:
+            if other.state == "ready" and other.key == node.key:
+                self._drop(other, node)
 
     def _interrupted(self, node: Node, error: Interrupted) -> None:
         """One step that was asked to stop stops the run."""

@@ -28,7 +28,7 @@ _ROOM_FOR_BAR = 100
 
 @dataclass
 class _Step:
-    label: str
+    name: str
     state: str = "waiting"
     text: str = ""
     since: float = field(default_factory=time.monotonic)
@@ -45,8 +45,11 @@ class LiveReporter(Reporter):
         self._live: Live | None = None
 
     def outline(self, steps: Mapping[str, Sequence[str]]) -> None:
-        self._width = max((cell_len(label) for labels in steps.values() for label in labels), default=0)
-        self._tree = {recipe: {label: _Step(label) for label in labels} for recipe, labels in steps.items()}
+        self._tree = {
+            recipe: {label: _Step(label.removeprefix(f"{recipe}/")) for label in labels}
+            for recipe, labels in steps.items()
+        }
+        self._width = max((cell_len(step.name) for tree in self._tree.values() for step in tree.values()), default=0)
         self._live = Live(self, console=self._console, transient=True, refresh_per_second=8)
         self._live.start()
 
@@ -97,7 +100,7 @@ class LiveReporter(Reporter):
     def _row(self, branch: str, step: _Step, room: int) -> Text:
         row = Text(no_wrap=True, overflow="ellipsis")
         row.append(branch, style="dim")
-        row.append(step.label + " " * (self._width - cell_len(step.label) + 2))
+        row.append(step.name + " " * (self._width - cell_len(step.name) + 2))
         row.append(f"{step.state:<8}", style=STYLES.get(step.state, ""))
         if step.state == "running":
             row.append(f"  {duration(time.monotonic() - step.since):>6}  ", style="dim")

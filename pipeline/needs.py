@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 Threads = Literal["all", "any"]
 HINTS: Mapping[str, type[Any]] = {"gpu": int, "memory": str, "threads": str}
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|[kKMGT]i?B)")
+_SIZE = r"(\d+(?:\.\d+)?)\s*(B|[kKMGT]i?B)"
 _FACTORS = {"B": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
 
 
@@ -36,7 +36,7 @@ class Needs:
 
 def size_of(text: str) -> int:
     """Bytes of "8GB", "500 MB", "1.5GiB". ValueError for anything else."""
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip())
     if not found:
         raise ValueError(text)
     unit = found[2]
@@ -65,4 +65,4 @@ def _problem(key: str, value: Any) -> str:
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, str) and bool(_SIZE.fullmatch(value.strip()))
+    return isinstance(value, str) and bool(re.fullmatch(_SIZE, value.strip()))

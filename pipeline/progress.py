@@ -41,7 +41,7 @@ class Reporter:
 
     def outline(self, steps: Mapping[str, Sequence[str]]) -> None:
         """Recipe → the labels of its steps, told once before the first of them."""
-        self._width = max((len(label) for labels in steps.values() for label in labels), default=self._width)
+        self._width = max((columns(label) for labels in steps.values() for label in labels), default=self._width)
 
     def line(self, text: str) -> None:
         """A line of its own."""
@@ -54,7 +54,7 @@ class Reporter:
 
     def step(self, name: str, state: str, text: str = "", **facts: Any) -> None:
         """What became of a step; with no state, something that it says. `facts` are for the record of the run."""
-        self.line(f"{name:<{self._width}}  {state:<8}  {text}".rstrip())
+        self.line(f"{padded(name, self._width)}  {state:<8}  {text}".rstrip())
 
     def track(self, step: str, things: Iterable[T], total: int | None, unit: str) -> Iterator[T]:
         """Iterate, telling how far it is."""
@@ -118,12 +118,26 @@ def reporter(*, quiet: bool = False) -> Reporter:
     return LiveReporter()
 
 
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def padded(text: str, width: int) -> str:
+    """With spaces up to `width` columns."""
+    return text + " " * (width - columns(text))
+
+
 def table(rows: Iterable[tuple[Any, ...]], head: tuple[str, ...] = ()) -> str:
     """Rows in aligned columns, as plain text."""
     cells = [tuple(str(cell) for cell in row) for row in ([head] if head else []) + list(rows)]
     if not cells:
         return ""
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    widths = [max(columns(row[column]) for row in cells) for column in range(len(cells[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
     )

@@ -213,3 +213,11 @@ def test_a_warning_for_memory_that_is_not_there(here, room) -> None:
     (warning,) = [line for line in recorder.lines if line.startswith("warning")]
     assert "step 'a' needs 900000.0 GB of memory, and this machine has" in warning
     assert {path.suffix for path in room.iterdir()} == {f".{os.getpid()}"}  # one after the other
+
+
+def test_a_shared_step_that_fails_is_not_tried_twice(here, room) -> None:
+    common = step("a", how="fail")
+    with pytest.raises(StageError) as caught:
+        go(write("first", common, step("b", "a")), write("second", common, step("c")))
+    assert str(caught.value) == "step 'first/a': asked to fail\nnot run because of it: first/b, second/a"
+    assert len(signed(room, "a")) == len(signed(room, "c")) == 1

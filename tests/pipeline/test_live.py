@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import pty
+import re
+import sys
+from pathlib import Path
 
 from rich.cells import cell_len
 from rich.console import Console
 
 from pipeline.live import LiveReporter
-from pipeline.progress import Progress
+from pipeline.progress import Progress, columns, table
+
+ROOT = Path(__file__).parents[2]
 
 
 def reporter(width: int, height: int = 30) -> tuple[LiveReporter, Console]:
@@ -28,8 +36,8 @@ def frame(live: LiveReporter, console: Console) -> list[str]:
 
 def test_a_frame_shows_every_step(monkeypatch) -> None:
     live, console = reporter(120)
-    live.outline({"toy": ["read", "double", "sum"]})
-    live.step("read", "cached", "read/x--12345678")
+    live.outline({"toy": ["toy/read", "double", "sum"]})
+    live.step("toy/read", "cached", "read/x--12345678")
     live.step("double", "running", "first run")
     live.progress("double", Progress(3, 12, "numbers", 6.0))
     rows = frame(live, console)
@@ -87,3 +95,28 @@ def test_steps_that_are_not_in_the_tree_are_lines() -> None:
     live.progress("other", Progress(1, 2, "x", 1.0))
     live.close()
     assert "other" in console.file.getvalue()
+
+
+def test_a_run_in_a_terminal_leaves_the_tree_and_no_remains(here) -> None:
+    """What a pseudo-terminal is sent: cursor movements while it runs, and after the last of them whole lines."""
+    words = [sys.executable, "-m", "pipeline", "run", "toy.toml", "--device", "cpu"]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(words[0], words, env)
+    sent = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(terminal, 4096):
+            sent += part
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    text = sent.decode()
+    assert "\x1b[" in text
+    last = re.sub(r"\x1b\[[\d;]*m", "", text).rpartition("\x1b[2K")[2].split("\r\n")
+    rows = [line.split() for line in last if line.startswith(("├", "└"))]
+    assert [(row[1], row[2]) for row in rows] == [("read", "done"), ("double", "done"), ("sum", "done")]
+    assert "results: outputs/toy" in text
+
+
+def test_tables_align_wide_letters() -> None:
+    assert columns("漢a\u0301") == 3
+    assert table([("漢字", "x"), ("abc", "y")]) == "漢字  x\nabc   y"
