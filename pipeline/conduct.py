@@ -89,6 +89,7 @@ class Conductor:
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._children: dict[int, Child] = {}  # by the place of their node, as are the next
         self._busy: dict[int, Busy] = {}
+        self._made: dict[str, Artifact] = {}
         self._errors: list[PipeError] = []
         self._interruptions: list[Interrupted] = []
 
@@ -150,6 +151,8 @@ class Conductor:
             raise StageError(f"step {node.name!r}: {entry.reason}")
         else:
             node.state, node.key = "ready", digest.of_json([entry.step.stage.name, entry.key])
+            if node.key in self._made:
+                self._has_too(node)
 
     # --- starting
 
@@ -269,12 +272,18 @@ class Conductor:
     # --- ends
 
     def _has(self, node: Node, artifact: Artifact) -> None:
+        self._made[node.key] = artifact
         entry = replace(node.entry, state=State.CACHED, reason=artifact.name, artifact=artifact)
         node.errand.planned[node.name] = entry
         self._done(node)
         for other in self.nodes:
             if other.state == "ready" and other.key == node.key:
-                other.state = "open"  # another recipe's: now cached
+                self._has_too(other)
+
+    def _has_too(self, node: Node) -> None:
+        """Another recipe's step that this run has made, even if both were to be made anew."""
+        self._told.step(node.label, "cached", self._made[node.key].name)
+        self._has(node, self._made[node.key])
 
     def _done(self, node: Node) -> None:
         node.state = "done"

@@ -7,6 +7,7 @@ at work while its process lives, and was killed otherwise; of another machine's 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,8 +66,7 @@ class Run:
             return ENDS.get(self.exit, "failed")
         if self.first.get("host") != socket.gethostname():
             return "unknown"
-        began = events.started(int(self.first.get("pid", 0)))
-        return "running" if began and began == self.first.get("process_started") else "killed"
+        return "running" if _lives(int(self.first.get("pid", 0)), self.first.get("process_started")) else "killed"
 
     @property
     def seconds(self) -> float:
@@ -97,6 +97,19 @@ class Run:
     @property
     def errors(self) -> list[str]:
         return [str(event["text"]) for event in self.events if event["event"] == "error"]
+
+
+def _lives(pid: int, began: Any) -> bool:
+    """Whether a process of this machine is still the one that began then."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, and alive
+    return events.started(pid) == (began or "")
 
 
 def _happened(step: StepRun, event: Mapping[str, Any]) -> None:

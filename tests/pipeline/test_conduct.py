@@ -221,3 +221,10 @@ def test_a_shared_step_that_fails_is_not_tried_twice(here, room) -> None:
         go(write("first", common, step("b", "a")), write("second", common, step("c")))
     assert str(caught.value) == "step 'first/a': asked to fail\nnot run because of it: first/b, second/a"
     assert len(signed(room, "a")) == len(signed(room, "c")) == 1
+
+
+def test_a_shared_step_that_is_forced_is_made_once(here, room) -> None:
+    first, second = write("first", step("a", guests=[])), write("second", step("a"), step("b", "a"))
+    go(first, second)
+    recorder = go(first, second, choice=Choice(force=frozenset({"a"})))
+    assert recorder.ran == ["first/a"]
