@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.app_cache import cache_app
+from pipeline.options import Device, Jobs, Json, OneRecipe, Outputs, Recipes, Settings, ShareGpu, Store, Tiny
+
 app = typer.Typer(
     name="pipe",
     help="Batch pipeline with stage caching for speech-driven 3D facial animation.",
@@ -15,22 +18,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
-cache_app = typer.Typer(help="Look at the store.", no_args_is_help=True)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(cache_app, name="cache")
-
-Recipes = Annotated[list[Path], typer.Argument(help="Recipe files.", show_default=False)]
-OneRecipe = Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Change a value: step.train.epochs=1 (again for more).", metavar="K=V")
-]
-Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
-Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads for all steps together; 0: one per processor.", min=0)]
-ShareGpu = Annotated[bool, typer.Option("--share-gpu", help="Steps and other runs may be on one GPU at once.")]
 
 
 def _show_version(wished: bool) -> None:
@@ -235,24 +224,3 @@ def recipe_check(recipes: Recipes) -> None:
     from pipeline.commands import look
 
     look.recipe_check(recipes)
-
-
-@cache_app.command("ls")
-def cache_ls(json: Json = False, store: Store = None) -> None:
-    """The artifacts of the store."""
-    from pipeline.commands import look
-    from pipeline.workspace import Workspace
-
-    look.cache_ls(Workspace.find(store), as_json=json)
-
-
-@cache_app.command("show")
-def cache_show(
-    name: Annotated[str, typer.Argument(help="A name that `pipe cache ls` shows.", show_default=False)],
-    store: Store = None,
-) -> None:
-    """The record of one artifact: key, content, provenance."""
-    from pipeline.commands import look
-    from pipeline.workspace import Workspace
-
-    look.cache_show(Workspace.find(store), name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cache.store import Artifact
 from pipeline.plan import Planned
 from pipeline.recipe import Recipe
 
@@ -30,3 +31,8 @@ class Errand:
     @property
     def labels(self) -> list[str]:
         return [self.label(step) for step in self.chosen]
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """What its steps have so far."""
+        return [entry.artifact for entry in self.planned.values() if entry.artifact is not None]

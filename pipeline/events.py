@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -146,19 +145,6 @@ class _Lines(Reporter):
 
     def line(self, text: str) -> None:
         self._record.log(text)
-
-
-def process() -> Mapping[str, Any]:
-    """This process, so that others can tell whether it lives."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "process_started": started(os.getpid())}
-
-
-def started(pid: int) -> str:
-    """When a process began, in the kernel's own count; "" where there is none, or nothing is known."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
 
 
 def command() -> list[str]:

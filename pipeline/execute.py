@@ -17,14 +17,17 @@ from pathlib import Path
 from cache.errors import CacheError
 from cache.files import walk
 from cache.lease import lease
+from cache.marks import Reading
 from cache.store import Artifact, Work
-from pipeline import outputs, pretrained, provenance
+from pipeline import damage, outputs, pretrained, provenance
 from pipeline.children import packed
 from pipeline.conduct import Conductor
 from pipeline.errand import Errand
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.gpus import Pool
-from pipeline.job import AT_ITEM, Journal, RunningJob, Stop
+from pipeline.items import NOTHING
+from pipeline.job import AT_ITEM, RunningJob, Stop
+from pipeline.journal import OUT, Journal
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
 from pipeline.recipe import Recipe, slots
@@ -109,9 +112,12 @@ def run_all(
     try:
         with (
             recorded(errands, workspace, reporter, device=means.device, threads=means.threads) as told,
+            Reading(workspace.store.root) as reading,
             Stop(told) as stop,
         ):
-            Conductor(errands, _Hands(workspace, told, means, stop, pool), machine, pool, told, stop).run()
+            reading.add(artifact.name for errand in errands for artifact in errand.artifacts)
+            hands = _Hands(workspace, told, means, stop, pool, reading)
+            Conductor(errands, hands, machine, pool, told, stop).run()
     finally:
         reporter.close()
         workspace.stats.save()
@@ -158,6 +164,7 @@ class _Hands:
     means: Means
     stop: Stop
     pool: Pool
+    reading: Reading
 
     def look(self, errand: Errand, name: str) -> Planned:
         entry = errand.planned[name]
@@ -203,6 +210,7 @@ class _Hands:
     def made(self, errand: Errand, name: str) -> None:
         entry = errand.planned[name]
         if entry.artifact is not None:
+            self.reading.add([entry.artifact.name])
             outputs.link(self.workspace, errand.recipe, entry.step, entry.artifact)
 
     def artifact(self, name: str) -> Artifact:
@@ -252,13 +260,14 @@ class Runner:
             workers=self.means.threads,
             reporter=self.reporter,
             stop=self.stop,
+            reuse=NOTHING if entry.reason == FORCED else entry.reuse,
         )
         # Waiting threads must sleep: spinning ones make small steps many times slower on a machine that others use too.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if entry.reason == FORCED:
             job.journal.forget()
         _prune(work, job.journal)
-        step.stage.run(job)
+        self._run(job, entry, before)
         label = step.stage.label(self.recipe.upstream(step))
         device = job.used_device
         origin = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
@@ -267,6 +276,19 @@ class Runner:
         text = f"{duration(took['seconds'])} → {artifact.name}"
         self.reporter.step(self.label, "done", text, device=device, **took, **made)
         return artifact
+
+    def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned]) -> None:
+        """Run the stage; when it fails, its inputs are looked at, since one of them may have rotted."""
+        try:
+            entry.step.stage.run(job)
+        except Exception as error:
+            found = {slot: before[source].artifact for slot, _, source in slots(entry.step)}
+            inputs = {slot: artifact for slot, artifact in found.items() if artifact is not None}
+            if not _disk_is_full(error) and (told := damage.of_inputs(error, inputs, self.workspace.store)):
+                raise StageError(f"{told} ({type(error).__name__}: {error})") from error
+            if not hasattr(type(error), "exit_code") and (hint := damage.unchecked(inputs)):
+                self.reporter.step(self.label, "", hint)
+            raise
 
 
 def _input(entry: Planned) -> Input:
@@ -281,9 +303,9 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 def _prune(work: Work, journal: Journal) -> None:
     """Remove what an earlier attempt left half-made in `out`: all that no finished item owns."""
-    kept = {file for files in journal.finished.values() for file in files}
+    kept = {file for item in journal.finished.values() for file in item.files}
     for name, entry in list(walk(work.out)):
-        if f"out/{name}" not in kept:
+        if OUT + name not in kept:
             Path(entry.path).unlink()
     for path in work.out.rglob("*.tmp"):
         path.unlink()

@@ -7,8 +7,6 @@ at work while its process lives, and was killed otherwise; of another machine's 
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import events
+from cache.living import lives, me
 from pipeline.errors import RecipeError
 
 ENDS: Mapping[int, str] = {0: "ok", 75: "interrupted"}
@@ -64,9 +62,9 @@ class Run:
         """ "ok", "failed", "interrupted", "killed", "running", or "unknown" for a process of another machine."""
         if self.exit is not None:
             return ENDS.get(self.exit, "failed")
-        if self.first.get("host") != socket.gethostname():
+        if self.first.get("host") != me()["host"]:
             return "unknown"
-        return "running" if _lives(int(self.first.get("pid", 0)), self.first.get("process_started")) else "killed"
+        return "running" if lives(self.first) else "killed"
 
     @property
     def seconds(self) -> float:
@@ -97,19 +95,6 @@ class Run:
     @property
     def errors(self) -> list[str]:
         return [str(event["text"]) for event in self.events if event["event"] == "error"]
-
-
-def _lives(pid: int, began: Any) -> bool:
-    """Whether a process of this machine is still the one that began then."""
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's, and alive
-    return events.started(pid) == (began or "")
 
 
 def _happened(step: StepRun, event: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cache import digest
+from cache.living import me
 from pipeline import events, provenance
 from pipeline.errand import Errand
 from pipeline.plan import Planned, State
@@ -47,7 +48,7 @@ def recorded(errands: Sequence[Errand], workspace: Workspace, screen: Reporter, 
 
 def _begin(record: events.Record, errands: Sequence[Errand], means: Mapping[str, Any]) -> None:
     recipes = {errand.recipe.name: shown(errand.recipe.path) for errand in errands}
-    here = {"folder": os.getcwd(), **events.process(), **means}
+    here = {"folder": os.getcwd(), **me(), **means}
     record.event("run", command=events.command(), recipes=recipes, **here, **provenance.program())
     for errand in errands:
         for name in errand.chosen:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pipeline.stage import Job, Needs, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds import LOG_MEL
+from stages.kinds.sequences import SOUND
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class ExtractFeatures(Stage):
     def needs(self) -> Needs:
         """The band filters run in NumPy, a network where the device is."""
         return Needs(threads="any") if self.params.encoder == LOG_MEL else Needs(gpu=1, threads="all")
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        sounds = {Path(name).stem: hash_ for name, hash_ in given["data"].files.items() if name.startswith(f"{SOUND}/")}
+        return Items(sounds, shared=dict(sources))
 
     def run(self, job: Job) -> None:
         from stages.features.extract import extract

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cache.living import me
 from pipeline import events, past
 from pipeline.errors import Interrupted, RecipeError, StageError
 from pipeline.execute import Choice, Means, run
@@ -123,7 +124,7 @@ def begun(here: Path, **change: Any) -> Path:
         "event": "run",
         "recipes": {"toy": "toy.toml"},
         "command": ["pipe"],
-        **events.process(),
+        **me(),
         **change,
     }
     lines = [
@@ -186,7 +187,7 @@ def test_a_run_at_work_shows_how_far_it_is(here, capsys) -> None:
     assert "running: a 3 of 9 items" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("change", [{"pid": 2**22 + 1}, {"process_started": "1"}, {"pid": 0}])
+@pytest.mark.parametrize("change", [{"pid": 2**22 + 1}, {"started": "1"}, {"pid": None}])
 def test_a_killed_run_is_known_by_its_dead_process(here, capsys, change) -> None:
     folder = begun(here, **change)
     found = past.find(folder, "last")
