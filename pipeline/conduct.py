@@ -194,7 +194,7 @@ class Conductor:
     def _waits(self, node: Node, demand: Demand) -> None:
         if demand.gpus and self._pool.holders and node.waited != self._pool.holders:
             node.waited = self._pool.holders
-            self._told.step(node.label, "waits", f"for a GPU: {node.waited}")
+            self._told.step(node.label, "waiting", f"for a GPU: {node.waited}")
 
     def _warn_of_memory(self, node: Node, demand: Demand) -> None:
         if demand.memory > self._machine.memory:

@@ -19,7 +19,7 @@ from cache.files import walk
 from cache.lease import lease
 from cache.marks import Reading
 from cache.store import Artifact, Work
-from pipeline import damage, outputs, pretrained, provenance
+from pipeline import audit, damage, outputs, pretrained, provenance
 from pipeline.children import packed
 from pipeline.conduct import Conductor
 from pipeline.errand import Errand
@@ -30,7 +30,7 @@ from pipeline.job import AT_ITEM, RunningJob, Stop
 from pipeline.journal import OUT, Journal
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
-from pipeline.recipe import Recipe, slots
+from pipeline.recipe import Recipe, Step, slots
 from pipeline.recording import identity, recorded
 from pipeline.schedule import Demand, Grant, Machine, memory_of_machine
 from pipeline.stage import Input
@@ -50,18 +50,19 @@ class Choice:
 
     def steps(self, recipe: Recipe) -> set[str]:
         """The chosen steps. RecipeError for a step that the recipe does not have."""
-        for name in filter(None, (self.only, self.start, self.until, *sorted(self.force))):
-            if name not in recipe.steps:
-                raise RecipeError(f"recipe {recipe.name} has no step {name!r}; it has {', '.join(recipe.steps)}")
         wired = {name: step.inputs for name, step in recipe.steps.items()}
-        chosen = {self.only} if self.only else set(recipe.steps)
+        chosen = set(recipe.named(self.only)) if self.only else set(recipe.steps)
         if self.start:
-            chosen &= descendants(wired, self.start)
+            chosen &= set().union(*(descendants(wired, name) for name in recipe.named(self.start)))
         if self.until:
-            chosen &= ancestors(wired, self.until)
-        if left_out := sorted(self.force - chosen):
+            chosen &= set().union(*(ancestors(wired, name) for name in recipe.named(self.until)))
+        if left_out := sorted(self.forced(recipe) - chosen):
             raise RecipeError(f"--force {left_out[0]}: this step is left out by --only, --from or --until")
         return chosen
+
+    def forced(self, recipe: Recipe) -> frozenset[str]:
+        """The steps to run although they are cached."""
+        return frozenset(name for word in self.force for name in recipe.named(word))
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ class Means:
     """How to run; not in keys. Another device or number of threads adds up in another order: the last digits differ.
 
     device: "auto", "cpu", "cuda", … workers: threads of all steps together, 0 for one per processor. share_gpu: steps,
-    and other runs, may be on one GPU at the same time.
+    and other runs, may be on one GPU at the same time. audit: see `pipeline.audit`.
     """
 
     device: str = "auto"
     workers: int = 0
+    audit: bool = False
     share_gpu: bool = False
 
     @property
@@ -130,14 +132,14 @@ def _errand(recipe: Recipe, workspace: Workspace, choice: Choice, *, several: bo
         recipe,
         choose(recipe, workspace, choice),
         [name for name in recipe.steps if name in chosen],
-        choice.force,
+        choice.forced(recipe),
         prefix=f"{recipe.name}/" if several else "",
     )
 
 
 def choose(recipe: Recipe, workspace: Workspace, choice: Choice) -> dict[str, Planned]:
     """The plan of a run. RecipeError where the chosen steps cannot run."""
-    planned = plan(recipe, workspace, choice.force)
+    planned = plan(recipe, workspace, choice.forced(recipe))
     _refuse(planned, choice.steps(recipe))
     return planned
 
@@ -255,7 +257,7 @@ class Runner:
             self.label,
             work,
             {slot: _input(before[source]) for slot, _, source in slots(step)},
-            seed=self.recipe.seed,
+            seed=self.recipe.seed_of(step),
             device=self.means.device,
             workers=self.means.threads,
             reporter=self.reporter,
@@ -267,20 +269,21 @@ class Runner:
         if entry.reason == FORCED:
             job.journal.forget()
         _prune(work, job.journal)
-        self._run(job, entry, before)
+        self._run(job, entry, before, work)
         label = step.stage.label(self.recipe.upstream(step))
         device = job.used_device
         origin = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
+        origin["inputs"] = {slot: f"{one.path.parent.name}/{one.path.name}" for slot, one in job.inputs.items()}
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), origin)
         took, made = usage.facts(), identity(replace(entry, artifact=artifact))
         text = f"{duration(took['seconds'])} → {artifact.name}"
         self.reporter.step(self.label, "done", text, device=device, **took, **made)
         return artifact
 
-    def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned]) -> None:
+    def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned], work: Work) -> None:
         """Run the stage; when it fails, its inputs are looked at, since one of them may have rotted."""
         try:
-            entry.step.stage.run(job)
+            self._watched(job, entry.step, work)
         except Exception as error:
             found = {slot: before[source].artifact for slot, _, source in slots(entry.step)}
             inputs = {slot: artifact for slot, artifact in found.items() if artifact is not None}
@@ -289,6 +292,14 @@ class Runner:
             if not hasattr(type(error), "exit_code") and (hint := damage.unchecked(inputs)):
                 self.reporter.step(self.label, "", hint)
             raise
+
+    def _watched(self, job: RunningJob, step: Step, work: Work) -> None:
+        if not audit.wished(self.means.audit):
+            return step.stage.run(job)
+        with audit.watching(step, self.recipe, work, job.inputs) as watch:
+            step.stage.run(job)
+        for warning in audit.sentences(step.name, watch):
+            self.reporter.step(self.label, "warning", warning)
 
 
 def _input(entry: Planned) -> Input:

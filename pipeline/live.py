@@ -20,7 +20,9 @@ from rich.text import Text
 from pipeline.progress import Progress, Reporter, duration, rate_text
 
 STYLES = {"running": "bold cyan", "done": "green", "cached": "dim", "failed": "bold red", "waiting": "dim"}
-AT_WORK = ("running", "failed", "waits")
+AT_WORK = ("running", "failed", "stopped")
+STATES = ("waiting", "running", "cached", "done", "failed", "stopped", "not run")
+"""What a step can be; anything else that is told of one is a line."""
 _BAR = 20
 _ROOM_FOR_BAR = 100
 """Columns from which on a bar fits beside counts, rate and time."""
@@ -58,7 +60,7 @@ class LiveReporter(Reporter):
 
     def step(self, name: str, state: str, text: str = "", **facts: Any) -> None:
         step = self._find(name)
-        if not state or step is None:
+        if state not in STATES or step is None:
             super().step(name, state, text)
         else:
             step.state, step.text, step.progress = state, text, None
@@ -92,7 +94,7 @@ class LiveReporter(Reporter):
     def _few(self, rows: Sequence[Text], room: int, width: int) -> Iterator[Text]:
         """What is at work, and the number of the rest."""
         steps = [step for tree in self._tree.values() for step in tree.values()]
-        shown = [step for step in steps if step.state in AT_WORK][: room - 1]
+        shown = [step for step in steps if step.state in AT_WORK or (step.state == "waiting" and step.text)][: room - 1]
         yield from (self._row("─ ", step, width) for step in shown)
         rest = Counter(step.state for step in steps if step not in shown)
         yield Text("… " + ", ".join(f"{count} {state}" for state, count in rest.items()), no_wrap=True)

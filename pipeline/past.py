@@ -18,7 +18,7 @@ from cache.living import lives, me
 from pipeline.errors import RecipeError
 
 ENDS: Mapping[int, str] = {0: "ok", 75: "interrupted"}
-STATES = ("cached", "running", "done", "failed", "stopped", "not run", "waits")
+STATES = ("cached", "running", "done", "failed", "stopped", "not run", "waiting")
 """Events that say what became of a step."""
 FACTS = ("seconds", "cpu_seconds", "peak_memory_mb", "gpu_peak_memory_mb", "device", "artifact", "key", "counts")
 
@@ -82,7 +82,9 @@ class Run:
                 _happened(found.setdefault(name, StepRun(*name)), event)
         if self.end in ("killed", "interrupted", "failed"):
             for step in found.values():
-                step.state = {"running": self.end, "to run": "not run", "waits": "not run"}.get(step.state, step.state)
+                step.state = {"running": self.end, "to run": "not run", "waiting": "not run"}.get(
+                    step.state, step.state
+                )
         return list(found.values())
 
     def count(self, *states: str) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from pipeline import libraries
 from pipeline.recipe import Recipe, Step
 from pipeline.toml import shown
 from pipeline.usage import Usage
@@ -27,10 +28,11 @@ def facts(
     return {
         "recipe": recipe.name,
         "recipe_file": shown(recipe.path),
-        "step": step.name,
+        "step": step.base,
+        "variant": step.variant,
         "reason": reason,
         "params": dict(step.values),
-        "seed": recipe.seed,
+        "seed": recipe.seed_of(step),
         "notes": dict(notes),
         "device": device,
         "host": socket.gethostname(),
@@ -38,7 +40,7 @@ def facts(
         "finished": _stamp(time.time()),
         **usage.facts(),
         "python": platform.python_version(),
-        "libraries": _libraries(),
+        "libraries": _libraries() | libraries.versions(step.stage.libraries),
         "git": git(),
     }
 

@@ -118,7 +118,7 @@ def test_a_step_waits_for_a_device_that_another_run_uses(here, two_gpus) -> None
     class Releasing(Recorder):
         def step(self, name: str, state: str, text: str = "", **facts: object) -> None:
             super().step(name, state, text, **facts)
-            if state == "waits" and not released:
+            if state == "waiting" and not released:
                 released.append(text)
                 held.release()
 
