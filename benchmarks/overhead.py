@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.noop_chain import chain
@@ -98,25 +99,31 @@ def engine(folder: Path, recipe: str) -> Callable[[], None]:
     return work
 
 
-def measured(make: Callable[[Path], Callable[[], None]], rounds: int) -> float:
-    """The median of some rounds, each in a folder of its own."""
-    found = []
+Made = Callable[[Path], Callable[[], None]]
+
+
+def measured(makers: dict[str, Made], rounds: int) -> dict[str, float]:
+    """Name → the median of some rounds, in turn, each in a folder of its own."""
+    found: dict[str, list[float]] = {name: [] for name in makers}
     for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as name:
-            call = make(Path(name))
-            time.sleep(0.05)
-            found.append(processor_ms(call))
-    return statistics.median(found)
-
-
-def of_chain(steps: int, rounds: int) -> tuple[float, float]:
-    """Milliseconds of a chain with the engine, and bare."""
-    ours = measured(lambda folder: engine(folder, chain(steps)), rounds)
-    return ours, measured(lambda folder: lambda: bare_chain(folder, steps), rounds)
+        for name, make in makers.items():
+            with tempfile.TemporaryDirectory() as folder:
+                found[name].append(processor_ms(make(Path(folder))))
+    return {name: statistics.median(times) for name, times in found.items()}
 
 
 def many(items: int, threads: int) -> str:
     return f'[step.many]\nstage = "benchmarks.overhead:Many"\nitems = {items}\nthreads = {threads}\n'
+
+
+def makers(lengths: list[int], items: int) -> dict[str, Made]:
+    """All that is measured."""
+    found: dict[str, Made] = {}
+    for steps in lengths:
+        found[f"steps {steps}"] = partial(engine, recipe=chain(steps))
+        found[f"bare {steps}"] = lambda folder, steps=steps: partial(bare_chain, folder, steps)
+    found["bare"] = lambda folder: partial(bare_items, folder, items)
+    return found | {f"items {threads}": partial(engine, recipe=many(items, threads)) for threads in (1, 2)}
 
 
 def main() -> None:
@@ -127,16 +134,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as state:
         os.environ["PIPE_STATE"] = state
-        measured(lambda folder: engine(folder, chain(2)), 1)  # what is asked of git and imported once
-        chains = [(steps, *of_chain(steps, options.rounds)) for steps in options.steps]
-        alone = measured(lambda folder: engine(folder, many(options.items, 1)), options.rounds)
-        two = measured(lambda folder: engine(folder, many(options.items, 2)), options.rounds)
-        plain = measured(lambda folder: lambda: bare_items(folder, options.items), options.rounds)
+        measured(makers([2], 2), 1)  # what is asked of git and imported once
+        found = measured(makers(options.steps, options.items), options.rounds)
     print(f"processor time, medians of {options.rounds} runs; goal for a step: {GOAL_MS:g} ms")
-    for steps, ours, bare in chains:
-        own = (ours - bare) / steps
-        print(f"per step of {steps:<8}{own:7.2f} ms of our own, {bare / steps:.3f} ms of bare work")
-    for title, total in (("per item", alone), ("per item, 2 threads", two)):
+    for steps in options.steps:
+        ours, bare = found[f"steps {steps}"], found[f"bare {steps}"]
+        print(f"per step of {steps:<8}{(ours - bare) / steps:7.2f} ms of our own, {bare / steps:.3f} ms of bare work")
+    plain = found["bare"]
+    for threads in (1, 2):
+        total, title = found[f"items {threads}"], f"per item, threads {threads}"
         each, work = 1000 * (total - plain) / options.items, 1000 * plain / options.items
         print(f"{title:<20}{each:7.0f} µs of our own, {work:.0f} µs of bare work, {total / plain:.1f} times it in all")
 

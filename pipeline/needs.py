@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Threads = Literal["all", "any"]
 HINTS: Mapping[str, type[Any]] = {"gpu": int, "memory": str, "threads": str}
@@ -16,8 +15,7 @@ _SIZE = r"(\d+(?:\.\d+)?)\s*(B|[kKMGT]i?B)"
 _FACTORS = {"B": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(NamedTuple):
     """gpu: how many GPUs, where the run's device is one; on a CPU nothing.
 
     memory: main memory at its peak, "8GB"; "" where it is too little to count.

@@ -61,7 +61,7 @@ class Step:
     @property
     def needs(self) -> Needs:
         """What it takes while it runs: as the stage says, or the recipe."""
-        return replace(self.stage.needs(), **self.given_needs)
+        return self.stage.needs()._replace(**self.given_needs)
 
 
 AT = "@"
