@@ -53,3 +53,23 @@ def recipe(root: Path) -> str:
         wire = f'inputs = {{ before = "s{number - 1}" }}'
         steps.append(f'[step.s{number}]\nstage = "benchmarks.noop_chain:Next"\nnumber = {number}\n{wire}\n')
     return "\n".join(steps)
+
+
+class First(Stage):
+    """A count from nothing."""
+
+    name = "first"
+    Params = _NextParams
+    output = "count"
+
+    def run(self, job: Job) -> None:
+        (job.out / "count.txt").write_text("1")
+
+
+def chain(length: int) -> str:
+    """A chain of steps over no files at all, as TOML."""
+    steps = ['[step.s0]\nstage = "benchmarks.noop_chain:First"\n']
+    for number in range(1, length):
+        wire = f'inputs = {{ before = "s{number - 1}" }}'
+        steps.append(f'[step.s{number}]\nstage = "benchmarks.noop_chain:Next"\nnumber = {number}\n{wire}\n')
+    return "\n".join(steps)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from cache.lease import holder
 from cache.owner import Owner, this_process
+
+_FIELDS = {field.name for field in fields(Owner)}
 
 
 def me() -> dict[str, str]:
@@ -16,11 +18,10 @@ def me() -> dict[str, str]:
 
 def lives(owner: object) -> bool:
     """Whether an owner must be taken for alive. One that cannot be read as an owner is not."""
-    try:
-        known = Owner(**owner) if isinstance(owner, dict) else None
-        return known is not None and known.pid.isdigit() and not known.dead()
-    except (TypeError, AttributeError):
+    if not isinstance(owner, dict) or not owner.keys() >= _FIELDS:
         return False
+    known = Owner(**{name: str(owner[name]) for name in _FIELDS})
+    return known.pid.isdigit() and not known.dead()
 
 
 def held(path: Path) -> bool:

@@ -9,6 +9,7 @@ Layout below the root:
     work/<stage>-<key16>.lease/ who that is
     quarantine/                 damaged or replaced artifacts, moved aside, never served
     trash/ pins/ inuse/         see `cache.gc` and `cache.marks`
+    runs/                      records of runs, kept by the engine
 
 `record.json` is written last, and the folder takes its name by one rename: a folder without a readable record does
 not exist. Looking an artifact up checks the presence and size of all its files; a damaged one counts as absent and
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from cache.lease import Wait
 
 STORE = "store.json"
-OWN_FOLDERS = ("work", "quarantine", "trash", "pins", "inuse")
+OWN_FOLDERS = ("work", "quarantine", "trash", "pins", "inuse", "runs")
 _WORK = re.compile(r"(?P<stage>.+)-(?P<digits>[0-9a-f]{16})(~.*)?")
 
 

@@ -18,6 +18,7 @@ from pipeline.options import (
     Outputs,
     Recipes,
     Settings,
+    ShareGpu,
     Store,
     Tiny,
     Variants,
@@ -68,6 +69,7 @@ def run(
     device: Device = "auto",
     jobs: Jobs = 0,
     no_wait: NoWait = False,
+    share_gpu: ShareGpu = False,
     store: Store = None,
     outputs: Outputs = None,
 ) -> None:
@@ -78,7 +80,7 @@ def run(
 
     choice = Choice(only, start, until, frozenset(force or ()))
     workspace = Workspace.find(store, outputs)
-    means = Means(device, jobs, audit, not no_wait)
+    means = Means(device, jobs, audit, share_gpu, not no_wait)
     command.run(recipes, settings or [], workspace, choice, means, tiny=tiny, dry=dry_run, variants=variants or ())
 
 
@@ -202,6 +204,7 @@ def stage(
     device: Device = "auto",
     jobs: Jobs = 0,
     no_wait: NoWait = False,
+    share_gpu: ShareGpu = False,
     seed: Annotated[int, typer.Option(help="What a recipe's seed is.")] = 0,
     store: Store = None,
     outputs: Outputs = None,
@@ -211,7 +214,35 @@ def stage(
     from pipeline.execute import Means
     from pipeline.workspace import Workspace
 
-    command.run(name, context.args, Workspace.find(store, outputs), Means(device, jobs, wait=not no_wait), seed)
+    means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait)
+    command.run(name, context.args, Workspace.find(store, outputs), means, seed)
+
+
+@app.command()
+def runs(
+    recipe: Annotated[str, typer.Option(help="Only those of this recipe, by its name.", metavar="NAME")] = "",
+    limit: Annotated[int, typer.Option(help="How many, the newest first; 0: all.", min=0)] = 20,
+    json: Json = False,
+    store: Store = None,
+) -> None:
+    """What was run: when, what became of it, how long it took."""
+    from pipeline.commands import runs as command
+    from pipeline.workspace import Workspace
+
+    command.runs(Workspace.find(store), recipe, limit, as_json=json)
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A name that `pipe runs` shows, a part of it, or last.", metavar="RUN")],
+    json: Json = False,
+    store: Store = None,
+) -> None:
+    """One run: its steps, why each ran, what it took; while it runs, how far it is."""
+    from pipeline.commands import runs as command
+    from pipeline.workspace import Workspace
+
+    command.show(Workspace.find(store), run, as_json=json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Running a plan: the steps that must run, one after the other, each published before the next begins.
+"""Running plans: `pipeline.conduct` decides which steps run when, and here each is made and published.
 
 A failed or interrupted step loses nothing: earlier steps are published, its own finished items and its state stay in
 the work folder of its key, and the next run goes on from there.
@@ -10,9 +10,7 @@ import contextlib
 import errno
 import os
 import re
-import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,14 +21,21 @@ from cache.marks import Reading
 from cache.store import Artifact
 from cache.work import Work
 from pipeline import audit, damage, outputs, pretrained, provenance
+from pipeline.children import packed
+from pipeline.conduct import Conductor
+from pipeline.errand import Errand
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
+from pipeline.gpus import Pool
 from pipeline.items import NOTHING
-from pipeline.job import RunningJob, Stop
+from pipeline.job import AT_ITEM, RunningJob, Stop
 from pipeline.journal import OUT, Journal
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
 from pipeline.recipe import Recipe, Step, slots
+from pipeline.recording import identity, recorded
+from pipeline.schedule import Demand, Grant, Machine, memory_of_machine
 from pipeline.stage import Input
+from pipeline.usage import Usage
 from pipeline.wiring import ancestors, descendants
 from pipeline.workspace import Workspace
 
@@ -65,13 +70,15 @@ class Choice:
 class Means:
     """How to run; not in keys. Another device or number of threads adds up in another order: the last digits differ.
 
-    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor. audit: see
-    `pipeline.audit`. wait: for another process that makes the same, else fail.
+    device: "auto", "cpu", "cuda", … workers: threads of all steps together, 0 for one per processor. share_gpu: steps,
+    and other runs, may be on one GPU at the same time. audit: see `pipeline.audit`. wait: for another process that
+    makes the same, else fail.
     """
 
     device: str = "auto"
     workers: int = 0
     audit: bool = False
+    share_gpu: bool = False
     wait: bool = True
 
     @property
@@ -84,7 +91,18 @@ class Means:
 def run(
     recipe: Recipe, workspace: Workspace, reporter: Reporter, choice: Choice = Choice(), means: Means = Means()
 ) -> dict[str, Planned]:
-    """Bring the chosen steps up to date; returns the plan as it stands afterwards.
+    """Bring the chosen steps of one recipe up to date; see `run_all`."""
+    return run_all([recipe], workspace, reporter, choice, means)[0]
+
+
+def run_all(
+    recipes: Sequence[Recipe],
+    workspace: Workspace,
+    reporter: Reporter,
+    choice: Choice = Choice(),
+    means: Means = Means(),
+) -> list[dict[str, Planned]]:
+    """Bring the chosen steps of recipes up to date, a step that they share once; returns the plans as they stand then.
 
     Raises:
         RecipeError: a step before the chosen ones has no result yet, or an outside file is missing. Nothing has run.
@@ -92,23 +110,34 @@ def run(
     """
     if not _DEVICE.fullmatch(means.device):
         raise RecipeError(f"--device {means.device!r}: write auto, cpu, mps, cuda or cuda:1")
-    planned = choose(recipe, workspace, choice)
-    chosen, forced = choice.steps(recipe), choice.forced(recipe)
+    errands = [_errand(recipe, workspace, choice, several=len(recipes) > 1) for recipe in recipes]
     outputs.check(workspace)
-    reporter.width = max(len(name) for name in chosen)
+    pool = Pool(means.device, share=means.share_gpu)
+    machine = Machine(means.threads, memory_of_machine())
     try:
-        with Stop(reporter) as stop, Reading(workspace.store.root) as reading:
-            for name, step in recipe.steps.items():
-                reading.add(entry.artifact.name for entry in planned.values() if entry.artifact)
-                if name in chosen:
-                    runner = _Runner(recipe, workspace, reporter, means, stop)
-                    planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in forced)
-                if name in chosen and (artifact := planned[name].artifact) is not None:
-                    outputs.link(workspace, recipe, step, artifact)
+        with (
+            recorded(errands, workspace, reporter, device=means.device, threads=means.threads) as told,
+            Reading(workspace.store.root) as reading,
+            Stop(told) as stop,
+        ):
+            reading.add(artifact.name for errand in errands for artifact in errand.artifacts)
+            hands = _Hands(workspace, told, means, stop, pool, reading)
+            Conductor(errands, hands, machine, pool, told, stop).run()
     finally:
         reporter.close()
         workspace.stats.save()
-    return planned
+    return [errand.planned for errand in errands]
+
+
+def _errand(recipe: Recipe, workspace: Workspace, choice: Choice, *, several: bool) -> Errand:
+    chosen = choice.steps(recipe)
+    return Errand(
+        recipe,
+        choose(recipe, workspace, choice),
+        [name for name in recipe.steps if name in chosen],
+        choice.forced(recipe),
+        prefix=f"{recipe.name}/" if several else "",
+    )
 
 
 def choose(recipe: Recipe, workspace: Workspace, choice: Choice) -> dict[str, Planned]:
@@ -132,57 +161,107 @@ def _refuse(planned: Mapping[str, Planned], chosen: set[str]) -> None:
 
 
 @dataclass(frozen=True)
-class _Runner:
-    recipe: Recipe
+class _Hands:
+    """Does what a `Conductor` decides."""
+
     workspace: Workspace
-    reporter: Reporter
+    told: Reporter
     means: Means
     stop: Stop
+    pool: Pool
+    reading: Reading
 
-    def bring_up_to_date(self, entry: Planned, before: Mapping[str, Planned], *, forced: bool) -> Planned:
-        step = entry.step
-        if self.stop.wished:
-            raise Interrupted(f"stopped by the user before step {step.name!r}; run again to go on")
-        if entry.state is not State.CACHED:
-            for source in step.stage.sources().pretrained.values():
-                self._fetch(source)
-            entry = plan_step(step, self.recipe, self.workspace, before, forced=forced)
+    def look(self, errand: Errand, name: str) -> Planned:
+        entry = errand.planned[name]
         if entry.state is State.CACHED:
-            self.reporter.step(step.name, "cached", entry.reason)
             return entry
-        if entry.key is None:
-            raise StageError(f"step {step.name!r}: {entry.reason}")
-        artifact = self._make(entry, before)
-        return replace(entry, state=State.CACHED, reason=artifact.name, artifact=artifact)
+        for source in entry.step.stage.sources().pretrained.values():
+            self._fetch(source)
+        return plan_step(entry.step, errand.recipe, self.workspace, errand.planned, forced=name in errand.forced)
 
     def _fetch(self, source: str) -> None:
         try:
             pretrained.identity(source, self.workspace.stats)
         except pretrained.NotDownloaded:
-            self.reporter.line(f"downloading {source}")
+            self.told.line(f"downloading {source}")
             pretrained.fetch(source)
 
+    def demand(self, errand: Errand, name: str) -> Demand:
+        needs = errand.recipe.steps[name].needs
+        gpus = self.pool.gpus if needs.gpu else ()
+        if gpus and needs.gpu > len(gpus):
+            raise StageError(f"step {errand.label(name)!r} needs {needs.gpu} GPUs, and this run may use {len(gpus)}")
+        return Demand(needs.threads == "all" and not gpus, needs.gpu if gpus else 0, needs.bytes)
+
+    def make(self, errand: Errand, name: str, grant: Grant) -> Artifact:
+        means = replace(self.means, workers=grant.threads)
+        runner = Runner(errand.recipe, self.workspace, self.told, means, self.stop, errand.label(name))
+        return runner.make(errand.planned[name], errand.planned)
+
+    def order(self, errand: Errand, name: str, grant: Grant) -> bytes:
+        """The child of a GPU step sees its own devices only, and the first of them is "cuda"."""
+        from pipeline.child import Order
+
+        device = "cuda" if grant.gpus.count and self.pool.gpus[0].word != "mps" else self.means.device
+        means = replace(self.means, device=device, workers=grant.threads)
+        entry = errand.planned[name]
+        before = {source: errand.planned[source] for source in entry.step.inputs.values()}
+        order = Order(
+            errand.recipe, replace(self.workspace), means, errand.label(name), entry, before, provenance.git()
+        )
+        with _told_of(errand.label(name)):
+            return packed(order)
+
+    def made(self, errand: Errand, name: str) -> None:
+        entry = errand.planned[name]
+        if entry.artifact is not None:
+            self.reading.add([entry.artifact.name])
+            outputs.link(self.workspace, errand.recipe, entry.step, entry.artifact)
+
+    def artifact(self, name: str) -> Artifact:
+        found = self.workspace.store.by_name(name)
+        if found is None:
+            raise StageError(f"{name} was published and is gone; did somebody remove it? Run again")
+        return found
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Makes one artifact, in the process of the run or in one of its own. label: what the step is called."""
+
+    recipe: Recipe
+    workspace: Workspace
+    reporter: Reporter
+    means: Means
+    stop: Stop
+    label: str
+
+    def make(self, entry: Planned, before: Mapping[str, Planned]) -> Artifact:
+        """The artifact of a planned step. PipeError, in a sentence that names the step, where it cannot be made."""
+        with _told_of(self.label):
+            return self._make(entry, before)
+
     def _make(self, entry: Planned, before: Mapping[str, Planned]) -> Artifact:
-        with _told_of(entry.step.name):
-            while True:
-                try:
-                    return self._find_or_make(entry, before)
-                except LeaseLost as error:
-                    self.reporter.step(entry.step.name, "lost", str(error))
+        while True:
+            try:
+                return self._find_or_make(entry, before)
+            except LeaseLost as error:
+                self.reporter.step(self.label, "lost", str(error))
 
     def _find_or_make(self, entry: Planned, before: Mapping[str, Planned]) -> Artifact:
         step, store = entry.step, self.workspace.store
-        with store.making(step.stage.name, entry.key or {}, step.name, self._waiter(step.name)) as work:
+        with store.making(step.stage.name, entry.key or {}, step.name, self._waiter()) as work:
             if work.held is not None and work.held.after:
-                self.reporter.step(step.name, "", f"taken over from {work.held.after}")
+                self.reporter.step(self.label, "", f"taken over from {work.held.after}")
             found = None if entry.reason == FORCED else store.find(step.stage.name, work.key)
             if found is not None:  # another process published it between our look and our lease
-                self.reporter.step(step.name, "cached", found.name)
+                self.reporter.step(self.label, "cached", found.name)
                 return found
-            self.reporter.step(step.name, "running", entry.reason)
+            facts = {"pid": os.getpid(), "device": self.means.device, "threads": self.means.threads}
+            self.reporter.step(self.label, "running", entry.reason, **facts, **identity(entry))
             return self._run_and_publish(entry, work, before)
 
-    def _waiter(self, step: str) -> Wait | None:
+    def _waiter(self) -> Wait | None:
         """Tells once who is waited for, and ends the waiting when the user wishes."""
         told: set[str] = set()
 
@@ -190,15 +269,15 @@ class _Runner:
             if self.stop.wished:
                 raise Interrupted("stopped while waiting for another process; run again to go on")
             if not told:
-                self.reporter.step(step, "waiting", f"for {owner}")
+                self.reporter.step(self.label, "waiting", f"for {owner}")
             told.add(owner)
 
         return wait if self.means.wait else None
 
     def _run_and_publish(self, entry: Planned, work: Work, before: Mapping[str, Planned]) -> Artifact:
-        step, started = entry.step, time.time()
+        step, usage = entry.step, Usage()
         job = RunningJob(
-            step.name,
+            self.label,
             work,
             {slot: _input(before[source]) for slot, _, source in slots(step)},
             seed=self.recipe.seed_of(step),
@@ -215,12 +294,15 @@ class _Runner:
         _prune(work, job.journal)
         self._run(job, entry, before, work)
         label = step.stage.label(self.recipe.upstream(step))
-        facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
-        facts["inputs"] = {slot: f"{one.path.parent.name}/{one.path.name}" for slot, one in job.inputs.items()}
+        device = job.used_device
+        origin = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
+        origin["inputs"] = {slot: f"{one.path.parent.name}/{one.path.name}" for slot, one in job.inputs.items()}
         artifact = self.workspace.store.publish(
-            work, label, step.stage.output, job.journal.items(), facts, replace=entry.reason == FORCED, warn=job.say
+            work, label, step.stage.output, job.journal.items(), origin, replace=entry.reason == FORCED, warn=job.say
         )
-        self.reporter.step(step.name, "done", f"{duration(time.time() - started)} → {artifact.name}")
+        took, made = usage.facts(), identity(replace(entry, artifact=artifact))
+        text = f"{duration(took['seconds'])} → {artifact.name}"
+        self.reporter.step(self.label, "done", text, device=device, **took, **made)
         return artifact
 
     def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned], work: Work) -> None:
@@ -233,7 +315,7 @@ class _Runner:
             if not _disk_is_full(error) and (told := damage.of_inputs(error, inputs, self.workspace.store)):
                 raise StageError(f"{told} ({type(error).__name__}: {error})") from error
             if not hasattr(type(error), "exit_code") and (hint := damage.unchecked(inputs)):
-                self.reporter.step(entry.step.name, "", hint)
+                self.reporter.step(self.label, "", hint)
             raise
 
     def _watched(self, job: RunningJob, step: Step, work: Work) -> None:
@@ -242,12 +324,7 @@ class _Runner:
         with audit.watching(step, self.recipe, work, job.inputs) as watch:
             step.stage.run(job)
         for warning in audit.sentences(step.name, watch):
-            self.reporter.step(step.name, "warning", warning)
-
-
-def _device(job: RunningJob, wished: str) -> str:
-    """The device that was used, as far as a stage asked for one; asking now could import torch for nothing."""
-    return job.device if "torch" in sys.modules else wished
+            self.reporter.step(self.label, "warning", warning)
 
 
 def _input(entry: Planned) -> Input:
@@ -288,7 +365,13 @@ def _told_of(step: str) -> Iterator[None]:
 
 
 def sentence(error: Exception) -> str:
-    """An error in the user's words; a defect of ours keeps its type and says how to see more."""
+    """An error in the user's words, with the item at which it came; a defect of ours keeps its type."""
+    text = _sentence(error)
+    items = [note.removeprefix(AT_ITEM) for note in getattr(error, "__notes__", ()) if note.startswith(AT_ITEM)]
+    return "".join(f"{item}: " for item in items if item not in text) + text
+
+
+def _sentence(error: Exception) -> str:
     if isinstance(error, PipeError | CacheError) or hasattr(type(error), "exit_code"):
         return str(error)
     if _disk_is_full(error):

@@ -19,6 +19,9 @@ from pipeline.stage import Input
 
 T = TypeVar("T")
 
+AT_ITEM = "at item "
+"""What begins the note, on an error that leaves an item, that names it."""
+
 
 class Stop:
     """Turns Ctrl-C and SIGTERM into a wish to stop; the second Ctrl-C stops at once."""
@@ -65,11 +68,16 @@ class RunningJob:
         self.out, self.state = work.out, work.state
         self.inputs, self.seed, self.workers = inputs, seed, workers
         self.notes: dict[str, Any] = {}
+        self.used_device = "cpu"  # until the stage asks
         self.journal = Journal(work)
         self._step, self._device, self._reporter, self._stop = step, device, reporter, stop
 
     @property
     def device(self) -> str:
+        self.used_device = self._found_device()
+        return self.used_device
+
+    def _found_device(self) -> str:
         import torch
 
         if self._device == "auto":
@@ -104,7 +112,11 @@ class RunningJob:
                 raise Interrupted(f"stopped by the user; finished {unit} are kept, run again to go on")
             for file in self.journal.files(f"{unit}/{item}"):
                 file.unlink(missing_ok=True)  # made with another `late`; it may be a link to an artifact's file
-            self.journal.done(f"{unit}/{item}", make(item), key=self._reuse.key(item), late=known)
+            try:
+                self.journal.done(f"{unit}/{item}", make(item), key=self._reuse.key(item), late=known)
+            except Exception as error:
+                error.add_note(f"{AT_ITEM}{item}")
+                raise
 
         for _ in self.track(_calls(finish, waiting, threads), total=len(waiting), unit=unit):
             pass

@@ -23,4 +23,5 @@ Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE
 Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail where another process makes the same now.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads to use; 0: one per processor.", min=0)]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads for all steps together; 0: one per processor.", min=0)]
+ShareGpu = Annotated[bool, typer.Option("--share-gpu", help="Steps and other runs may be on one GPU at once.")]

@@ -1,100 +1,83 @@
-"""What the user sees while steps run: a live bar in a terminal, plain lines elsewhere (logs, CI, pipes)."""
+"""What the user sees while steps run: a live tree in a terminal (`pipeline.live`), plain lines elsewhere."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TextIO, TypeVar
 
 T = TypeVar("T")
 
 PLAIN_INTERVAL_S = 10.0
-WIDE = 80
-"""Columns of a terminal from which on rates and times fit beside a bar."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step is with one kind of thing. total: None where nobody knows."""
+
+    done: int
+    total: int | None
+    unit: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return rate_text(self.done, self.total, self.unit, self.seconds)
 
 
 class Reporter:
-    """Plain lines: a step's start and end, at most one line of progress in ten seconds."""
+    """Plain lines: a step's start and end, at most one line of progress in ten seconds.
+
+    Steps are called by labels: their names, after the recipe's where a run has several recipes.
+    """
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._stream = stream or sys.stdout
         self._quiet = quiet
-        self.width = 10
+        self._width = 10
+        self._told: dict[str, float] = {}
+
+    def outline(self, steps: Mapping[str, Sequence[str]]) -> None:
+        """Recipe → the labels of its steps, told once before the first of them."""
+        self._width = max((columns(label) for labels in steps.values() for label in labels), default=self._width)
 
     def line(self, text: str) -> None:
         """A line of its own."""
         if not self._quiet:
             print(text, file=self._stream, flush=True)
 
-    def step(self, name: str, state: str, text: str = "") -> None:
-        """What became of a step."""
-        self.line(f"{name:<{self.width}}  {state:<8}  {text}".rstrip())
+    def warn(self, text: str) -> None:
+        """Something to be seen to that stops nothing."""
+        self.line(f"warning: {text}")
+
+    def step(self, name: str, state: str, text: str = "", **facts: Any) -> None:
+        """What became of a step; with no state, something that it says. `facts` are for the record of the run."""
+        self.line(f"{padded(name, self._width)}  {state:<8}  {text}".rstrip())
 
     def track(self, step: str, things: Iterable[T], total: int | None, unit: str) -> Iterator[T]:
         """Iterate, telling how far it is."""
-        started = last = time.monotonic()
-        for done, thing in enumerate(things, start=1):
-            yield thing
-            now = time.monotonic()
-            if now - last >= PLAIN_INTERVAL_S:
-                last = now
-                self.step(step, "", rate_text(done, total, unit, now - started))
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-
-
-class LiveReporter(Reporter):
-    """Rich progress bars, gone when their work is done."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self._console = Console(highlight=False)
-        columns = [
-            TextColumn("{task.description}"),
-            BarColumn(None if self._console.width < WIDE else 40),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
-        ]
-        if self._console.width >= WIDE:
-            columns += [
-                TextColumn("{task.fields[rate]}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-            ]
-        self._progress = Progress(*columns, console=self._console, transient=True)
-        self._started = False
-
-    def line(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
-
-    def track(self, step: str, things: Iterable[T], total: int | None, unit: str) -> Iterator[T]:
-        self._start()
-        task = self._progress.add_task(step, total=total, unit=unit, rate="")
         started = time.monotonic()
+        self.progress(step, Progress(0, total, unit, 0.0))
         try:
             for done, thing in enumerate(things, start=1):
                 yield thing
-                rate = done / max(time.monotonic() - started, 1e-9)
-                self._progress.update(
-                    task, completed=done, rate=f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
-                )
+                self.progress(step, Progress(done, total, unit, time.monotonic() - started))
         finally:
-            self._progress.remove_task(task)
+            self.progress(step, None)
+
+    def progress(self, step: str, progress: Progress | None) -> None:
+        """How far a step is; None when it is through with what it counted."""
+        now = time.monotonic()
+        if progress is None or progress.done == 0:
+            self._told[step] = now
+        elif now - self._told.get(step, 0.0) >= PLAIN_INTERVAL_S:
+            self._told[step] = now
+            self.step(step, "", str(progress))
 
     def close(self) -> None:
-        if self._started:
-            self._progress.stop()
-            self._started = False
-
-    def _start(self) -> None:
-        if not self._started:
-            self._progress.start()
-            self._started = True
+        """Leave the terminal as it was."""
 
 
 def rate_text(done: int, total: int | None, unit: str, seconds: float) -> str:
@@ -127,8 +110,26 @@ def size_text(count: float) -> str:
 
 
 def reporter(*, quiet: bool = False) -> Reporter:
-    """Live in a terminal, plain elsewhere."""
-    return LiveReporter() if sys.stdout.isatty() and not quiet else Reporter(quiet=quiet)
+    """Live in a terminal that can move its cursor, plain elsewhere."""
+    if quiet or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return Reporter(quiet=quiet)
+    from pipeline.live import LiveReporter
+
+    return LiveReporter()
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def padded(text: str, width: int) -> str:
+    """With spaces up to `width` columns."""
+    return text + " " * (width - columns(text))
 
 
 def table(rows: Iterable[tuple[Any, ...]], head: tuple[str, ...] = ()) -> str:
@@ -136,7 +137,7 @@ def table(rows: Iterable[tuple[Any, ...]], head: tuple[str, ...] = ()) -> str:
     cells = [tuple(str(cell) for cell in row) for row in ([head] if head else []) + list(rows)]
     if not cells:
         return ""
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    widths = [max(columns(row[column]) for row in cells) for column in range(len(cells[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
     )

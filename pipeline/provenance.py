@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import platform
-import resource
 import socket
 import subprocess
 import sys
@@ -16,13 +15,14 @@ from typing import Any
 from pipeline import libraries
 from pipeline.recipe import Recipe, Step
 from pipeline.toml import shown
+from pipeline.usage import Usage
 from pipeline.workspace import PROJECT
 
 LIBRARIES = ("numpy", "torch", "transformers", "h5py", "soxr", "soundfile", "av", "numba", "trimesh", "matplotlib")
 
 
 def facts(
-    recipe: Recipe, step: Step, reason: str, notes: Mapping[str, Any], started: float, device: str
+    recipe: Recipe, step: Step, reason: str, notes: Mapping[str, Any], usage: Usage, device: str
 ) -> dict[str, Any]:
     """The provenance of a step that has just run."""
     return {
@@ -36,14 +36,22 @@ def facts(
         "notes": dict(notes),
         "device": device,
         "host": socket.gethostname(),
-        "started": _stamp(started),
+        "started": _stamp(usage.started),
         "finished": _stamp(time.time()),
-        "seconds": round(time.time() - started, 3),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        **usage.facts(),
         "python": platform.python_version(),
         "libraries": _libraries() | libraries.versions(step.stage.libraries),
-        "git": _git(),
+        "git": git(),
     }
+
+
+def program() -> dict[str, str]:
+    """This program's version, Python's, and the commit."""
+    try:
+        version = _version("facepipe")
+    except metadata.PackageNotFoundError:  # run from a checkout
+        version = ""
+    return {"version": version, "python": platform.python_version(), "git": git()}
 
 
 def _stamp(seconds: float) -> str:
@@ -57,9 +65,22 @@ def _libraries() -> dict[str, str]:
     return {name: _version(name) for name in LIBRARIES if name in sys.modules}
 
 
-@functools.cache
-def _git() -> str:
+_known: list[str] = []
+
+
+def git() -> str:
     """Commit of the project's checkout, "+" where it was edited; "" outside one."""
+    if not _known:
+        know_git(_asked_git())
+    return _known[0]
+
+
+def know_git(commit: str) -> None:
+    """Spare this process the question."""
+    _known[:] = [commit]
+
+
+def _asked_git() -> str:
     if not (PROJECT / ".git").exists():
         return ""
     try:

@@ -14,15 +14,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline import needs, registry, toml
 from pipeline import params as typed
-from pipeline import registry, toml
 from pipeline.errors import RecipeError
+from pipeline.needs import Needs
 from pipeline.stage import Slot, Stage, Upstream
 from pipeline.toml import Address, Leaf, Origin
 from pipeline.wiring import Wiring, in_order, wire
 
 RECIPE_KEYS = ("paper", "title", "seed", "name", "libraries")
-STEP_KEYS = ("stage", "inputs")
+STEP_KEYS = ("stage", "inputs", "needs")
 POLICIES = ("report", "strict")
 """What a recipe says of library versions, see `pipeline.libraries`."""
 
@@ -33,7 +34,8 @@ class Step:
 
     name: its own in this recipe; "train@lr=1e-4" where variants of a matrix differ. values: parameter → typed value,
     component settings included. origins: parameter → where it was written; a parameter at its default has none.
-    inputs: slot → step that fills it. seed: where it is not the recipe's.
+    inputs: slot → step that fills it. seed: where it is not the recipe's. given_needs: what the recipe
+    says of them.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Step:
     inputs: Mapping[str, str]
     components: tuple[str, ...]
     seed: int | None = None
+    given_needs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def base(self) -> str:
@@ -54,6 +57,11 @@ class Step:
     def variant(self) -> str:
         """What sets it apart from its siblings in a matrix: "lr=1e-4", or ""."""
         return self.name.partition(AT)[2]
+
+    @property
+    def needs(self) -> Needs:
+        """What it takes while it runs: as the stage says, or the recipe."""
+        return self.stage.needs()._replace(**self.given_needs)
 
 
 AT = "@"
@@ -197,6 +205,8 @@ def _hint(leaves: Mapping[Address, Leaf], address: Address) -> Any:
     """The type that a --set value is meant to have; str where it cannot be told yet."""
     if address == ("recipe", "seed"):
         return int
+    if address[0] == "step" and address[2:3] == ("needs",):
+        return needs.HINTS.get(address[-1], str)
     if address[0] != "step" or len(address) != 3 or address[2] in STEP_KEYS:
         return str
     stage = leaves.get((*address[:2], "stage"))
@@ -269,7 +279,7 @@ def _origin(leaves: Mapping[Address, Leaf], address: Address) -> Origin | None:
 def _step(name: str, leaves: Mapping[Address, Leaf], problems: Problems) -> Step | None:
     given = _given(leaves, name)
     table = f"step.{name}"
-    stage_name, inputs = given.pop("stage", name), given.pop("inputs", {})
+    stage_name, inputs, given_needs = given.pop("stage", name), given.pop("inputs", {}), given.pop("needs", {})
     try:
         stage_class = registry.load_stage(stage_name)
         params, components = declarations(stage_class, given)
@@ -286,6 +296,8 @@ def _step(name: str, leaves: Mapping[Address, Leaf], problems: Problems) -> Step
         report("inputs", "'inputs' must be a table of slot = \"step\"")
         inputs = {}
     before = len(problems.found)
+    for key, sentence in needs.problems(given_needs).items():
+        problems.add(sentence, _origin(leaves, ("step", name, "needs", *filter(None, [key]))), table)
     values = typed.with_paths_expanded(params, typed.fill(params, given, report))
     if len(problems.found) > before:
         return None
@@ -293,7 +305,8 @@ def _step(name: str, leaves: Mapping[Address, Leaf], problems: Problems) -> Step
     for sentence in stage.check():
         report(sentence.split()[0], sentence)  # sentences begin with the parameter they are about
     origins = {key: origin for key in params if (origin := _origin(leaves, ("step", name, key)))}
-    return Step(name, stage, params, values, origins, inputs, tuple(path for path, _ in components.values()))
+    paths = tuple(path for path, _ in components.values())
+    return Step(name, stage, params, values, origins, inputs, paths, given_needs=given_needs)
 
 
 Components = Mapping[str, tuple[str, type[Any] | None]]

@@ -17,8 +17,22 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from cache.digest import of_json
 from cache.files import replacing
 from cache.manifest import Manifest
+from pipeline.needs import Needs
 
-__all__ = ["Given", "Input", "Items", "Job", "Slot", "Sources", "Stage", "Upstream", "of_json", "param", "replacing"]
+__all__ = [
+    "Given",
+    "Input",
+    "Items",
+    "Job",
+    "Needs",
+    "Slot",
+    "Sources",
+    "Stage",
+    "Upstream",
+    "of_json",
+    "param",
+    "replacing",
+]
 
 T = TypeVar("T")
 
@@ -276,6 +290,10 @@ class Stage:
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """Dotted modules that take part beyond this one and its components, e.g. the model behind a checkpoint."""
         return ()
+
+    def needs(self) -> Needs:
+        """What a step of it takes while it runs; a recipe may say otherwise. Unsaid, it has all threads to itself."""
+        return Needs()
 
     def run(self, job: Job) -> None:
         """Fill `job.out` from `job.inputs`. Pure: same key, same result, to the byte on one device and thread count."""

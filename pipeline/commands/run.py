@@ -35,22 +35,28 @@ def run(
     variants: Sequence[str] = (),
 ) -> None:
     """Bring recipes up to date, or with `dry` say what would run."""
-    recipes = [load(path, settings, tiny=tiny, variants=variants) for path in paths]
+    recipes = [load(path, settings, tiny=tiny, variants=variants) for path in dict.fromkeys(paths)]
     outputs.check_names(recipes)
-    for recipe in recipes:
-        if dry:
-            from pipeline.execute import choose
+    if dry:
+        for recipe in recipes:
+            _show_choice(recipe, workspace, choice)
+    elif to_run := [recipe for recipe in recipes if not _all_cached(recipe, workspace, choice)]:
+        from pipeline import execute  # what runs steps is not needed to see that none must run
 
-            planned = choose(recipe, workspace, choice)
-            show_plan(recipe, {name: planned[name] for name in planned if name in choice.steps(recipe)})
-            workspace.stats.save()
-        elif not _all_cached(recipe, workspace, choice):
-            from pipeline import execute  # what runs steps is not needed to see that none must run
-
-            outputs.check(workspace)
+        outputs.check(workspace)
+        for recipe in to_run:
             _claim(recipe, workspace)
-            execute.run(recipe, workspace, reporter(), choice, means)
+        execute.run_all(to_run, workspace, reporter(), choice, means)
+        for recipe in to_run:
             _say_where(recipe, workspace, choice.steps(recipe))
+
+
+def _show_choice(recipe: Recipe, workspace: Workspace, choice: Choice) -> None:
+    from pipeline.execute import choose
+
+    planned = choose(recipe, workspace, choice)
+    show_plan(recipe, {name: planned[name] for name in planned if name in choice.steps(recipe)})
+    workspace.stats.save()
 
 
 def _all_cached(recipe: Recipe, workspace: Workspace, choice: Choice) -> bool:

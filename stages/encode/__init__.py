@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipeline.stage import Given, Items, Job, Slot, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.sequences import VERTICES, Entry, Sequences
 
@@ -44,6 +44,9 @@ class Encode(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it encodes again."""
         return modules_behind(upstream["prior"])
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1, threads="all")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sequence's codes: of its motion, its subject's template, and the speech that cuts it."""

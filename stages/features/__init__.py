@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.stage import Given, Items, Job, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds import LOG_MEL
 from stages.kinds.sequences import SOUND
 
@@ -47,6 +47,10 @@ class ExtractFeatures(Stage):
 
     def sources(self) -> Sources:
         return Sources() if self.params.encoder == LOG_MEL else Sources(pretrained={"encoder": self.params.encoder})
+
+    def needs(self) -> Needs:
+        """The band filters run in NumPy, a network where the device is."""
+        return Needs(threads="any") if self.params.encoder == LOG_MEL else Needs(gpu=1, threads="all")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         sounds = {Path(name).stem: hash_ for name, hash_ in given["data"].files.items() if name.startswith(f"{SOUND}/")}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipeline.stage import Given, Items, Job, Slot, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.infer.styles import mistakes
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, modules_behind, other_weights
 from stages.kinds.features import ENCODER
@@ -73,6 +73,9 @@ class Infer(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the checkpoint, and the prior that it is built upon: editing them runs inference again."""
         return modules_behind(upstream["checkpoint"])
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1, threads="all")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sentence: of its speech, its subject and that subject's template; of all styles at once."""

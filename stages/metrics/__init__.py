@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from faces import metrics_definitions as definitions
 from pipeline.registry import nearest
-from pipeline.stage import Given, Items, Job, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds.predictions import MOTION, Predictions
 from stages.kinds.sequences import REGIONS, VERTICES, Entry, Sequences, of_data
 
@@ -67,6 +67,9 @@ class Metrics(Stage):
     def sources(self) -> Sources:
         given = {"lips": self.params.lips_file, "upper_face": self.params.upper_face_file}
         return Sources(files={name: Path(path) for name, path in given.items() if path})
+
+    def needs(self) -> Needs:
+        return Needs(threads="any")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sequence: of its motion, of what was predicted of it, of its template; all hang on the mean motion of the

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from pipeline.errors import StageError
-from pipeline.stage import Given, Items, Job, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Needs, Sources, Stage, Upstream, param
 
 
 class Dataset(Protocol):
@@ -62,6 +62,9 @@ class Preprocess(Stage):
 
     def sources(self) -> Sources:
         return self.dataset.sources()
+
+    def needs(self) -> Needs:
+        return Needs(threads="any")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items | None:
         """What the data set's module says, if it does."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipeline.stage import Given, Items, Job, Slot, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.sequences import Sequences
 
@@ -50,6 +50,9 @@ class Reconstruct(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it rebuilds again."""
         return modules_behind(upstream["prior"])
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1, threads="all")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sequence's motion: of its codes and its subject's template."""

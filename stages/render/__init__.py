@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.stage import Given, Items, Job, Slot, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.kinds.predictions import MOTION, Predictions
 from stages.kinds.sequences import REGIONS, SOUND, TOPOLOGY, VERTICES, Sequences
 from stages.render.settings import COLUMNS, PRESETS, background_problem
@@ -69,6 +69,9 @@ class Render(Stage):
         if not self.params.columns or len(set(self.params.columns)) != len(self.params.columns):
             yield "columns must name at least one panel, and each once"
         yield from background_problem(self.params.background)
+
+    def needs(self) -> Needs:
+        return Needs(threads="any")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A clip: of its prediction, what is known of it, its truth, its sound and its subject's template."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.stage import Given, Job, Slot, Sources, Stage, Upstream, of_json, param
+from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.features import ENCODER
 from stages.kinds.sequences import Sequences, of_data
@@ -99,6 +99,9 @@ class Train(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it trains anew."""
         return modules_behind(upstream["prior"]) if "prior" in upstream else ()
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1, threads="all")
 
     def run(self, job: Job) -> None:
         from stages.train.session import train

@@ -17,7 +17,7 @@ from pipeline.progress import Reporter
 from pipeline.recipe import load
 from pipeline.workspace import Workspace
 
-provenance._git()  # asked once, by the server that all children are forked from, and remembered
+provenance.git()  # asked once, by the server that all children are forked from, and remembered
 
 KEY = {"stage": "toy", "params": {"n": 1}}
 PAYLOAD = {f"wav/{number}.wav": f"sound {number}" for number in range(4)} | {"info.json": "{}", "deep/er/x": "x"}

@@ -116,10 +116,10 @@ def test_something_in_the_way_of_an_output_link(here, workspace) -> None:
     [
         ("interrupt", Interrupted, "step 'double': asked to stop"),
         ("ctrl-c", Interrupted, "step 'double' was stopped; what it had finished is kept"),
-        ("defect", StageError, "step 'double': unexpected TypeError: a bug .*--debug"),
-        ("full", StageError, "step 'double': the disk is full; what was finished is kept"),
-        ("full numpy", StageError, "step 'double': the disk is full"),
-        ("full library", StageError, "step 'double': the disk is full"),
+        ("defect", StageError, "step 'double': n1: unexpected TypeError: a bug .*--debug"),
+        ("full", StageError, "step 'double': n1: the disk is full; what was finished is kept"),
+        ("full numpy", StageError, "step 'double': n1: the disk is full"),
+        ("full library", StageError, "step 'double': n1: the disk is full"),
     ],
 )
 def test_a_step_that_fails_keeps_what_it_finished(here, workspace, how, error, sentence) -> None:
@@ -212,7 +212,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_waiting_ends_with_ctrl_c(workspace) -> None:
     work, recorder = double_work(workspace), Recorder()
-    recorder.line = lambda text: os.kill(os.getpid(), signal.SIGINT) if "waiting" in text else None
+    recorder.line = lambda text: os.kill(os.getpid(), signal.SIGINT) if "waiting   for" in text else None
     with lease(work.lease), pytest.raises(Interrupted, match="'double': stopped while waiting for another process"):
         go_with(workspace, recorder)
     assert not list(work.path.parent.glob("double-*"))

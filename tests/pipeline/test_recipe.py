@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RecipeError
+from pipeline.needs import size_of
 from pipeline.recipe import load
 
 TOY = "tests.pipeline.toy"
@@ -218,3 +219,37 @@ def test_a_stage_whose_module_fails(here) -> None:
         load(change(here, f"{TOY}:Double", "broken_toy:Double"))
     with pytest.raises(RecipeError, match=r"3 is no name of a stage"):
         load(change(here, '"broken_toy:Double"', "3"))
+
+
+def test_needs_of_a_step_and_what_a_recipe_says_of_them(here) -> None:
+    steps = load(Path("toy.toml")).steps
+    assert (steps["read"].needs.gpu, steps["read"].needs.threads) == (0, "all")
+    (here / "needs.toml").write_text('extends = "toy.toml"\n[step.sum]\nneeds = { gpu = 1, memory = "1.5 GiB" }\n')
+    needs = load(Path("needs.toml"), ["step.sum.needs.threads=any", "step.sum.needs.gpu=2"]).steps["sum"].needs
+    assert (needs.gpu, needs.bytes, needs.threads) == (2, 1_610_612_736, "any")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("needs = 3", "needs.toml:3 [step.sum]: needs must be a table"),
+        ("\nneeds.gpus = 1", "needs.toml:4 [step.sum]: needs has no 'gpus'; it has gpu, memory, threads"),
+        ("needs = { gpu = -1 }", "needs.gpu must be a whole number from 0 up, not -1"),
+        ("needs = { gpu = true }", "needs.gpu must be a whole number from 0 up, not True"),
+        ('needs = { memory = "much" }', "needs.memory must be a size such as \"8GB\", not 'much'"),
+        ('needs = { threads = "some" }', 'needs.threads must be "all" or "any", not \'some\''),
+        ("needs = { threads = [1] }", "needs.threads must be"),
+    ],
+)
+def test_needs_that_cannot_be(here, line, sentence) -> None:
+    (here / "needs.toml").write_text(f'extends = "toy.toml"\n[step.sum]\n{line}\n')
+    with pytest.raises(RecipeError) as caught:
+        load(Path("needs.toml"))
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("8GB", 8_000_000_000), ("500 MB", 500_000_000), ("1KiB", 1024), ("2kB", 2000), ("7B", 7)]
+)
+def test_sizes(text, size) -> None:
+    assert size_of(text) == size

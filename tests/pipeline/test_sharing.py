@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_the_second_recipe_finds_what_the_first_has_made(here, capsys) -> None:
 def test_recipes_of_one_command_share_too(here, capsys) -> None:
     other(here, "second.toml", "3.0")
     assert pipe("run", "toy.toml", "second.toml") == 0
-    assert capsys.readouterr().out.count("read    running") == 1
+    assert re.findall(r"(\w+)/read +running", capsys.readouterr().out) == ["toy"]
 
 
 def test_real_recipes_meet_at_preprocess_and_features(here, monkeypatch) -> None:
