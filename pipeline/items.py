@@ -48,15 +48,20 @@ class Donor:
         except OSError:
             return False
 
-    def link(self, work: Path) -> dict[str, int]:
+    def link(self, work: Path) -> dict[str, int] | None:
         """The donor's files below a work folder: links, which cost nothing, or copies where the disk knows none.
 
-        Returns name below the work folder → size.
+        Returns name below the work folder → size; None where the donor has gone meanwhile.
         """
         source, target = os.fspath(self.folder), os.fspath(work)
         names = {name: f"{OUT}{name}" if self.published else name for name in self.files}
-        for old, new in names.items():
-            _link(f"{source}/{old}", f"{target}/{new}")
+        try:
+            for old, new in names.items():
+                _link(f"{source}/{old}", f"{target}/{new}")
+        except FileNotFoundError:
+            for new in names.values():  # whoever makes the item must not write into another's file
+                Path(target, new).unlink(missing_ok=True)
+            return None
         return {new: self.files[old] for old, new in names.items()}
 
 

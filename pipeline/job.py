@@ -133,15 +133,17 @@ class RunningJob:
     ) -> set[str]:
         donors = {item: self._reuse.donors[item] for item in items if item in self._reuse.donors}
         donors = {item: donor for item, donor in donors.items() if donor.late == late}
-        linked = {}
+        linked, over = {}, set()
         for item, donor in donors.items():
             name, key = f"{unit}/{item}", self._reuse.key(item)
             if adopt is not None and donor.published:
                 self.journal.done(name, adopt(item, donor.folder), key=key, late=late)
-            else:
-                linked[name] = Finished(donor.link(self.out.parent), key, late, donor.known)
+                over.add(item)
+            elif (files := donor.link(self.out.parent)) is not None:
+                linked[name] = Finished(files, key, late, donor.known)
+                over.add(item)
         self.journal.add(linked)
-        return set(donors)
+        return over
 
     def track(self, things: Iterable[T], *, total: int | None = None, unit: str = "steps") -> Iterator[T]:
         if total is None and isinstance(things, Sequence):

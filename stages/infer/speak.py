@@ -60,8 +60,9 @@ def speak(job: Job, params: Params) -> None:
     def make(name: str) -> list[Path]:
         if name not in ready:
             ready.clear()
-            torch.manual_seed(zlib.crc32(f"{job.seed}/{groups[name][0]}".encode()))
-            ready.update(predict(network, inputs, groups[name], wanted, job.device, params.at_once))
+            group = groups.get(name, [name])  # alone, where what was to be taken over has gone meanwhile
+            torch.manual_seed(zlib.crc32(f"{job.seed}/{group[0]}".encode()))
+            ready.update(predict(network, inputs, group, wanted, job.device, params.at_once))
         files = [folder / f"{prediction_name(name, style.name)}.npy" for style in wanted[name]]
         return [_save(file, motion) for file, motion in zip(files, ready.pop(name), strict=True)]
 

@@ -11,6 +11,7 @@ import pytest
 from pipeline import journal
 from pipeline.errors import Interrupted, StageError
 from pipeline.execute import Choice
+from pipeline.items import Donor
 from pipeline.journal import Journal
 from pipeline.plan import plan
 from pipeline.recipe import load
@@ -163,3 +164,14 @@ def test_after_a_power_cut_only_what_was_brought_to_the_disk_counts(work, monkey
 def test_recorder_is_quiet_about_nothing(here, workspace) -> None:
     recorder: Recorder = go(workspace)
     assert not any("taken over" in line for line in recorder.lines)
+
+
+def test_a_donor_that_goes_meanwhile_leaves_nothing_to_write_into(tmp_path: Path) -> None:
+    (tmp_path / "there" / "a").mkdir(parents=True)
+    (tmp_path / "there" / "a" / "1.txt").write_text("1")
+    donor = Donor(tmp_path / "there", {"a/1.txt": 1, "a/2.txt": 1}, "")
+    assert not donor.is_whole()
+    assert donor.link(tmp_path / "work") is None
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and "work" in path.parts]
+    (tmp_path / "there" / "a" / "2.txt").write_text("2")
+    assert donor.link(tmp_path / "work") == {"out/a/1.txt": 1, "out/a/2.txt": 1}
