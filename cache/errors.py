@@ -11,3 +11,15 @@ class CacheError(Exception):
 
 class LeaseTaken(CacheError):
     """Another living process works on this key."""
+
+
+class RemoteError(CacheError):
+    """A remote cannot do what it was asked: it refuses, it lacks something, or it is set up wrongly."""
+
+
+class RemoteDown(RemoteError):
+    """A remote cannot be reached or does not answer; asking again soon is of no use."""
+
+
+class RemoteDamaged(RemoteError):
+    """What a remote holds is not what its name promises."""

@@ -1,0 +1,123 @@
+"""Taking in an artifact that was made elsewhere: from a remote, from a bundle, from another store.
+
+A `Parcel` is all of an artifact but its files, as it travels. What arrives is believed only as far as it can be
+checked: the record must belong to its key, the manifest to the record, and no name may leave the artifact's folder.
+The files are checked by who brings them; here they must be there with their sizes. Publishing is the store's own:
+manifest, record last, then one rename, so that a torn arrival is never seen. CacheError says what does not fit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cache import digest
+from cache.errors import CacheError
+from cache.files import sync_files, sync_folder, walk, write_json
+from cache.manifest import Manifest
+from cache.store import MANIFEST, RECORD, Artifact, Store, Work
+
+FORMAT = 1
+_WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
+_TYPES = {"stage": str, "kind": str, "key": dict, "key_digest": str, "content": dict, "bytes": int, "provenance": dict}
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """An artifact on its way between stores: label, record and manifest."""
+
+    label: str
+    record: Mapping[str, Any]
+    manifest: Manifest
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Parcel:
+        return cls(artifact.label, artifact.record, artifact.manifest())
+
+    @classmethod
+    def from_json(cls, value: Any, source: str) -> Parcel:
+        """Unpack what `to_json` made; `source` is what an error names."""
+        if not isinstance(value, dict) or not isinstance(value.get("format"), int):
+            raise CacheError(f"{source} is damaged: it is no record of an artifact")
+        if value["format"] > FORMAT:
+            raise CacheError(f"{source} was written by a newer version of facepipe; upgrade to read it")
+        if value.get("digest") != digest.of_json([value.get("label"), value.get("record"), value.get("manifest")]):
+            raise CacheError(f"{source} is damaged: its digest does not fit")
+        try:
+            parcel = cls(str(value["label"]), value["record"], Manifest.from_json(value["manifest"]))
+            flaw = parcel.flaw()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            flaw = f"{type(error).__name__} {error}"
+        if flaw:
+            raise CacheError(f"{source} is damaged: {flaw}")
+        return parcel
+
+    def to_json(self) -> dict[str, Any]:
+        manifest, record = self.manifest.to_json(), dict(self.record)
+        sealed = digest.of_json([self.label, record, manifest])
+        return {"format": FORMAT, "digest": sealed, "label": self.label, "record": record, "manifest": manifest}
+
+    @property
+    def stage(self) -> str:
+        return str(self.record["stage"])
+
+    @property
+    def key_digest(self) -> str:
+        return str(self.record["key_digest"])
+
+    @property
+    def name(self) -> str:
+        """What the artifact is called in messages; in a store it may get more digits."""
+        return f"{self.stage}/{self.label}--{digest.short(self.key_digest)}"
+
+    def flaw(self) -> str:
+        """What does not fit together, or ""."""
+        record = self.record
+        for name, kind in _TYPES.items():
+            if not isinstance(record[name], kind):
+                return f"{name} is no {kind.__name__}"
+        if digest.of_json(record["key"]) != record["key_digest"]:
+            return "its key has another digest"
+        if self.manifest.content() != record["content"]:
+            return "its manifest is not that of its record"
+        if not _WORD.fullmatch(record["stage"]) or record["stage"] in ("work", "quarantine"):
+            return f"{record['stage']!r} is no name of a stage"
+        unsafe = [name for name in self.manifest.files if not _inside(name)]
+        return f"{unsafe[0]!r} is no name of a file inside it" if unsafe else ""
+
+
+def adopt(store: Store, work: Work, folder: Path, parcel: Parcel) -> Artifact:
+    """Publish a folder of files that were checked already. It lies in the work folder of its key, whose lease we hold.
+
+    Raises:
+        CacheError: the folder is not what the parcel says.
+    """
+    keep = parcel.manifest.files
+    for name, entry in list(walk(folder)):
+        if name not in keep:
+            Path(entry.path).unlink()
+    if damage := parcel.manifest.damage(folder):
+        raise CacheError(f"{parcel.name} did not arrive whole: {damage}")
+    payload = [folder / name for name in keep]
+    sync_files(payload)
+    write_json(folder / MANIFEST, parcel.manifest.to_json(), sync=True, compact=True)
+    write_json(folder / RECORD, dict(parcel.record), sync=True)
+    for path in payload:
+        path.chmod(0o444)
+    target = store._place(work, parcel.label)
+    sync_folder(folder)
+    os.rename(folder, target)
+    sync_folder(target.parent)
+    shutil.rmtree(work.path, ignore_errors=True)
+    return Artifact(target, parcel.record)
+
+
+def _inside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    plain = bool(parts) and not name.startswith("/") and "\\" not in name and "\0" not in name
+    return plain and ".." not in parts and "/".join(parts) == name and name not in (RECORD, MANIFEST)
