@@ -8,6 +8,7 @@ manifest, record last, then one rename, so that a torn arrival is never seen. Ca
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -46,6 +47,8 @@ class Parcel:
             raise CacheError(f"{source} is damaged: it is no record of an artifact")
         if value["format"] > FORMAT:
             raise CacheError(f"{source} was written by a newer version of facepipe; upgrade to read it")
+        if not str(value.get("digest")).startswith(digest.PREFIX):
+            raise CacheError(f"{source} was hashed by another algorithm; install blake3 on both machines")
         if value.get("digest") != digest.of_json([value.get("label"), value.get("record"), value.get("manifest")]):
             raise CacheError(f"{source} is damaged: its digest does not fit")
         try:
@@ -95,8 +98,17 @@ def adopt(store: Store, work: Work, folder: Path, parcel: Parcel) -> Artifact:
     """Publish a folder of files that were checked already. It lies in the work folder of its key, whose lease we hold.
 
     Raises:
-        CacheError: the folder is not what the parcel says.
+        CacheError: the folder is not what the parcel says, or the disk is full. Nothing was published.
     """
+    try:
+        return _adopt(store, work, folder, parcel)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise CacheError(f"the disk of {store.root} is full; free some space and run again") from error
+
+
+def _adopt(store: Store, work: Work, folder: Path, parcel: Parcel) -> Artifact:
     keep = parcel.manifest.files
     for name, entry in list(walk(folder)):
         if name not in keep:

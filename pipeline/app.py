@@ -28,6 +28,7 @@ Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to s
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
 Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]
+Remote = Annotated[str | None, typer.Option(help="Address of the remote [PIPE_REMOTE].", metavar="URL")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads to use; 0: one per processor.", min=0)]
 
@@ -64,6 +65,10 @@ def run(
     jobs: Jobs = 0,
     store: Store = None,
     outputs: Outputs = None,
+    remote: Remote = None,
+    remote_mode: Annotated[
+        str | None, typer.Option(help="rw: fetch and upload; ro: fetch; off [PIPE_REMOTE_MODE].", metavar="MODE")
+    ] = None,
 ) -> None:
     """Bring recipes up to date: only what changed runs."""
     from pipeline.commands import run as command
@@ -71,7 +76,7 @@ def run(
     from pipeline.workspace import Workspace
 
     choice = Choice(only, start, until, frozenset(force or ()))
-    workspace = Workspace.find(store, outputs)
+    workspace = Workspace.find(store, outputs, remote, remote_mode)
     command.run(recipes, settings or [], workspace, choice, Means(device, jobs), tiny=tiny, dry=dry_run)
 
 
@@ -183,6 +188,15 @@ def doctor(store: Store = None) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def config(json: Json = False) -> None:
+    """What is set, and where: pipe.toml, the environment."""
+    from pipeline.commands.config import config as command
+    from pipeline.config import settings
+
+    command(settings({}), as_json=json)
+
+
 @recipe_app.command("ls")
 def recipe_ls() -> None:
     """The recipes at hand."""
@@ -226,3 +240,49 @@ def cache_show(
     from pipeline.workspace import Workspace
 
     look.cache_show(Workspace.find(store), name)
+
+
+Artifacts = Annotated[list[str] | None, typer.Argument(help="As `pipe cache ls` shows them.", show_default=False)]
+OfRecipes = Annotated[
+    list[Path] | None, typer.Option("--recipe", help="The steps of a recipe (again for more).", metavar="RECIPE")
+]
+Dry = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be moved.")]
+
+
+@cache_app.command("push")
+def cache_push(
+    names: Artifacts = None,
+    recipes: OfRecipes = None,
+    settings: Settings = None,
+    tiny: Tiny = False,
+    dry_run: Dry = False,
+    again: Annotated[bool, typer.Option("--again", help="Upload also what is there already.")] = False,
+    json: Json = False,
+    store: Store = None,
+    remote: Remote = None,
+) -> None:
+    """Upload artifacts to the remote: those named, a recipe's, or all."""
+    from pipeline.commands import remote as command
+    from pipeline.workspace import Workspace
+
+    wish = command.Wish(names or (), recipes or (), settings or (), tiny, dry_run, json, again)
+    command.push(Workspace.find(store, remote=remote), wish)
+
+
+@cache_app.command("pull")
+def cache_pull(
+    names: Annotated[list[str] | None, typer.Argument(help="Names or keys.", show_default=False)] = None,
+    recipes: OfRecipes = None,
+    settings: Settings = None,
+    tiny: Tiny = False,
+    dry_run: Dry = False,
+    json: Json = False,
+    store: Store = None,
+    remote: Remote = None,
+) -> None:
+    """Fetch artifacts from the remote: those named, or what a recipe lacks."""
+    from pipeline.commands import remote as command
+    from pipeline.workspace import Workspace
+
+    wish = command.Wish(names or (), recipes or (), settings or (), tiny, dry_run, json)
+    command.pull(Workspace.find(store, remote=remote), wish)

@@ -22,6 +22,7 @@ from cache.lease import lease
 from cache.store import Artifact, Work
 from pipeline import outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
+from pipeline.exchange import Exchange
 from pipeline.job import Journal, RunningJob, Stop
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
@@ -90,9 +91,10 @@ def run(
     reporter.width = max(len(name) for name in chosen)
     try:
         with Stop(reporter) as stop:
+            exchange = Exchange(workspace, reporter, lambda: stop.wished)
             for name, step in recipe.steps.items():
                 if name in chosen:
-                    runner = _Runner(recipe, workspace, reporter, means, stop)
+                    runner = _Runner(recipe, workspace, reporter, means, stop, exchange)
                     planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in choice.force)
                 if name in chosen and (artifact := planned[name].artifact) is not None:
                     outputs.link(workspace, recipe, step, artifact)
@@ -129,6 +131,7 @@ class _Runner:
     reporter: Reporter
     means: Means
     stop: Stop
+    exchange: Exchange
 
     def bring_up_to_date(self, entry: Planned, before: Mapping[str, Planned], *, forced: bool) -> Planned:
         step = entry.step
@@ -162,8 +165,12 @@ class _Runner:
             if found is not None:  # another process published it between our look and our lease
                 self.reporter.step(step.name, "cached", found.name)
                 return found
+            if entry.reason != FORCED and (fetched := self.exchange.fetch(step.name, work)) is not None:
+                return fetched
             self.reporter.step(step.name, "running", entry.reason)
-            return self._run_and_publish(entry, work, before)
+            made = self._run_and_publish(entry, work, before)
+        self.exchange.offer(step.name, made)
+        return made
 
     def _run_and_publish(self, entry: Planned, work: Work, before: Mapping[str, Planned]) -> Artifact:
         step, started = entry.step, time.time()
