@@ -157,10 +157,10 @@ class Objects:
         self.threads = 1 if EXTRAS[self._protocol] == "ssh" else 8
         with self._told():
             core: Any = importlib.import_module("fsspec.core")
-            self._fs, root = core.url_to_fs(url, **_options(self._protocol))
+            self._fs, root = core.url_to_fs(url, skip_instance_cache=True, **_options(self._protocol))
         self._root = root.rstrip("/")
         if self._protocol == "s3":
-            self._fs.retries = 3  # its own: those of the library below it are off
+            self._fs.retries = 1  # the library below it knows better what is worth another try
 
     def read(self, name: str) -> bytes | None:
         with self._told():
@@ -219,7 +219,7 @@ class Objects:
 
 def _options(protocol: str) -> dict[str, Any]:
     if protocol == "s3":
-        patience = {"connect_timeout": _CONNECT_S, "read_timeout": _READ_S, "retries": {"max_attempts": 0}}
+        patience = {"connect_timeout": _CONNECT_S, "read_timeout": _READ_S, "retries": {"max_attempts": 2, "mode": "standard"}}
         return {"config_kwargs": patience, "use_listings_cache": False}
     if protocol == "gs":
         return {"use_listings_cache": False}

@@ -68,7 +68,7 @@ class Session:
             return
         files, size = (sum(row[what] for row in self.rows) for what in ("files", "bytes"))
         tense = f"would be {verb}" if self.wish.dry else verb
-        print(f"{files} files, {size_text(size)} {tense}; remote {self.remote.address}")
+        print(f"{_files(files)}, {size_text(size)} {tense}; remote {self.remote.address}")
 
 
 def push(workspace: Workspace, wish: Wish) -> None:
@@ -93,7 +93,7 @@ def _push(session: Session, artifact: Artifact) -> None:
     if moved.other:
         session.tell(artifact.name, "kept", "the remote has another result under this key, which stays", moved)
     elif moved.files:
-        session.tell(artifact.name, "uploaded", pace(moved, f"in {moved.files} files", started), moved)
+        session.tell(artifact.name, "uploaded", pace(moved, f"in {_files(moved.files)}", started), moved)
     else:
         session.tell(artifact.name, "there", "", moved)
 
@@ -102,7 +102,7 @@ def _push_dry(session: Session, artifact: Artifact) -> None:
     absent = session.remote.missing(Parcel.of(artifact))
     moved = Moved(len(absent), sum(size for _, size, _ in absent))
     state = "absent" if absent else "there"
-    session.tell(artifact.name, state, f"{len(absent)} files, {size_text(moved.bytes)} to upload", moved)
+    session.tell(artifact.name, state, f"{_files(len(absent))}, {size_text(moved.bytes)} to upload", moved)
 
 
 def _ours(workspace: Workspace, wish: Wish) -> Iterator[Artifact]:
@@ -185,7 +185,11 @@ def _pull(session: Session, name: str, parcel: Parcel) -> Artifact | None:
                 pulling = session.remote.pull(parcel, store, work, moved, done)
                 follow(session.voice, name, pulling, parcel.manifest.size)
     if done:
-        session.tell(name, "fetched", f"{pace(moved, f'in {moved.files} files', started)} → {done[0].name}", moved)
+        session.tell(name, "fetched", f"{pace(moved, f'in {_files(moved.files)}', started)} → {done[0].name}", moved)
         return done[0]
     session.tell(name, "here", artifact.name if artifact else "", Moved())
     return artifact
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'s' * (count != 1)}"
