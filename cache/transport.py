@@ -219,7 +219,11 @@ class Objects:
 
 def _options(protocol: str) -> dict[str, Any]:
     if protocol == "s3":
-        patience = {"connect_timeout": _CONNECT_S, "read_timeout": _READ_S, "retries": {"max_attempts": 2, "mode": "standard"}}
+        patience = {
+            "connect_timeout": _CONNECT_S,
+            "read_timeout": _READ_S,
+            "retries": {"max_attempts": 2, "mode": "standard"},
+        }
         return {"config_kwargs": patience, "use_listings_cache": False}
     if protocol == "gs":
         return {"use_listings_cache": False}

@@ -14,7 +14,7 @@ from cache.errors import RemoteError
 from cache.lease import lease
 from cache.remote import Moved, Remote
 from cache.store import Artifact
-from pipeline.errors import RecipeError
+from pipeline.errors import RecipeError, StageError
 from pipeline.exchange import follow, pace
 from pipeline.plan import Planned, State, plan, plan_step
 from pipeline.progress import Reporter, reporter, size_text
@@ -79,7 +79,7 @@ def push(workspace: Workspace, wish: Wish) -> None:
     try:
         for artifact in artifacts:
             if damage := workspace.store.damage(artifact):
-                raise RecipeError(f"{artifact.name} is damaged ({damage}); make it again before it is pushed")
+                raise StageError(f"{artifact.name} is damaged ({damage}); make it again before it is pushed")
             _push_dry(session, artifact) if wish.dry else _push(session, artifact)
     finally:
         session.voice.close()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -230,44 +231,56 @@ def test_a_file_that_rots_here_is_not_uploaded_under_its_old_name(tmp_path, here
     assert remote.find("toy", KEY) is None
 
 
-def killed_pushes(artifact: Artifact, folder: Path) -> int:
-    """Push in child processes that die at the 1st, 2nd, … system call upon the remote; how many died."""
-    for point in range(1, 200):
-        child = os.fork()
-        if child == 0:
-            calls = 0
+def dies(action: Callable[[], object], watched: Path, point: int) -> bool:
+    """Whether a child process that does this died at its `point`-th system call upon the watched folder."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+    calls = 0
 
-            def die(event: str, arguments: tuple[object, ...], point: int = point) -> None:
-                nonlocal calls
-                if event in ("open", "os.rename", "os.mkdir", "os.remove") and str(folder) in str(arguments[:2]):
-                    calls += 1
-                    if calls == point:
-                        os._exit(9)
+    def die(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal calls
+        if event in CHANGES and os.fspath(watched) in str(arguments[:2]):
+            calls += 1
+            if calls == point:
+                os._exit(9)
 
-            sys.addaudithook(die)
-            push(Remote(str(folder)), artifact)
-            os._exit(0)
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
-            return point - 1
-        check_state(folder)
-    raise AssertionError("it never came to an end")
+    sys.addaudithook(die)
+    action()
+    os._exit(0)
 
 
-def check_state(folder: Path) -> None:
-    """After a kill: invisible or whole, and what is there under its name is whole."""
-    found = Remote(str(folder)).find("toy", KEY)
-    if found is not None:
-        assert Remote(str(folder)).missing(found) == []
-    for path in objects(folder) if folder.exists() else []:
-        assert path.name.endswith(".tmp") or path.read_text() in FILES.values()
+CHANGES = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod")
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_push_killed_at_any_point_is_invisible_and_the_next_one_ends_it(tmp_path, here, there) -> None:
-    artifact, folder = publish(here), tmp_path / "remote"
-    died = killed_pushes(artifact, folder)
-    assert died >= 8
-    assert texts(pull(Remote(str(folder)), there)) == FILES
+@FORKS
+def test_a_push_killed_at_any_point_is_invisible_and_the_next_one_ends_it(tmp_path, here) -> None:
+    artifact, folder, point = publish(here), tmp_path / "remote", 1
+    while dies(lambda: push(Remote(str(folder)), artifact), folder, point):
+        found = Remote(str(folder)).find("toy", KEY)
+        assert found is None or Remote(str(folder)).missing(found) == []
+        whole = [path.read_text() for path in objects(folder) if not path.name.endswith(".tmp")]
+        assert set(whole) <= set(FILES.values())
+        push(Remote(str(folder)), artifact)
+        assert texts(pull(Remote(str(folder)), Store(tmp_path / f"store{point}"))) == FILES
+        shutil.rmtree(folder)
+        point += 1
+    assert point > 20
+
+
+@FORKS
+def test_a_pull_killed_at_any_point_is_invisible_and_the_next_one_ends_it(tmp_path, here) -> None:
+    remote, point = Remote(str(tmp_path / "remote")), 1
+    push(remote, publish(here))
+    there = Store(tmp_path / "store0")
+    while dies(lambda: pull(remote, there), there.root, point):  # noqa: B023
+        found = there.find("toy", KEY)
+        assert found is None or texts(found) == FILES
+        assert texts(found or pull(remote, there)) == FILES
+        there = Store(tmp_path / f"store{point}")
+        point += 1
+    assert point > 40
 
 
 def test_a_push_goes_on_where_it_was_cut_off(tmp_path, here, monkeypatch) -> None:
