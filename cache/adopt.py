@@ -78,6 +78,22 @@ class Parcel:
         """What the artifact is called in messages; in a store it may get more digits."""
         return f"{self.stage}/{self.label}--{digest.short(self.key_digest)}"
 
+    def copies(self) -> dict[tuple[int, str], list[str]]:
+        """Equal files together: (size, digest) → names."""
+        found: dict[tuple[int, str], list[str]] = {}
+        for name, (size, hash_) in self.manifest.files.items():
+            found.setdefault((size, hash_), []).append(name)
+        return found
+
+    def once(self) -> list[tuple[str, int, str]]:
+        """(name, size, digest), one of equal files."""
+        return [(names[0], size, hash_) for (size, hash_), names in self.copies().items()]
+
+    @property
+    def weight(self) -> int:
+        """Bytes that travel."""
+        return sum(size for size, _ in self.copies())
+
     def flaw(self) -> str:
         """What does not fit together, or ""."""
         record = self.record

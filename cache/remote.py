@@ -71,7 +71,7 @@ class Remote:
 
     def missing(self, parcel: Parcel) -> list[tuple[str, int, str]]:
         """(file, size, digest) of what a push would upload, equal files once."""
-        wanted = _once(parcel)
+        wanted = parcel.once()
         absent: list[tuple[str, int, str]] = []
 
         def look(name: str, size: int, hash_: str, _: Tell) -> None:
@@ -96,8 +96,9 @@ class Remote:
         if theirs is not None and theirs.manifest.files != parcel.manifest.files:
             moved.other = True  # made on another machine, perhaps other in its last digits
             return
-        todo = _once(parcel) if again else self.missing(parcel)
-        moved.there = len(_once(parcel)) - len(todo)
+        todo = parcel.once() if again else self.missing(parcel)
+        moved.there = len(parcel.once()) - len(todo)
+        yield parcel.weight - sum(size for _, size, _ in todo)
 
         def put(name: str, _: int, hash_: str, tell: Tell) -> None:
             path = artifact.path / name
@@ -122,8 +123,9 @@ class Remote:
         folder = work.path / "fetched"
         for name in parcel.manifest.files:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        todo = [entry for entry in _once(parcel) if not _holds(folder / entry[0], *entry[1:])]
-        moved.there = len(_once(parcel)) - len(todo)
+        todo = [entry for entry in parcel.once() if not _holds(folder / entry[0], *entry[1:])]
+        moved.there = len(parcel.once()) - len(todo)
+        yield parcel.weight - sum(size for _, size, _ in todo)
 
         def get(name: str, size: int, hash_: str, tell: Tell) -> None:
             self._get(folder / name, size, hash_, parcel.name, tell)
@@ -131,7 +133,7 @@ class Remote:
         tasks = [partial(get, *entry) for entry in todo]
         yield from side_by_side(tasks, self._at.threads, self.address)
         moved.files, moved.bytes = len(todo), sum(size for _, size, _ in todo)
-        for names in _copies(parcel).values():
+        for names in parcel.copies().values():
             for name in names[1:]:
                 shutil.copyfile(folder / names[0], folder / name)
         done.append(adopt(store, work, folder, parcel))
@@ -181,18 +183,6 @@ def _record(stage: str, key_digest: str) -> str:
 def _object(hash_: str) -> str:
     kind, _, digits = hash_.partition(":")
     return f"objects/{kind}/{digits[:2]}/{digits[2:]}"
-
-
-def _copies(parcel: Parcel) -> dict[tuple[int, str], list[str]]:
-    """Equal files together: (size, digest) → names."""
-    found: dict[tuple[int, str], list[str]] = {}
-    for name, (size, hash_) in parcel.manifest.files.items():
-        found.setdefault((size, hash_), []).append(name)
-    return found
-
-
-def _once(parcel: Parcel) -> list[tuple[str, int, str]]:
-    return [(names[0], size, hash_) for (size, hash_), names in _copies(parcel).items()]
 
 
 def _holds(path: Path, size: int, hash_: str) -> bool:

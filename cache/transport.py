@@ -92,11 +92,11 @@ class Folder:
 
     def get(self, name: str, target: Path, tell: Tell) -> None:
         with self._told():
-            _copy(self.root / name, target, tell)
+            _copy(self.root / name, target, tell)  # who publishes it brings it to the disk
 
     def put(self, source: Path, name: str, tell: Tell) -> None:
         with self._told(), self._placing(name) as temporary:
-            _copy(source, temporary, tell)
+            _copy(source, temporary, tell, sync=True)
 
     def write(self, name: str, data: bytes) -> None:
         with self._told(), self._placing(name) as temporary, temporary.open("wb") as stream:
@@ -140,12 +140,13 @@ class Folder:
             yield
 
 
-def _copy(source: Path, target: Path, tell: Tell) -> None:
+def _copy(source: Path, target: Path, tell: Tell, *, sync: bool = False) -> None:
     with source.open("rb", buffering=0) as reader, target.open("wb", buffering=0) as writer:
         while chunk := reader.read(CHUNK):
             writer.write(chunk)
             tell(len(chunk))
-        os.fsync(writer.fileno())
+        if sync:
+            os.fsync(writer.fileno())
 
 
 class Objects:
@@ -175,7 +176,7 @@ class Objects:
     def size(self, name: str) -> int | None:
         with self._told():
             try:
-                return int(self._fs.info(self._path(name))["size"])
+                return self._size(self._path(name))
             except FileNotFoundError:
                 return None
 
@@ -195,6 +196,12 @@ class Objects:
         with self._told():
             found = self._fs.glob(f"{self._path(folder)}/{start}*")
         return sorted(f"{folder}/{path.rpartition('/')[2]}" for path in found if not path.endswith(".tmp"))
+
+    def _size(self, path: str) -> int:
+        if self._protocol != "s3":
+            return int(self._fs.info(path)["size"])
+        bucket, key, _ = self._fs.split_path(path)  # `info` would also list, in case it is a folder
+        return int(self._fs.call_s3("head_object", Bucket=bucket, Key=key)["ContentLength"])
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

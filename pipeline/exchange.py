@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MEGABYTE = 1_000_000
 WORTH_TELLING = 10 * MEGABYTE
+"""From here on a transfer is announced and has a bar."""
 
 
 class Exchange:
@@ -77,10 +78,10 @@ class Exchange:
         if parcel is None:
             return None
         moved, done = Moved(), list[Artifact]()
-        if parcel.manifest.size >= WORTH_TELLING:
-            self._reporter.step(step, "fetching", f"{size_text(parcel.manifest.size)} from {self._at().address}")
+        if parcel.weight >= WORTH_TELLING:
+            self._reporter.step(step, "fetching", f"{size_text(parcel.weight)} from {self._at().address}")
         pulling = self._at().pull(parcel, self._workspace.store, work, moved, done)
-        follow(self._reporter, step, pulling, parcel.manifest.size, self._stopped)
+        follow(self._reporter, step, pulling, parcel.weight, self._stopped)
         self._reporter.step(step, "fetched", f"{pace(moved, f'from {self._at().address}', started)} → {done[0].name}")
         return done[0]
 
@@ -115,7 +116,10 @@ def follow(
                 raise Interrupted("stopped by the user; what has arrived is kept, run again to go on")
 
     with contextlib.closing(moved):
-        for _ in reporter.track(step, megabytes(until_stopped()), size // MEGABYTE, "MB"):
+        counts: Iterable[int] = until_stopped()
+        if size >= WORTH_TELLING:
+            counts = reporter.track(step, megabytes(counts), size // MEGABYTE, "MB")
+        for _ in counts:
             pass
 
 

@@ -61,9 +61,9 @@ def stop(server: Server) -> None:
     server.process.communicate()
 
 
-def point_at(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def environment(address: str) -> dict[str, str]:
     """What a user sets to reach a server of the group's own."""
-    for name, value in {
+    return {
         "AWS_ENDPOINT_URL": f"http://{address}",
         "AWS_ACCESS_KEY_ID": "somebody",
         "AWS_SECRET_ACCESS_KEY": "not-a-secret",
@@ -71,7 +71,11 @@ def point_at(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
+    }
+
+
+def point_at(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    for name, value in environment(address).items():
         monkeypatch.setenv(name, value)
 
 

@@ -172,8 +172,8 @@ def _pull(session: Session, name: str, parcel: Parcel) -> Artifact | None:
     key = parcel.record["key"]
     artifact = store.find(parcel.stage, key)
     if artifact is None and session.wish.dry:
-        size = parcel.manifest.size
-        session.tell(name, "there", f"{size_text(size)} to fetch", Moved(len(parcel.manifest.files), size))
+        moved = Moved(len(parcel.once()), parcel.weight)
+        session.tell(name, "there", f"{size_text(moved.bytes)} to fetch", moved)
         return None
     moved, done, started = Moved(), list[Artifact](), time.monotonic()
     if artifact is None:
@@ -183,7 +183,7 @@ def _pull(session: Session, name: str, parcel: Parcel) -> Artifact | None:
             artifact = store.find(parcel.stage, key)
             if artifact is None:
                 pulling = session.remote.pull(parcel, store, work, moved, done)
-                follow(session.voice, name, pulling, parcel.manifest.size)
+                follow(session.voice, name, pulling, parcel.weight)
     if done:
         session.tell(name, "fetched", f"{pace(moved, f'in {_files(moved.files)}', started)} → {done[0].name}", moved)
         return done[0]

@@ -287,6 +287,7 @@ def test_a_push_goes_on_where_it_was_cut_off(tmp_path, here, monkeypatch) -> Non
     remote, artifact = Remote(str(tmp_path / "remote")), publish(here)
     monkeypatch.setattr(Folder, "threads", 1)
     pushing = remote.push(artifact, Moved())
+    assert next(pushing) == 0  # nothing is there already
     next(pushing)
     pushing.close()  # Ctrl-C
     assert remote.find("toy", KEY) is None
@@ -420,7 +421,7 @@ def test_a_full_disk_while_it_arrives(tmp_path, here, there, monkeypatch) -> Non
     remote = Remote(str(tmp_path / "remote"))
     push(remote, publish(here))
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("cache.transport._copy", full)

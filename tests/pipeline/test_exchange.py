@@ -137,7 +137,7 @@ def test_a_server_that_hangs_is_asked_once(s3: Server, here, monkeypatch, silent
 def test_a_remote_that_may_only_be_read_is_still_read(here, monkeypatch) -> None:
     go("remote", "one")
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("cache.transport._copy", refuse)
