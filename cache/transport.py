@@ -157,9 +157,9 @@ class Objects:
         self.address = shown(url)
         self.threads = 1 if EXTRAS[self._protocol] == "ssh" else 8
         with self._told():
-            core: Any = importlib.import_module("fsspec.core")
-            self._fs, root = core.url_to_fs(url, skip_instance_cache=True, **_options(self._protocol))
+            self._fs, root = _open(url, self._protocol)
         self._root = root.rstrip("/")
+        self._made: set[str] = set()
         if self._protocol == "s3":
             self._fs.retries = 1  # the library below it knows better what is worth another try
 
@@ -214,14 +214,34 @@ class Objects:
             return
         folder, _, last = path.rpartition("/")
         temporary = f"{folder}/.{last}.{uuid.uuid4().hex[:12]}.tmp"
-        self._fs.makedirs(folder, exist_ok=True)
+        if folder not in self._made:  # asking costs a way to and fro for each of its parts
+            self._make(folder)
+            self._made.add(folder)
         yield temporary
         self._fs.mv(temporary, path)
+
+    def _make(self, folder: str) -> None:
+        for _ in range(folder.count("/")):  # at each part another process may be the quicker one
+            with contextlib.suppress(OSError):
+                self._fs.makedirs(folder, exist_ok=True)
+                return
+        self._fs.makedirs(folder, exist_ok=True)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         with _sentences(self.address, EXTRAS[self._protocol]):
             yield
+
+
+def _open(url: str, protocol: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it."""
+    options = {"skip_instance_cache": True, **_options(protocol)}
+    if EXTRAS[protocol] == "ssh":
+        known: Any = importlib.import_module("cache.sftp").KnownHosts
+        return known(**known._get_kwargs_from_urls(url), **options), known._strip_protocol(url)
+    core: Any = importlib.import_module("fsspec.core")
+    found: tuple[Any, str] = core.url_to_fs(url, **options)
+    return found
 
 
 def _options(protocol: str) -> dict[str, Any]:
@@ -293,7 +313,7 @@ _WHERE = {
     "": "ask for the right to read and write there",
     "s3": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "gcs": "check GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login",
-    "ssh": "check the user name in the address, and that ssh logs in there without asking",
+    "ssh": "ssh must log in there without asking anything; try it once by hand",
 }
 
 

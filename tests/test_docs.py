@@ -18,8 +18,8 @@ from tests.stages.fake_job import FakeJob
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("run", "status", "why", "graph", "stage", "table", "doctor")
-GROUPS = ("recipe ls", "recipe show", "recipe check", "cache ls", "cache show")
+COMMANDS = ("run", "status", "why", "graph", "stage", "table", "doctor", "config")
+GROUPS = ("recipe ls", "recipe show", "recipe check", "cache ls", "cache show", "cache push", "cache pull")
 FOLDERS = "recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces"
 
 

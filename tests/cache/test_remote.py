@@ -20,10 +20,12 @@ from cache.lease import lease
 from cache.remote import Moved, Remote
 from cache.store import Artifact, Store
 from cache.transport import Folder, connect, shown
+from tests import sftp as ssh
 from tests.cache.test_store import KEY
 from tests.s3 import Server, free_port, point_at, s3, s3_server, silent_port, start, stop
+from tests.sftp import sftp
 
-__all__ = ["free_port", "s3", "s3_server", "silent_port"]
+__all__ = ["free_port", "s3", "s3_server", "sftp", "silent_port"]
 ROOT = Path(__file__).parents[2]
 FILES = {"wav/a.wav": "hello", "wav/b.wav": "world", "wav/twin.wav": "hello", "info.json": "{}"}
 
@@ -69,8 +71,13 @@ def there(tmp_path: Path) -> Store:
     return Store(tmp_path / "there")
 
 
-@pytest.fixture(params=["folder", "file", "memory", "s3"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=["folder", "file", "memory", "s3", "ssh"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "ssh":
+        server = request.getfixturevalue("sftp")
+        server.known_to(tmp_path)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        return f"ssh://me:word@127.0.0.1:{server.port}{tmp_path}/remote"
     if request.param == "s3":
         request.getfixturevalue("s3")
         return "s3://lab/some/where"
@@ -428,6 +435,15 @@ def test_a_full_disk_while_it_arrives(tmp_path, here, there, monkeypatch) -> Non
     with pytest.raises(CacheError, match="the disk is full while talking to"):
         pull(remote, there)
     assert there.find("toy", KEY) is None
+
+
+def test_a_host_that_is_not_known_is_not_talked_to(sftp: ssh.Server, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(RemoteError, match=r"access was refused .*known_hosts.*; ssh must log in there without asking"):
+        Remote(f"ssh://me:word@127.0.0.1:{sftp.port}/x")
+    sftp.known_to(tmp_path)
+    with pytest.raises(RemoteError, match=r"access was refused .Authentication failed"):
+        Remote(f"ssh://me:wrong@127.0.0.1:{sftp.port}/x")
 
 
 def test_passwords_are_not_shown() -> None:
