@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cache import digest
+from cache.address import shown
 from cache.adopt import Parcel, adopt
 from cache.errors import CacheError, RemoteDamaged, RemoteError
 from cache.store import Artifact, Store, Work
@@ -50,7 +51,9 @@ class Remote:
     """The artifacts below one address. Opening it does not contact it yet, except for ssh."""
 
     def __init__(self, url: str) -> None:
-        self._at: Transport = answer(lambda: connect(url), url) if url.startswith(("ssh:", "sftp:")) else connect(url)
+        self._at: Transport = (
+            answer(lambda: connect(url), shown(url)) if url.startswith(("ssh:", "sftp:")) else connect(url)
+        )
 
     @property
     def address(self) -> str:

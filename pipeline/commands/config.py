@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from cache.transport import shown
+from cache.address import shown
 from pipeline.config import KEYS, Settings
 from pipeline.progress import table
 
