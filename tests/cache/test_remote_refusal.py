@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cache import transfer
+from cache.address import shown
 from cache.errors import RemoteDown, RemoteError
 from cache.remote import Remote
-from cache.transport import shown
 from tests import sftp as ssh
 from tests.cache.remotes import here, publish, push
 from tests.cache.test_store import KEY
