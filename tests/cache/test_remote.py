@@ -67,6 +67,8 @@ def test_another_result_under_the_same_key_is_kept(tmp_path, here, there) -> Non
     push(remote, publish(here))
     assert push(remote, publish(there, {"other": "bytes"})) == Moved(other=True)
     assert texts(pull(remote, Store(tmp_path / "third"))) == FILES
+    assert push(remote, publish(there, {"other": "bytes"}), again=True).files == 1
+    assert texts(pull(remote, Store(tmp_path / "fourth"))) == {"other": "bytes"}
 
 
 @pytest.mark.parametrize(
