@@ -17,22 +17,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from faces.ply import write_ply
+from pipeline.stage import Job
 from stages.kinds.predictions import Info as Made
 from stages.kinds.predictions import Item, Predictions, prediction_name
 from stages.kinds.predictions import write_index as write_predictions
 from stages.kinds.sequences import TOPOLOGY, VERTICES, Entry, Info, Sequences, write_index, write_region
 from stages.metrics import Params
 from stages.metrics.choose import choose
+from stages.metrics.evaluate import measure_all
 from stages.metrics.measure import Measurer
 from stages.metrics.regions import find_regions
-from stages.metrics.surface import mean_surface
 
 COUNT = 23370
 LIPS, UPPER = np.arange(2, 23340, 4)[:4996], np.arange(7, 23369, 3)[:7784]
@@ -63,12 +65,27 @@ def write_data(folder: Path, sequences: int, frames: int) -> tuple[Path, Path]:
     return data, made
 
 
+class Threads:
+    """As much of a `Job` as measuring asks for."""
+
+    def __init__(self, out: Path, workers: int) -> None:
+        self.out, self.workers = out, workers
+
+    def taken_over(self, ids: Iterable[str]) -> set[str]:
+        return set()
+
+    def each(self, ids: Sequence[str], make: Callable[[str], Iterable[Path]], *, threads: int) -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(make, ids))
+
+
 def measure(data: Path, made: Path, threads: int) -> None:
     """All numbers and maps of all sequences, as the stage makes them."""
     truth = Sequences(data)
     cases = choose(truth, Predictions(made), None, [])
     measurer = Measurer(truth, find_regions(truth, Params()).parts(truth), np.zeros((COUNT, 3)), diverse=True)
-    mean_surface(found.surface for found in measurer.all(cases, threads))
+    with tempfile.TemporaryDirectory(dir=data.parent) as out:
+        measure_all(cast("Job", Threads(Path(out), threads)), measurer, cases)
 
 
 def read(data: Path, made: Path, threads: int) -> None:

@@ -1,4 +1,4 @@
-"""The list of an artifact's files with size and digest, and the check that they are still as they were."""
+"""An artifact's files with size and digest, its items, and the check that they are still as they were."""
 
 from __future__ import annotations
 
@@ -12,25 +12,57 @@ from cache.files import walk
 
 
 @dataclass(frozen=True)
+class Made:
+    """An item as a worker left it.
+
+    key: what determined it, "" where nothing was declared. late: digest of what is only known while the step runs.
+    files: relative names in the payload. unpublished: name → file, of what belongs to its content but lies elsewhere.
+    known: name → digest of files that were taken over from another artifact and need not be read again.
+    """
+
+    key: str
+    files: list[str]
+    late: str = ""
+    unpublished: Mapping[str, Path] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of a published artifact. digest: of its content, whatever file it went into."""
+
+    key: str
+    digest: str
+    files: list[str]
+    late: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """files: relative name → (size in bytes, digest). items: item id → the relative names that belong to it."""
+    """files: relative name → (size in bytes, digest). items: id → item."""
 
     files: Mapping[str, tuple[int, str]]
-    items: Mapping[str, list[str]] = field(default_factory=dict)
+    items: Mapping[str, Item] = field(default_factory=dict)
 
     @classmethod
-    def of_folder(cls, folder: Path, items: Mapping[str, list[str]] | None = None) -> Manifest:
-        """Hash every file below a folder."""
-        files = {name: (entry.stat().st_size, digest.of_file(Path(entry.path))) for name, entry in walk(folder)}
-        kept = {item: [name for name in names if name in files] for item, names in (items or {}).items()}
-        return cls(files, {item: names for item, names in kept.items() if names})
+    def of_folder(cls, folder: Path, items: Mapping[str, Made] | None = None) -> Manifest:
+        """Hash every file below a folder but those whose digest is known."""
+        made = items or {}
+        known = {name: hash_ for item in made.values() for name, hash_ in item.known.items()}
+        files = {
+            name: (entry.stat().st_size, known.get(name) or digest.of_file(Path(entry.path)))
+            for name, entry in walk(folder)
+        }
+        return cls(files, {name: _published(item, files) for name, item in sorted(made.items())})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Manifest:
-        return cls({name: (size, hash_) for name, (size, hash_) in value["files"].items()}, value["items"])
+        files = {name: (size, hash_) for name, (size, hash_) in value["files"].items()}
+        return cls(files, {name: Item(*entry) for name, entry in value["items"].items()})
 
     def to_json(self) -> dict[str, Any]:
-        return {"files": {name: list(entry) for name, entry in self.files.items()}, "items": dict(self.items)}
+        items = {name: [item.key, item.digest, item.files, item.late] for name, item in self.items.items()}
+        return {"files": {name: list(entry) for name, entry in self.files.items()}, "items": items}
 
     @property
     def size(self) -> int:
@@ -56,3 +88,10 @@ class Manifest:
             if sizes[name] != size:
                 return f"{name} has {sizes[name]} bytes instead of {size}"
         return ""
+
+
+def _published(made: Made, files: Mapping[str, tuple[int, str]]) -> Item:
+    here = [name for name in made.files if name in files]
+    digests = {name: files[name][1] for name in here}
+    digests |= {name: digest.of_file(path) for name, path in made.unpublished.items() if path.is_file()}
+    return Item(made.key, digest.of_tree(digests), here, made.late)

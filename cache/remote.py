@@ -13,21 +13,23 @@ record that is there already is kept: what others made under the same key is as 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
 import shutil
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cache import digest
 from cache.address import shown
-from cache.adopt import Parcel, adopt
 from cache.errors import CacheError, RemoteDamaged, RemoteError
-from cache.store import Artifact, Store, Work
+from cache.files import walk, write_json
+from cache.parcel import Parcel
+from cache.store import MANIFEST, RECORD, Artifact, Store, Work
 from cache.transfer import answer, side_by_side
 from cache.transport import Tell, Transport, connect
 
@@ -123,7 +125,8 @@ class Remote:
             RemoteDamaged: a file on the remote is missing or is not what it should be. Nothing was published.
             RemoteError: the remote refuses or is down. What has arrived is used the next time.
         """
-        folder = work.path / "fetched"
+        arriving = replace(work, path=work.path / "fetched")  # beside what an attempt at making it here may have left
+        folder = arriving.out
         for name in parcel.manifest.files:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
         todo = [entry for entry in parcel.once() if not _holds(folder / entry[0], *entry[1:])]
@@ -139,7 +142,8 @@ class Remote:
         for names in parcel.copies().values():
             for name in names[1:]:
                 shutil.copyfile(folder / names[0], folder / name)
-        done.append(adopt(store, work, folder, parcel))
+        done.append(_adopt(store, arriving, parcel))
+        shutil.rmtree(work.path, ignore_errors=True)
 
     def _get(self, target: Path, size: int, hash_: str, whose: str, tell: Tell) -> None:
         temporary = target.with_name(f".{target.name}.tmp")
@@ -186,6 +190,23 @@ def _record(stage: str, key_digest: str) -> str:
 def _object(hash_: str) -> str:
     kind, _, digits = hash_.partition(":")
     return f"objects/{kind}/{digits[:2]}/{digits[2:]}"
+
+
+def _adopt(store: Store, work: Work, parcel: Parcel) -> Artifact:
+    """Publish what has arrived. CacheError where it is not what the parcel says, or the disk is full."""
+    try:
+        for name, entry in list(walk(work.out)):
+            if name not in parcel.manifest.files:
+                Path(entry.path).unlink()
+        if damage := parcel.manifest.damage(work.out):
+            raise CacheError(f"{parcel.name} did not arrive whole: {damage}")
+        write_json(work.out / MANIFEST, parcel.manifest.to_json(), compact=True)
+        write_json(work.out / RECORD, dict(parcel.record))
+        return store.adopt(work, parcel.label)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise CacheError(f"the disk of {store.root} is full; free some space and run again") from error
 
 
 def _holds(path: Path, size: int, hash_: str) -> bool:

@@ -6,6 +6,7 @@ Layout below the root:
     work/<stage>-<key16>/       out/ (the payload in the making), state/ (resumable scratch), journal.jsonl
     work/<stage>-<key16>.lease.json    who works on it
     quarantine/                 damaged or replaced artifacts, moved aside, never served
+    trash/ pins/ inuse/         see `cache.gc` and `cache.marks`
 
 `record.json` is written last, and the folder takes its name by one rename: a folder without a readable record does
 not exist. Looking an artifact up checks the presence and size of all its files; a damaged one counts as absent and
@@ -23,13 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache import digest
+from cache import digest, lastuse
 from cache.errors import CacheError
 from cache.files import read_json, sync_files, sync_folder, write_json
-from cache.manifest import Manifest
+from cache.manifest import Made, Manifest
 
 RECORD = "record.json"
 MANIFEST = "manifest.json"
+OWN_FOLDERS = ("work", "quarantine", "trash", "pins", "inuse")
 _OWN_FILES = (RECORD, MANIFEST)
 _SEPARATOR = "--"
 
@@ -104,7 +106,9 @@ class Store:
     def find(self, stage: str, key: Mapping[str, Any]) -> Artifact | None:
         """The sound artifact of a key, or None."""
         artifact = self._named(stage, digest.of_json(key))
-        return artifact if artifact and not self.damage(artifact) else None
+        if artifact is None or self.damage(artifact):
+            return None
+        return artifact if lastuse.touch(artifact.path / RECORD) else None
 
     def damage(self, artifact: Artifact) -> str:
         """What is wrong with an artifact's files, by presence and size, or ""."""
@@ -121,7 +125,7 @@ class Store:
 
     def artifacts(self, stage: str | None = None) -> Iterator[Artifact]:
         """All published artifacts, damaged ones included, by stage and name."""
-        for folder in [self.root / stage] if stage else self._stage_folders():
+        for folder in [self.root / stage] if stage else self.stage_folders():
             for path in sorted(folder.glob(f"*{_SEPARATOR}*")) if folder.is_dir() else []:
                 record = _record(path)
                 if record is not None:
@@ -130,8 +134,13 @@ class Store:
     def by_name(self, name: str) -> Artifact | None:
         """The artifact with a name such as "features/vocaset-w2v2base-conv--3fa91c07"."""
         path = self.root / name
-        record = _record(path) if _SEPARATOR in path.name else None
-        return Artifact(path, record) if record is not None else None
+        return self.at(path) if _SEPARATOR in path.name else None
+
+    @staticmethod
+    def at(folder: Path) -> Artifact | None:
+        """The artifact in a folder, or None where it has no record that `publish` could have written."""
+        record = _record(folder)
+        return Artifact(folder, record) if record is not None else None
 
     def work(self, stage: str, key: Mapping[str, Any]) -> Work:
         """The work folder of a key; created by `begin`."""
@@ -149,7 +158,7 @@ class Store:
             ) from error
 
     def publish(
-        self, work: Work, label: str, kind: str, items: Mapping[str, list[str]], provenance: Mapping[str, Any]
+        self, work: Work, label: str, kind: str, items: Mapping[str, Made], provenance: Mapping[str, Any]
     ) -> Artifact:
         """Turn a filled work folder into an artifact, all at once. CacheError when the disk does not take it."""
         try:
@@ -163,7 +172,7 @@ class Store:
             ) from error
 
     def _publish(
-        self, work: Work, label: str, kind: str, items: Mapping[str, list[str]], provenance: Mapping[str, Any]
+        self, work: Work, label: str, kind: str, items: Mapping[str, Made], provenance: Mapping[str, Any]
     ) -> Artifact:
         for name in _OWN_FILES:
             (work.out / name).unlink(missing_ok=True)
@@ -185,6 +194,22 @@ class Store:
             "provenance": dict(provenance),
         }
         write_json(work.out / RECORD, record, sync=True)
+        for path in payload:
+            path.chmod(0o444)
+        target = self._place(work, label)
+        sync_folder(work.out)
+        os.rename(work.out, target)
+        sync_folder(target.parent)
+        shutil.rmtree(work.path, ignore_errors=True)
+        return Artifact(target, record)
+
+    def adopt(self, work: Work, label: str) -> Artifact:
+        """Publish a folder that brings its own manifest and record, both checked, from another store."""
+        record = _record(work.out)
+        if record is None or record["key_digest"] != digest.of_json(work.key):
+            raise CacheError(f"{work.out} holds no record of its key")
+        payload = [work.out / name for name in Manifest.from_json(read_json(work.out / MANIFEST)).files]
+        sync_files([*payload, work.out / MANIFEST, work.out / RECORD])
         for path in payload:
             path.chmod(0o444)
         target = self._place(work, label)
@@ -234,12 +259,11 @@ class Store:
                     return Artifact(self.root / stage / name, record)
         return None
 
-    def _stage_folders(self) -> list[Path]:
+    def stage_folders(self) -> list[Path]:
+        """The folders that hold artifacts, one for a stage."""
         if not self.root.is_dir():
             return []
-        return [
-            path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in ("work", "quarantine")
-        ]
+        return [path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in OWN_FOLDERS]
 
 
 _FIELDS = {"kind": str, "key": dict, "key_digest": str, "content": dict, "bytes": int, "provenance": dict}

@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pipeline.app_cache import cache_app
+from pipeline.app_remote import add
+from pipeline.options import Device, Jobs, Json, OneRecipe, Outputs, Recipes, Remote, Settings, Store, Tiny
+
 app = typer.Typer(
     name="pipe",
     help="Batch pipeline with stage caching for speech-driven 3D facial animation.",
@@ -15,22 +19,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
-cache_app = typer.Typer(help="Look at the store.", no_args_is_help=True)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(cache_app, name="cache")
-
-Recipes = Annotated[list[Path], typer.Argument(help="Recipe files.", show_default=False)]
-OneRecipe = Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Change a value: step.train.epochs=1 (again for more).", metavar="K=V")
-]
-Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
-Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]
-Remote = Annotated[str | None, typer.Option(help="Address of the remote [PIPE_REMOTE].", metavar="URL")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads to use; 0: one per processor.", min=0)]
+add(cache_app)
 
 
 def _show_version(wished: bool) -> None:
@@ -219,70 +210,3 @@ def recipe_check(recipes: Recipes) -> None:
     from pipeline.commands import look
 
     look.recipe_check(recipes)
-
-
-@cache_app.command("ls")
-def cache_ls(json: Json = False, store: Store = None) -> None:
-    """The artifacts of the store."""
-    from pipeline.commands import look
-    from pipeline.workspace import Workspace
-
-    look.cache_ls(Workspace.find(store), as_json=json)
-
-
-@cache_app.command("show")
-def cache_show(
-    name: Annotated[str, typer.Argument(help="A name that `pipe cache ls` shows.", show_default=False)],
-    store: Store = None,
-) -> None:
-    """The record of one artifact: key, content, provenance."""
-    from pipeline.commands import look
-    from pipeline.workspace import Workspace
-
-    look.cache_show(Workspace.find(store), name)
-
-
-Artifacts = Annotated[list[str] | None, typer.Argument(help="As `pipe cache ls` shows them.", show_default=False)]
-OfRecipes = Annotated[
-    list[Path] | None, typer.Option("--recipe", help="The steps of a recipe (again for more).", metavar="RECIPE")
-]
-Dry = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be moved.")]
-
-
-@cache_app.command("push")
-def cache_push(
-    names: Artifacts = None,
-    recipes: OfRecipes = None,
-    settings: Settings = None,
-    tiny: Tiny = False,
-    dry_run: Dry = False,
-    again: Annotated[bool, typer.Option("--again", help="Upload also what is there already.")] = False,
-    json: Json = False,
-    store: Store = None,
-    remote: Remote = None,
-) -> None:
-    """Upload artifacts to the remote: those named, a recipe's, or all."""
-    from pipeline.commands import remote as command
-    from pipeline.workspace import Workspace
-
-    wish = command.Wish(names or (), recipes or (), settings or (), tiny, dry_run, json, again)
-    command.push(Workspace.find(store, remote=remote), wish)
-
-
-@cache_app.command("pull")
-def cache_pull(
-    names: Annotated[list[str] | None, typer.Argument(help="Names or keys.", show_default=False)] = None,
-    recipes: OfRecipes = None,
-    settings: Settings = None,
-    tiny: Tiny = False,
-    dry_run: Dry = False,
-    json: Json = False,
-    store: Store = None,
-    remote: Remote = None,
-) -> None:
-    """Fetch artifacts from the remote: those named, or what a recipe lacks."""
-    from pipeline.commands import remote as command
-    from pipeline.workspace import Workspace
-
-    wish = command.Wish(names or (), recipes or (), settings or (), tiny, dry_run, json)
-    command.pull(Workspace.find(store, remote=remote), wish)

@@ -19,11 +19,14 @@ from pathlib import Path
 from cache.errors import CacheError
 from cache.files import walk
 from cache.lease import lease
+from cache.marks import Reading
 from cache.store import Artifact, Work
-from pipeline import outputs, pretrained, provenance
+from pipeline import damage, outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.exchange import Exchange
-from pipeline.job import Journal, RunningJob, Stop
+from pipeline.items import NOTHING
+from pipeline.job import RunningJob, Stop
+from pipeline.journal import OUT, Journal
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
 from pipeline.recipe import Recipe, slots
@@ -90,9 +93,10 @@ def run(
     outputs.check(workspace)
     reporter.width = max(len(name) for name in chosen)
     try:
-        with Stop(reporter) as stop:
+        with Stop(reporter) as stop, Reading(workspace.store.root) as reading:
             exchange = Exchange(workspace, reporter, lambda: stop.wished)
             for name, step in recipe.steps.items():
+                reading.add(entry.artifact.name for entry in planned.values() if entry.artifact)
                 if name in chosen:
                     runner = _Runner(recipe, workspace, reporter, means, stop, exchange)
                     planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in choice.force)
@@ -183,18 +187,32 @@ class _Runner:
             workers=self.means.threads,
             reporter=self.reporter,
             stop=self.stop,
+            reuse=NOTHING if entry.reason == FORCED else entry.reuse,
         )
         # Waiting threads must sleep: spinning ones make small steps many times slower on a machine that others use too.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if entry.reason == FORCED:
             job.journal.forget()
         _prune(work, job.journal)
-        step.stage.run(job)
+        self._run(job, entry, before)
         label = step.stage.label(self.recipe.upstream(step))
         facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)
         self.reporter.step(step.name, "done", f"{duration(time.time() - started)} → {artifact.name}")
         return artifact
+
+    def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned]) -> None:
+        """Run the stage; when it fails, its inputs are looked at, since one of them may have rotted."""
+        try:
+            entry.step.stage.run(job)
+        except Exception as error:
+            found = {slot: before[source].artifact for slot, _, source in slots(entry.step)}
+            inputs = {slot: artifact for slot, artifact in found.items() if artifact is not None}
+            if not _disk_is_full(error) and (told := damage.of_inputs(error, inputs, self.workspace.store)):
+                raise StageError(f"{told} ({type(error).__name__}: {error})") from error
+            if not hasattr(type(error), "exit_code") and (hint := damage.unchecked(inputs)):
+                self.reporter.step(entry.step.name, "", hint)
+            raise
 
 
 def _device(job: RunningJob, wished: str) -> str:
@@ -214,9 +232,9 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 def _prune(work: Work, journal: Journal) -> None:
     """Remove what an earlier attempt left half-made in `out`: all that no finished item owns."""
-    kept = {file for files in journal.finished.values() for file in files}
+    kept = {file for item in journal.finished.values() for file in item.files}
     for name, entry in list(walk(work.out)):
-        if f"out/{name}" not in kept:
+        if OUT + name not in kept:
             Path(entry.path).unlink()
     for path in work.out.rglob("*.tmp"):
         path.unlink()

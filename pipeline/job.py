@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
+from cache.digest import of_json
 from cache.store import Work
 from pipeline.errors import Interrupted, StageError
+from pipeline.items import NOTHING, Reuse
+from pipeline.journal import Finished, Journal
 from pipeline.progress import Reporter
 from pipeline.stage import Input
 
 T = TypeVar("T")
-
-_SYNC_INTERVAL_S = 1.0
 
 
 class Stop:
@@ -48,67 +45,6 @@ class Stop:
         self._reporter.line("stopping when the current piece of work is safe; Ctrl-C again stops at once")
 
 
-class Journal:
-    """Which items of a key are finished, one line each: `<unit>/<id>` and its files with their sizes.
-
-    A line counts only while all its files are there with those sizes; a torn last line counts as absent.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._synced = 0.0
-        self._lock = threading.Lock()
-        self.finished = self._read()
-
-    def done(self, name: str, files: Iterable[Path]) -> None:
-        """Note an item as finished."""
-        entry = {os.path.relpath(path, self._work.path): path.stat().st_size for path in files}
-        if outside := next((file for file in entry if file.startswith("..")), ""):
-            raise StageError(f"{name} was written outside its folder, to {outside}; is a name in the data a path?")
-        with self._lock, self._work.journal.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps([name, entry]) + "\n")
-            stream.flush()
-            if time.monotonic() - self._synced > _SYNC_INTERVAL_S:  # an fsync per item would cost more than most items
-                os.fsync(stream.fileno())
-                self._synced = time.monotonic()
-            self.finished[name] = list(entry)
-
-    def forget(self) -> None:
-        """Start the key from nothing, the stage's own saved state included."""
-        self._work.journal.unlink(missing_ok=True)
-        shutil.rmtree(self._work.state)
-        self._work.state.mkdir()
-        self.finished = {}
-
-    def items(self) -> dict[str, list[str]]:
-        """Item id → its files below `out`, for the manifest."""
-        found: dict[str, list[str]] = {}
-        for name, files in self.finished.items():
-            found.setdefault(name.partition("/")[2], []).extend(f[4:] for f in files if f.startswith("out/"))
-        return found
-
-    def _read(self) -> dict[str, list[str]]:
-        finished: dict[str, list[str]] = {}
-        try:
-            lines = self._work.journal.read_text(encoding="utf-8").splitlines()
-        except OSError:
-            return {}
-        for line in lines:
-            try:
-                name, entry = json.loads(line)
-            except ValueError:
-                continue
-            if all(self._is_there(file, size) for file, size in entry.items()):
-                finished[name] = list(entry)
-        return finished
-
-    def _is_there(self, file: str, size: int) -> bool:
-        try:
-            return (self._work.path / file).stat().st_size == size
-        except OSError:
-            return False
-
-
 class RunningJob:
     """See `pipeline.stage.Job` for the contract."""
 
@@ -123,7 +59,9 @@ class RunningJob:
         workers: int,
         reporter: Reporter,
         stop: Stop,
+        reuse: Reuse = NOTHING,
     ) -> None:
+        self._reuse = reuse
         self.out, self.state = work.out, work.state
         self.inputs, self.seed, self.workers = inputs, seed, workers
         self.notes: dict[str, Any] = {}
@@ -149,18 +87,49 @@ class RunningJob:
         *,
         unit: str = "sequences",
         threads: int = 1,
+        adopt: Callable[[str, Path], Iterable[Path]] | None = None,
+        late: Any = None,
     ) -> None:
-        waiting = [item for item in ids if f"{unit}/{item}" not in self.journal.finished]
+        known = "" if late is None else of_json(late)
+        waiting = [item for item in ids if not self._is_finished(f"{unit}/{item}", known)]
         if len(waiting) < len(ids):
             self.say(f"{len(ids) - len(waiting)} of {len(ids)} {unit} were finished by an earlier attempt")
+        over = self._take_over(waiting, unit, known, adopt)
+        if over:
+            self.say(f"{len(over)} of {len(ids)} {unit} are as they were and are taken over")
+            waiting = [item for item in waiting if item not in over]
 
         def finish(item: str) -> None:
             if self.stopping():
                 raise Interrupted(f"stopped by the user; finished {unit} are kept, run again to go on")
-            self.journal.done(f"{unit}/{item}", list(make(item)))
+            for file in self.journal.files(f"{unit}/{item}"):
+                file.unlink(missing_ok=True)  # made with another `late`; it may be a link to an artifact's file
+            self.journal.done(f"{unit}/{item}", make(item), key=self._reuse.key(item), late=known)
 
         for _ in self.track(_calls(finish, waiting, threads), total=len(waiting), unit=unit):
             pass
+
+    def taken_over(self, ids: Iterable[str]) -> set[str]:
+        return {item for item in ids if item in self._reuse.donors}
+
+    def _is_finished(self, name: str, late: str) -> bool:
+        entry = self.journal.finished.get(name)
+        return entry is not None and entry.late == late
+
+    def _take_over(
+        self, items: Iterable[str], unit: str, late: str, adopt: Callable[[str, Path], Iterable[Path]] | None
+    ) -> set[str]:
+        donors = {item: self._reuse.donors[item] for item in items if item in self._reuse.donors}
+        donors = {item: donor for item, donor in donors.items() if donor.late == late}
+        linked = {}
+        for item, donor in donors.items():
+            name, key = f"{unit}/{item}", self._reuse.key(item)
+            if adopt is not None and donor.published:
+                self.journal.done(name, adopt(item, donor.folder), key=key, late=late)
+            else:
+                linked[name] = Finished(donor.link(self.out.parent), key, late, donor.known)
+        self.journal.add(linked)
+        return set(donors)
 
     def track(self, things: Iterable[T], *, total: int | None = None, unit: str = "steps") -> Iterator[T]:
         if total is None and isinstance(things, Sequence):

@@ -14,6 +14,7 @@ from pipeline import pretrained
 from pipeline.errors import StageError
 from pipeline.params import key_values
 from pipeline.recipe import Recipe, Step
+from pipeline.stage import Given
 from pipeline.workspace import Workspace
 
 KEY_VERSION = 1
@@ -42,7 +43,7 @@ def key_of(step: Step, recipe: Recipe, inputs: Mapping[str, Artifact], workspace
         # the name of a pretrained checkpoint may be a folder of this machine; its content is among the sources
         "params": {name: value for name, value in params.items() if value not in pretrained_sources},
         "code": workspace.code.closure(_modules(step, recipe)),
-        "inputs": {slot: _content(stage.uses(slot), artifact) for slot, artifact in sorted(inputs.items())},
+        "inputs": {slot: dict(read) for slot, read in sorted(_reads(step, inputs).items())},
         "sources": _sources(step, workspace),
     }
     if stage.seeded:
@@ -56,9 +57,27 @@ def _modules(step: Step, recipe: Recipe) -> Iterable[str]:
     yield from step.stage.components(recipe.upstream(step))
 
 
-def _content(uses: tuple[str, ...], artifact: Artifact) -> dict[str, str]:
-    """The digests of what the stage reads of an artifact; of all of it where `uses` is empty."""
-    return {top: hash_ for top, hash_ in artifact.content.items() if not uses or top in uses}
+def given(step: Step, inputs: Mapping[str, Artifact]) -> dict[str, Given]:
+    """What a stage may see of its inputs while planning: what it uses of each, all of it where `uses` is empty."""
+    found = {}
+    for slot, artifact in inputs.items():
+        uses = step.stage.uses(slot)
+        content = {top: hash_ for top, hash_ in artifact.content.items() if not uses or top in uses}
+        found[slot] = Given(artifact.path, content, artifact.manifest)
+    return found
+
+
+def _reads(step: Step, inputs: Mapping[str, Artifact]) -> Mapping[str, Mapping[str, str]]:
+    """What the stage reads of its inputs. What it cannot make sense of is for its run to tell, in its own words."""
+    if not inputs:  # asked before they exist, for what is wrong with outside files
+        return {}
+    seen = given(step, inputs)
+    try:
+        return step.stage.reads(seen)
+    except Exception as error:
+        if not hasattr(type(error), "exit_code"):
+            raise
+    return {slot: entry.content for slot, entry in seen.items()}
 
 
 def _sources(step: Step, workspace: Workspace) -> dict[str, Any]:
@@ -79,7 +98,7 @@ def _sources(step: Step, workspace: Workspace) -> dict[str, Any]:
 def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool) -> str:
     try:
         if path.is_dir():
-            return of_tree({inside: _content_digest(Path(entry.path), workspace) for inside, entry in walk(path)})
+            return of_tree({inside: _content_digest(entry.path, workspace) for inside, entry in walk(path)})
         return _content_digest(path, workspace)
     except FileNotFoundError:
         if optional:
@@ -89,7 +108,7 @@ def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool)
         raise StageError(f"{path} may not be read; ask its owner for permission") from None
 
 
-def _content_digest(path: Path, workspace: Workspace) -> str:
+def _content_digest(path: Path | str, workspace: Workspace) -> str:
     digest: str = workspace.stats.get(path, _told_digest)
     return digest
 

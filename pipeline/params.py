@@ -35,6 +35,7 @@ class Param:
     low: float | None
     high: float | None
     exec: bool
+    selects: bool
     component: str | None
     path: bool
 
@@ -61,6 +62,7 @@ def _declared(field: dataclasses.Field[Any], hint: Any) -> Param:
         low=meta.get("low"),
         high=meta.get("high"),
         exec=bool(meta.get("exec")),
+        selects=bool(meta.get("selects")),
         component=meta.get("component"),
         path=bool(meta.get("path")),
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cache.store import Artifact
-from pipeline import explain
+from pipeline import explain, items
 from pipeline.errors import PipeError
+from pipeline.items import NOTHING, Reuse
 from pipeline.keys import Key, key_of
 from pipeline.pretrained import NotDownloaded
 from pipeline.recipe import Recipe, Step
@@ -29,13 +30,22 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Planned:
-    """One step of a plan. `key` is known where all inputs exist; `artifact` where the step is cached."""
+    """One step of a plan. `key` is known where all inputs exist; `artifact` where the step is cached; `reuse` says what
+    a step that must run can take over."""
 
     step: Step
     state: State
     reason: str
     key: Key | None = None
     artifact: Artifact | None = None
+    reuse: Reuse = NOTHING
+
+    @property
+    def standing(self) -> str:
+        """The state in words: "partly cached (479 of 480)" where earlier artifacts hold some of the items."""
+        if self.state is State.TO_RUN and self.reuse.cached:
+            return f"partly cached ({self.reuse})"
+        return self.state.value
 
 
 def plan(recipe: Recipe, workspace: Workspace, force: frozenset[str] = frozenset()) -> dict[str, Planned]:
@@ -71,7 +81,7 @@ def plan_step(
         return Planned(step, State.CACHED, artifact.name, key, artifact)
     damage = workspace.store.damaged(step.stage.name, key)
     reason = f"the stored result is damaged: {damage}" if damage else explain.headline(step, recipe, key, workspace)
-    return Planned(step, State.TO_RUN, reason, key)
+    return Planned(step, State.TO_RUN, reason, key, reuse=items.find(step, key, inputs, workspace.store))
 
 
 def _waits(step: Step, recipe: Recipe, workspace: Workspace, source: Planned) -> Planned:

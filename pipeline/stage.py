@@ -10,12 +10,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from cache.digest import of_json
 from cache.files import replacing
+from cache.manifest import Manifest
 
-__all__ = ["Input", "Job", "Slot", "Sources", "Stage", "Upstream", "param", "replacing"]
+__all__ = ["Given", "Input", "Items", "Job", "Slot", "Sources", "Stage", "Upstream", "of_json", "param", "replacing"]
 
 T = TypeVar("T")
 
@@ -28,6 +31,7 @@ def param(
     low: float | None = None,
     high: float | None = None,
     exec: bool = False,
+    selects: bool = False,
     component: str | None = None,
     path: bool = False,
 ) -> Any:
@@ -38,6 +42,8 @@ def param(
         help: one line with the unit and, where there is one, the place in the paper.
         choices: the allowed words. low, high: the allowed range, both included.
         exec: the parameter says *how* to run (workers, device), not *what* comes out, and stays out of the key.
+        selects: the parameter changes no item: it says which there are (splits, a limit), or what is made of all of
+            them together. It is in the key of the step, not in those of its items.
         component: the table of `pipeline.registry` ("models", "datasets") that the value is a name of. The
             component's module enters the code digest, and its `Settings` fields become parameters of the step too.
         path: a file or folder. Relative paths are taken from the current folder, and the path itself stays out of
@@ -49,6 +55,7 @@ def param(
         "low": low,
         "high": high,
         "exec": exec,
+        "selects": selects,
         "component": component,
         "path": path,
     }
@@ -95,6 +102,47 @@ class Upstream:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a stage may look at, while planning, of the artifact in one of its slots.
+
+    path: its folder, of which small plain files may be read. content: top-level name → digest, of what the stage uses.
+    manifest: reads the list of all files.
+    """
+
+    path: Path
+    content: Mapping[str, str]
+    manifest: Callable[[], Manifest] = dataclasses.field(repr=False)
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Relative name → digest."""
+        return {name: hash_ for name, (_, hash_) in self._manifest.files.items()}
+
+    @cached_property
+    def items(self) -> dict[str, str]:
+        """Id → digest of that item's content, whatever file it went into."""
+        return {name: item.digest for name, item in self._manifest.items.items()}
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        return self.manifest()
+
+
+@dataclass(frozen=True)
+class Items:
+    """The units that a stage's work falls into, and what each depends on beside code, parameters and seed.
+
+    each: id → a JSON value, digests mostly, that changes when this item must be made anew; None where ids are only
+    known once the step runs, and an item depends on its id alone. shared: the same for what all items depend on.
+    whole: every id of `each` will be an item; else some of them, and a plan does not count them.
+    """
+
+    each: Mapping[str, Any] | None
+    shared: Any = None
+    whole: bool = True
+
+
+@dataclass(frozen=True)
 class Input:
     """An artifact handed to a running stage. `path` is its folder, to be read only."""
 
@@ -129,14 +177,24 @@ class Job(Protocol):
         *,
         unit: str = "sequences",
         threads: int = 1,
+        adopt: Callable[[str, Path], Iterable[Path]] | None = None,
+        late: Any = None,
     ) -> None:
-        """Call `make(id)` for every id that an earlier attempt at this very key has not finished.
+        """Call `make(id)` for every id that neither an earlier attempt at this key nor an earlier artifact has made.
 
         `make` writes its files below `out` or `state` and returns their paths; they are journalled, so that a
         killed run keeps every finished item, and they are the item's entry in the manifest. What a kill leaves half
         written is in no journal and is removed: `make` may write in place. With `threads` above one, calls overlap:
         `make` must then not share what it changes.
+
+        What an earlier artifact holds (`Stage.items`) is taken over: its files are linked, or `adopt(id, folder)`
+        brings it over from the artifact's folder where it has no files of its own, and returns paths as `make` does.
+        late: a JSON value that items depend on and that no plan can know; theirs must equal it.
         """
+        ...
+
+    def taken_over(self, ids: Iterable[str]) -> set[str]:
+        """Those of the items that `each` will not ask for because an earlier artifact holds them."""
         ...
 
     def track(self, things: Iterable[T], *, total: int | None = None, unit: str = "steps") -> Iterator[T]:
@@ -195,6 +253,18 @@ class Stage:
     def uses(self, slot: str) -> tuple[str, ...]:
         """The parts of a slot's artifact that are read with these parameters; what the slot declares, or fewer."""
         return self.inputs[slot].uses
+
+    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
+        """Slot → name → digest, what is read of the wired inputs; it enters the key. What the slots say, or less: the
+        sentences of one split, say, so that one more in another changes nothing. Light, as all of planning."""
+        return {slot: entry.content for slot, entry in given.items()}
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items | None:
+        """What the items depend on; None where the step is made as a whole. Light, as all of planning.
+
+        given: by slot, the wired ones. sources: name → content digest of what `sources` names.
+        """
+        return None
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """Dotted modules that take part beyond this one and its components, e.g. the model behind a checkpoint."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,37 @@ def choose(slot: str, spec: Slot, store: Store, name: str) -> Artifact:
     """The artifact for a slot: the one named, or the only one of its kind. RecipeError, with the choice, otherwise."""
     fitting = {artifact.name: artifact for artifact in store.artifacts() if artifact.kind == spec.kind}
     if name:
-        full = [
-            key for key in fitting if key == name or key.startswith(name) or key.endswith((f"/{name}", f"--{name}"))
-        ]
-        if len(full) == 1:
+        if len(full := meant(name, fitting)) == 1:
             return _sound(fitting[full[0]], store)
         raise RecipeError(f"--input {slot}={name}: {_choice(spec.kind, fitting)}{nearest(name, fitting)}")
     if len(fitting) == 1:
         return _sound(next(iter(fitting.values())), store)
     raise RecipeError(f"which {spec.kind}? Say --input {slot}=NAME: {_choice(spec.kind, fitting)}")
+
+
+def meant(word: str, names: Iterable[str]) -> list[str]:
+    """The artifact names that a word may stand for: its own name, a beginning, the part after the stage, the key."""
+    every = list(names)
+    if word in every:
+        return [word]
+    return [name for name in every if name.startswith(word) or name.endswith(f"/{word}") or _has_key(name, word)]
+
+
+def _has_key(name: str, word: str) -> bool:
+    return len(word) >= 4 and name.rpartition("--")[2].startswith(word)
+
+
+def named(store: Store, word: str) -> Artifact:
+    """The artifact that a word stands for. RecipeError, with the choice, where it is none or several."""
+    every = {artifact.name: artifact for artifact in store.artifacts()}
+    found = meant(word, every)
+    if len(found) == 1:
+        return every[found[0]]
+    if found:
+        raise RecipeError(
+            f"{word!r} may be {' or '.join(found[:6])}{' or others' if found[6:] else ''}; say more of it"
+        )
+    raise RecipeError(f"the store has no artifact {word!r}; `pipe cache ls` shows what it has.{nearest(word, every)}")
 
 
 def _sound(artifact: Artifact, store: Store) -> Artifact:

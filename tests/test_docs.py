@@ -10,16 +10,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cache.manifest import Manifest
 from pipeline import registry
 from pipeline.commands.stage import help_text
 from pipeline.recipe import load
+from pipeline.stage import Given, Items
 from tests.pipeline.test_cli import pipe
 from tests.stages.fake_job import FakeJob
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = ("run", "status", "why", "graph", "stage", "table", "doctor", "config")
-GROUPS = ("recipe ls", "recipe show", "recipe check", "cache ls", "cache show", "cache push", "cache pull")
+GROUPS = (
+    *("recipe ls", "recipe show", "recipe check"),
+    *(
+        f"cache {name}"
+        for name in ("ls", "show", "du", "verify", "gc", "pin", "unpin", "export", "import", "push", "pull")
+    ),
+)
 FOLDERS = "recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces"
 
 
@@ -104,6 +112,8 @@ def test_the_stage_of_the_page_on_extending_works(tmp_path, monkeypatch) -> None
     assert step.inputs == {"predictions": "infer"}
     (tmp_path / "predictions" / "npy").mkdir(parents=True)
     np.save(tmp_path / "predictions" / "npy" / "clip.npy", np.eye(6, dtype=np.float32))
+    given = Given(tmp_path, {}, lambda: Manifest({"npy/clip.npy": (1, "b3:1"), "predictions.json": (1, "b3:2")}))
+    assert step.stage.items({"predictions": given}, {}) == Items({"clip": "b3:1"})
     job = FakeJob.under(tmp_path / "job", {"predictions": tmp_path / "predictions"})
     step.stage.run(job)
     expected = np.array([[1, 1, 0], [1, 1, 1]]) / 3

@@ -1,4 +1,4 @@
-"""`pipe recipe …`, `pipe cache …`: looking at recipes and at the store."""
+"""`pipe recipe …`: looking at recipes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cache.store import Artifact
-from pipeline.errors import RecipeError
-from pipeline.progress import size_text, table
+from pipeline.progress import table
 from pipeline.recipe import load
 from pipeline.toml import shown
-from pipeline.workspace import PROJECT, Workspace
+from pipeline.workspace import PROJECT
 
 
 def recipe_files() -> Iterator[Path]:
@@ -67,33 +65,3 @@ def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
-
-
-def cache_ls(workspace: Workspace, *, as_json: bool) -> None:
-    """The artifacts of the store, with size, age and the recipe that made them."""
-    artifacts = list(workspace.store.artifacts())
-    if as_json:
-        print(json.dumps([_summary(artifact) for artifact in artifacts], indent=1))
-        return
-    rows = [
-        (a.name, a.kind, size_text(a.record["bytes"]), made["finished"], f"{made['recipe']}/{made['step']}")
-        for a in artifacts
-        for made in [a.record["provenance"]]
-    ]
-    if rows:
-        print(table(rows, ("artifact", "kind", "size", "made", "by")))
-    total = sum(artifact.record["bytes"] for artifact in artifacts)
-    print(f"{len(rows)} artifacts, {size_text(total)} in {shown(workspace.store.root)}")
-
-
-def _summary(artifact: Artifact) -> dict[str, Any]:
-    made = artifact.record["provenance"]
-    return {"name": artifact.name, "kind": artifact.kind, "bytes": artifact.record["bytes"], "made": made["finished"]}
-
-
-def cache_show(workspace: Workspace, name: str) -> None:
-    """The record of one artifact: key, content, provenance."""
-    artifact = workspace.store.by_name(name)
-    if artifact is None:
-        raise RecipeError(f"the store has no artifact {name!r}; `pipe cache ls` shows what it has")
-    print(json.dumps(artifact.record, indent=1, ensure_ascii=False))

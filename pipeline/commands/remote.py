@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cache.adopt import Parcel
 from cache.errors import RemoteError
 from cache.lease import lease
+from cache.parcel import Parcel
 from cache.remote import Moved, Remote
 from cache.store import Artifact
 from pipeline.errors import RecipeError, StageError
@@ -19,7 +19,7 @@ from pipeline.exchange import follow, pace
 from pipeline.plan import Planned, State, plan, plan_step
 from pipeline.progress import Reporter, reporter, size_text
 from pipeline.recipe import Recipe, load
-from pipeline.registry import nearest
+from pipeline.stored import named
 from pipeline.workspace import Workspace
 
 
@@ -108,15 +108,8 @@ def _push_dry(session: Session, artifact: Artifact) -> None:
 def _ours(workspace: Workspace, wish: Wish) -> Iterator[Artifact]:
     if not wish.names and not wish.recipes:
         yield from workspace.store.artifacts()
-    here = {artifact.name: artifact for artifact in workspace.store.artifacts()} if wish.names else {}
     for name in wish.names:
-        fitting = [known for known in here if known == name or known.endswith((f"/{name}", f"--{name}"))]
-        if len(fitting) != 1:
-            raise RecipeError(
-                f"the store has {'several artifacts' if fitting else 'no artifact'} {name!r}; "
-                f"`pipe cache ls` shows what it has.{nearest(name, here)}"
-            )
-        yield here[fitting[0]]
+        yield named(workspace.store, name)
     seen: set[str] = set()
     for recipe in wish.load():
         for entry in plan(recipe, workspace).values():

@@ -90,7 +90,7 @@ def status(paths: Sequence[Path], settings: Sequence[str], workspace: Workspace,
 def show_plan(recipe: Recipe, planned: Mapping[str, Planned]) -> None:
     """A table of steps, states and reasons."""
     print(f"{recipe.name} ({shown(recipe.path)})")
-    print(table([(f"  {name}", entry.state.value, entry.reason) for name, entry in planned.items()]))
+    print(table([(f"  {name}", entry.standing, entry.reason) for name, entry in planned.items()]))
 
 
 def _json(entry: Planned) -> dict[str, Any]:
@@ -98,6 +98,7 @@ def _json(entry: Planned) -> dict[str, Any]:
         "step": entry.step.name,
         "stage": entry.step.stage.name,
         "state": entry.state.value,
+        "items": {"cached": entry.reuse.cached, "of": entry.reuse.total} if entry.reuse.base else None,
         "reason": entry.reason,
         "artifact": str(entry.artifact.path) if entry.artifact else None,
         "key": entry.key,

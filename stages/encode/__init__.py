@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pipeline.stage import Job, Slot, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Slot, Stage, Upstream, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
+from stages.kinds.sequences import VERTICES, Entry, Sequences
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,18 @@ class Encode(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it encodes again."""
         return modules_behind(upstream["prior"])
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        """A sequence's codes: of its motion, its subject's template, and the speech that cuts it."""
+        data = Sequences(given["data"].path)
+        speech = given["features"].items if "features" in given else {}
+
+        def facts(name: str, entry: Entry) -> list[Any]:
+            motion = given["data"].files.get(f"{VERTICES}/{name}.npy")
+            return [motion, data.template_digests.get(entry.subject), speech.get(name)]
+
+        each = {name: facts(name, entry) for name, entry in data.info.sequences.items() if entry.split}
+        return Items(each, shared=given["prior"].content)
 
     def run(self, job: Job) -> None:
         from stages.encode.ask import encode

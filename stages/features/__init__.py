@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Slot, Sources, Stage, Upstream, param
 from stages.kinds import LOG_MEL
+from stages.kinds.sequences import SOUND
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class ExtractFeatures(Stage):
 
     def sources(self) -> Sources:
         return Sources() if self.params.encoder == LOG_MEL else Sources(pretrained={"encoder": self.params.encoder})
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        sounds = {Path(name).stem: hash_ for name, hash_ in given["data"].files.items() if name.startswith(f"{SOUND}/")}
+        return Items(sounds, shared=dict(sources))
 
     def run(self, job: Job) -> None:
         from stages.features.extract import extract

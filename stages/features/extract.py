@@ -6,6 +6,7 @@ half-written one is lost.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from stages.audio import speech, standardise
 from stages.features.extractor import Array, Encoded, Extractor
 from stages.features.logmel import BANDS, log_mel
 from stages.kinds import LOG_MEL
-from stages.kinds.features import Encoder, write_features
+from stages.kinds.features import Encoder, Features, write_features
 from stages.kinds.sequences import SOUND
 from stages.processor import set_up
 
@@ -36,7 +37,13 @@ def extract(job: Job, source: str, *, hidden: bool, dtype: str) -> None:
         parts = {f"{name}.npy": encoded.features, f"{name}.hidden.npy": encoded.hidden}
         return [_save(items / file, part.astype(dtype)) for file, part in parts.items() if part is not None]
 
-    job.each(names, make)
+    def adopt(name: str, folder: Path) -> list[Path]:
+        kept = earlier(folder)
+        parts = {f"{name}.npy": kept[name]} | ({f"{name}.hidden.npy": kept.hidden(name)} if hidden else {})
+        return [_save(items / file, part) for file, part in parts.items()]
+
+    earlier = functools.lru_cache(Features)  # opened once, not for every sequence
+    job.each(names, make, adopt=adopt)
     write_features(
         job.out,
         names,

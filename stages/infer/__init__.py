@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pipeline.stage import Job, Slot, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Slot, Stage, Upstream, param
 from stages.infer.styles import mistakes
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, modules_behind, other_weights
+from stages.kinds.features import ENCODER
+from stages.kinds.sequences import Sequences
 
 RULES = ("published", "all", "own", "mean")
 
 
 @dataclass(frozen=True)
 class Params:
-    splits: list[str] = param(["test"], help="whose sentences are spoken, by the data set's names of splits")
+    splits: list[str] = param(
+        ["test"], selects=True, help="whose sentences are spoken, by the data set's names of splits"
+    )
     conditions: str | list[str] = param(
         "published",
         help="styles: 'published' (own if the subject was trained on, else all), 'all', 'own', 'mean', or a list of "
@@ -68,6 +72,17 @@ class Infer(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the checkpoint, and the prior that it is built upon: editing them runs inference again."""
         return modules_behind(upstream["checkpoint"])
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        """A sentence: of its speech, its subject and that subject's template; of all styles at once."""
+        data, speech = Sequences(given["data"].path), given["features"]
+
+        def facts(name: str) -> list[Any]:
+            subject = data.entry(name).subject
+            return [speech.items.get(name), subject, data.template_digests.get(subject)]
+
+        shared = [given["checkpoint"].content, speech.content.get(ENCODER)]
+        return Items({name: facts(name) for name in data.ids_in(self.params.splits)}, shared)
 
     def run(self, job: Job) -> None:
         from stages.infer.speak import speak

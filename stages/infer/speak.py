@@ -1,7 +1,7 @@
 """The work of the stage `infer`: sentences through the network, several motions in a batch.
 
-Which sentences share a batch is settled by the whole list of them, not by what an interrupted run has left, so that a
-resumed run computes every batch as the first would have.
+Which sentences share a batch is settled by all that no earlier artifact holds, not by what an interrupted run has left,
+so that a resumed run computes every batch as the first would have.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def speak(job: Job, params: Params) -> None:
     _bound(network, params.context, inputs.checkpoint.config.model)
     folder = job.out / MOTION
     folder.mkdir(exist_ok=True)
-    groups = {name: group for group in batches(inputs, wanted, params.at_once) for name in group}
+    kept = job.taken_over(wanted)
+    fresh = {name: styles for name, styles in wanted.items() if name not in kept}
+    groups = {name: group for group in batches(inputs, fresh, params.at_once) for name in group}
     ready: dict[str, Motions] = {}
 
     def make(name: str) -> list[Path]:
@@ -63,7 +65,7 @@ def speak(job: Job, params: Params) -> None:
         files = [folder / f"{prediction_name(name, style.name)}.npy" for style in wanted[name]]
         return [_save(file, motion) for file, motion in zip(files, ready.pop(name), strict=True)]
 
-    job.each(list(groups), make)
+    job.each([*sorted(kept), *groups], make)
     write_index(job.out, _index(inputs, wanted, folder))
 
 

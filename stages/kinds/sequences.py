@@ -6,6 +6,7 @@ maps. `write_index` writes its `sequences.json`. A file that is missing or not w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,10 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 from faces.errors import DataError
+from pipeline.stage import Given, of_json
 from stages.kinds.plain import write_json
 
 if TYPE_CHECKING:
@@ -162,6 +165,12 @@ class Sequences:
         with np.load(self.path / TEMPLATES, allow_pickle=False) as archive:
             return {subject: archive[subject] for subject in archive.files}
 
+    @cached_property
+    def template_digests(self) -> dict[str, str]:
+        """subject → what tells its template from another, without NumPy."""
+        with ZipFile(self.path / TEMPLATES) as archive:
+            return {Path(name).stem: hashlib.sha256(archive.read(name)).hexdigest()[:32] for name in archive.namelist()}
+
     def template_of(self, name: str) -> NDArray[np.float32]:
         """(V, 3): the neutral face of a sequence's subject. DataError where there is none."""
         return self.template_for(self.entry(name).subject, name)
@@ -227,3 +236,16 @@ def write_region(folder: Path, name: str, indices: Iterable[int]) -> Path:
     file = folder / REGIONS / f"{name}.txt"
     file.parent.mkdir(exist_ok=True)
     return regions.write_region(file, indices)
+
+
+def of_data(data: Sequences, names: Sequence[str], given: Given) -> dict[str, str]:
+    """Part → digest: motion, templates and facts of the named sequences, told from all else in the artifact."""
+    info = data.info
+    entries = {name: asdict(data.entry(name)) for name in names}
+    facts = [info.dataset, info.fps, info.units, info.up, info.vertices, list(info.subjects.get("train", ())), entries]
+    subjects = sorted({entry["subject"] for entry in entries.values()})
+    return {
+        VERTICES: of_json([given.files.get(f"{VERTICES}/{name}.npy") for name in names]),
+        TEMPLATES: of_json([data.template_digests.get(subject) for subject in subjects]),
+        INDEX: of_json(facts),
+    }

@@ -7,14 +7,17 @@ say whether the difference is more than chance.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from faces import metrics_definitions as definitions
 from pipeline.registry import nearest
-from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Slot, Sources, Stage, Upstream, param
+from stages.kinds.predictions import MOTION, Predictions
+from stages.kinds.sequences import REGIONS, VERTICES, Entry, Sequences, of_data
 
 LIPS, UPPER_FACE = definitions.LIPS, definitions.UPPER_FACE
 
@@ -30,9 +33,11 @@ class Params:
     upper_face_file: str | None = param(
         None, path=True, help="text file of vertex indices that takes the place of `upper_face`"
     )
-    splits: list[str] = param([], help="only these of the predictions' splits; empty: all that was predicted")
-    figures: bool = param(True, help="draw figures, each as PNG and PDF")
-    curves: int = param(4, low=0, help="sequences whose lip opening is plotted against the truth")
+    splits: list[str] = param(
+        [], selects=True, help="only these of the predictions' splits; empty: all that was predicted"
+    )
+    figures: bool = param(True, selects=True, help="draw figures, each as PNG and PDF")
+    curves: int = param(4, low=0, selects=True, help="sequences whose lip opening is plotted against the truth")
 
 
 class Metrics(Stage):
@@ -61,6 +66,23 @@ class Metrics(Stage):
     def sources(self) -> Sources:
         given = {"lips": self.params.lips_file, "upper_face": self.params.upper_face_file}
         return Sources(files={name: Path(path) for name, path in given.items() if path})
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        """A sequence: of its motion, of what was predicted of it, of its template; all hang on the mean motion of the
+        training set and on the regions."""
+        data, files = Sequences(given["data"].path), given["data"].files
+        taken = defaultdict[str, list[Any]](list)
+        for slot in (slot for slot in ("predictions", "against") if slot in given):
+            for key, item in Predictions(given[slot].path).items.items():
+                taken[item.id].append([slot, key, asdict(item), given[slot].files.get(f"{MOTION}/{key}.npy")])
+
+        def facts(name: str, entry: Entry) -> list[Any]:
+            template = data.template_digests.get(entry.subject)
+            return [asdict(entry), files.get(f"{VERTICES}/{name}.npy"), template, taken[name]]
+
+        each = {name: facts(name, entry) for name, entry in data.info.sequences.items() if name in taken}
+        learnt = of_data(data, data.ids("train"), given["data"])
+        return Items(each, [learnt, given["data"].content.get(REGIONS), dict(sources)], whole=not self.params.splits)
 
     def run(self, job: Job) -> None:
         from stages.metrics.evaluate import evaluate

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
-from pipeline.errors import Interrupted
 from pipeline.stage import Job
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
-from stages.metrics import Params, report
+from stages.metrics import Params, kept, report
 from stages.metrics.baselines import training_mean
 from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, Case, choose, notes_on_lengths
 from stages.metrics.draw import Drawing, draw_all
 from stages.metrics.measure import Measured, Measurer
+from stages.metrics.read_ahead import read_ahead
 from stages.metrics.regions import find_regions
 from stages.metrics.scores import choose_definitions, score
 from stages.metrics.surface import Surface, mean_surface
@@ -52,15 +52,17 @@ def evaluate(job: Job, params: Params) -> None:
 
 def measure_all(job: Job, measurer: Measurer, cases: list[Case]) -> tuple[list[Measured], Surface]:
     """Numbers of all sequences, and the mean over their surfaces."""
-    measured: list[Measured] = []
+    folder = job.out / kept.FOLDER
+    folder.mkdir(exist_ok=True)
+    named = {case.id: case for case in cases}
+    waiting = [case for case in cases if case.id not in job.taken_over(named)]
+    later = dict(zip((case.id for case in waiting), waiting[job.workers :], strict=False))
 
-    def surfaces() -> Iterator[Surface]:
-        found = measurer.all(cases, job.workers)
-        for one in job.track(found, total=len(cases), unit="sequences"):
-            if job.stopping():
-                raise Interrupted("stopped by the user while predictions were measured; run again to begin anew")
-            measured.extend(one.measured)
-            yield one.surface
+    def measure(name: str) -> list[Path]:
+        if name in later:  # the disk works on what comes next while this one is summed up
+            read_ahead(measurer.files(later[name]))
+        return kept.write(folder, name, measurer.measure(named[name]))
 
-    surface = mean_surface(surfaces())
-    return measured, surface
+    job.each(list(named), measure, threads=job.workers)
+    measured = [one for name in named for one in kept.numbers(folder, name)]
+    return measured, mean_surface(kept.surface(folder, name) for name in named)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from faces.metrics_stream import Apart, Moving, Stills, block_frames
 from stages.kinds.predictions import vertices_of
 from stages.kinds.sequences import Sequences
 from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, Case, Take
-from stages.metrics.read_ahead import read_ahead
 from stages.metrics.surface import Surface, surface_of
 
 Motion = NDArray[Any]
@@ -56,20 +54,8 @@ class Measurer:
     mean_motion: Array | None
     diverse: bool
 
-    def all(self, cases: Sequence[Case], threads: int) -> Iterator[Found]:
-        """In the order of the cases, whatever the number of threads."""
-        threads = max(1, threads)
-
-        def measure(number: int) -> Found:
-            # The disk works on what the next in line needs while this one is summed up.
-            for later in cases[number + threads : number + threads + 1]:
-                read_ahead(self._files(later))
-            return self.measure(cases[number])
-
-        with ThreadPoolExecutor(threads) as pool:
-            yield from pool.map(measure, range(len(cases)))
-
-    def _files(self, case: Case) -> list[Path]:
+    def files(self, case: Case) -> list[Path]:
+        """The motion that is read."""
         return [self.data.vertex_file(case.id), *(take.predictions.file(take.name) for take in case.takes)]
 
     def measure(self, case: Case) -> Found:

@@ -8,11 +8,11 @@ write a corpus's raw layout and have its reader read it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
 
 from pipeline.errors import StageError
-from pipeline.stage import Job, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Sources, Stage, Upstream, param
 
 
 class Dataset(Protocol):
@@ -26,6 +26,8 @@ class Dataset(Protocol):
     def sources(self) -> Sources:
         """The raw files."""
         ...
+
+    # A module may also have `items(sources) -> Items | None`, as `Stage.items`, with the digests of `sources`.
 
     def prepare(self, job: Job, *, step: int, limit: int) -> None:
         """Fill `job.out` with every `step`-th frame of at most `limit` sequences per subject and split (0: all)."""
@@ -42,7 +44,9 @@ class Preprocess(Stage):
     class Params:
         dataset: str = param(component="datasets", help="synthetic, synthetic-biwi, vocaset, biwi, or one of your own")
         fps: float = param(30.0, low=1.0, help="frames per second to keep; must divide the recorded rate evenly")
-        limit: int = param(0, low=0, help="at most this many sequences per subject and split, for a trial; 0: all")
+        limit: int = param(
+            0, low=0, selects=True, help="at most this many sequences per subject and split, for a trial; 0: all"
+        )
 
     params: Params
 
@@ -57,6 +61,12 @@ class Preprocess(Stage):
 
     def sources(self) -> Sources:
         return self.dataset.sources()
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items | None:
+        """What the data set's module says, if it does."""
+        offer = getattr(self.dataset, "items", None)
+        found: Items | None = offer(sources) if offer else None
+        return replace(found, whole=found.whole and not self.params.limit) if found else None
 
     def run(self, job: Job) -> None:
         for problem in self.check():

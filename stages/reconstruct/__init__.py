@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pipeline.stage import Job, Slot, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Slot, Stage, Upstream, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
+from stages.kinds.sequences import Sequences
 
 
 @dataclass(frozen=True)
 class Params:
-    splits: list[str] = param(["test"], help="whose sentences are rebuilt, by the data set's names of splits")
+    splits: list[str] = param(
+        ["test"], selects=True, help="whose sentences are rebuilt, by the data set's names of splits"
+    )
     weights: str = param("best", choices=("best", "last"), help="the prior's, as in the step that made the codes")
 
 
@@ -46,6 +49,13 @@ class Reconstruct(Stage):
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it rebuilds again."""
         return modules_behind(upstream["prior"])
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        """A sequence's motion: of its codes and its subject's template."""
+        data, codes = Sequences(given["data"].path), given["codes"].items
+        each = {name: [codes.get(name), data.template_digests.get(data.entry(name).subject)]
+                for name in data.ids_in(self.params.splits)}  # fmt: skip
+        return Items(each, shared=given["prior"].content)
 
     def run(self, job: Job) -> None:
         from stages.reconstruct.rebuild import rebuild

@@ -7,11 +7,16 @@ clip after another or several at a time, and a killed run keeps the finished one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.stage import Job, Slot, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Slot, Stage, Upstream, param
+from stages.kinds.predictions import MOTION, Predictions
+from stages.kinds.sequences import REGIONS, SOUND, TOPOLOGY, VERTICES, Sequences
 from stages.render.settings import COLUMNS, PRESETS, background_problem
+
+if TYPE_CHECKING:
+    from stages.render.choice import Clip
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ class Params:
     error_scale: float = param(
         0.0, low=0.0, help="mm at the end of the error colours, one scale for all videos; 0: from the data"
     )
-    limit: int = param(6, low=0, help="how many clips, spread over subjects, then sentences; 0: all")
-    splits: list[str] = param([], help="only clips of these splits of the data; empty: all")
+    limit: int = param(6, low=0, selects=True, help="how many clips, spread over subjects, then sentences; 0: all")
+    splits: list[str] = param([], selects=True, help="only clips of these splits of the data; empty: all")
     captions: bool = param(True, help="a line above the panels that names them, with the scale of the error")
     stills: int = param(
         2, low=0, high=100, help="pictures per clip: mouth widest open, most closed, then evenly spaced"
@@ -63,6 +68,26 @@ class Render(Stage):
         if not self.params.columns or len(set(self.params.columns)) != len(self.params.columns):
             yield "columns must name at least one panel, and each once"
         yield from background_problem(self.params.background)
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        """A clip: of its prediction, what is known of it, its truth, its sound and its subject's template."""
+        from stages.render.choice import choose
+
+        data, made = Sequences(given["data"].path), Predictions(given["predictions"].path)
+        files = given["data"].files
+
+        def facts(clip: Clip) -> list[Any]:
+            name, item = clip.item.id, asdict(clip.item)
+            motion = given["predictions"].files.get(f"{MOTION}/{clip.name}.npy")
+            truth, sound = files.get(f"{VERTICES}/{name}.npy"), files.get(f"{SOUND}/{name}.wav")
+            return [motion, truth, sound, item, clip.frames, data.template_digests.get(item["subject"])]
+
+        clips = choose(data, made, self.params.columns, self.params.splits, self.params.limit)
+        shared = [
+            {top: hash_ for top, hash_ in given["data"].content.items() if top in (TOPOLOGY, REGIONS)},
+            [data.fps, data.units, data.info.up, data.info.vertices, made.info.model],
+        ]
+        return Items({clip.name: facts(clip) for clip in clips}, shared)
 
     def run(self, job: Job) -> None:
         from stages.render.produce import produce

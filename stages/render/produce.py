@@ -56,7 +56,9 @@ def produce(job: Job, params: Params) -> None:
     _say_what_lacks(job, data, clips)
     # An OpenGL context belongs to one thread; our own renderer holds no lock and gains from several.
     threads = job.workers if params.renderer == "soft" else 1
-    job.each(list(by_name), lambda name: film(shoot, by_name[name]), unit="clips", threads=threads)
+    # The scale of the error is of all clips together: where another clip moves it, all are drawn anew.
+    late = None if style.scale is None else [style.scale.high, style.scale.unit]
+    job.each(list(by_name), lambda name: film(shoot, by_name[name]), unit="clips", threads=threads, late=late)
     write_index(shoot, clips)
 
 

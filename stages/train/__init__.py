@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.stage import Job, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Job, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
+from stages.kinds.features import ENCODER
+from stages.kinds.sequences import Sequences, of_data
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,18 @@ class Train(Stage):
         if slot == "prior":
             return tuple(part for part in super().uses(slot) if part != other_weights(self.params.prior_weights))
         return super().uses(slot)
+
+    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
+        """Of data, features and codes only the training and validation sets: a test sentence more trains nothing."""
+        data = Sequences(given["data"].path)
+        names = [*data.ids("train"), *data.ids("val")]
+        parts = {"data": of_data(data, names, given["data"])}
+        for slot in ("features", "codes"):
+            if slot in given:
+                learnt = {name: given[slot].items.get(name, "") for name in names}
+                facts = {top: hash_ for top, hash_ in given[slot].content.items() if top == ENCODER}
+                parts[slot] = facts | {"items": of_json(learnt)}
+        return {slot: parts.get(slot, entry.content) for slot, entry in given.items()}
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it trains anew."""

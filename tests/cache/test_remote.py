@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cache.adopt import Parcel
 from cache.errors import CacheError, RemoteDamaged, RemoteError
+from cache.parcel import Parcel
 from cache.remote import Moved, Remote
 from cache.store import Store
 from cache.transport import connect

@@ -13,6 +13,7 @@ from cache import digest
 from cache import store as store_module
 from cache.errors import CacheError, LeaseTaken
 from cache.lease import lease
+from cache.manifest import Made
 from cache.store import Artifact, Store
 
 KEY = {"stage": "toy", "params": {"n": 1}}
@@ -29,7 +30,7 @@ def publish(store: Store, key=KEY, text: str = "hello", label: str = "label") ->
     (work.out / "wav").mkdir(exist_ok=True)
     (work.out / "wav" / "a.wav").write_text(text)
     (work.out / "info.json").write_text("{}")
-    return store.publish(work, label, "sequences", {"a": ["wav/a.wav"]}, {"recipe": "r", "step": "s"})
+    return store.publish(work, label, "sequences", {"a": Made("", ["wav/a.wav"])}, {"recipe": "r", "step": "s"})
 
 
 def test_publish_and_find(store) -> None:
@@ -39,7 +40,7 @@ def test_publish_and_find(store) -> None:
     assert found is not None
     assert found.path == made.path
     assert found.name == f"toy/label--{digest.short(digest.of_json(KEY))}"
-    assert found.manifest().items == {"a": ["wav/a.wav"]}
+    assert found.manifest().items["a"].files == ["wav/a.wav"]
     assert list(found.content) == ["info.json", "wav"]
     assert not store.work("toy", KEY).path.exists()
 

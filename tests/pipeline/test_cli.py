@@ -94,18 +94,6 @@ def test_recipe_check_and_ls(here, capsys) -> None:
     assert "recipes/toy.toml  numbers" in capsys.readouterr().out
 
 
-def test_cache_ls_and_show(here, capsys) -> None:
-    pipe("run", "toy.toml")
-    capsys.readouterr()
-    assert pipe("cache", "ls") == 0
-    out = capsys.readouterr().out
-    assert "3 artifacts" in out
-    name = next(line.split()[0] for line in out.splitlines() if line.startswith("sum/"))
-    assert pipe("cache", "show", name) == 0
-    assert json.loads(capsys.readouterr().out)["kind"] == "total"
-    assert pipe("cache", "show", "sum/none--00000000") == 2
-
-
 def test_one_stage_without_a_recipe(here, capsys) -> None:
     assert pipe("stage", "tests.pipeline.toy:Read", "--file", "numbers.txt", "--offset=1") == 0
     assert pipe("stage", "tests.pipeline.toy:Double", "--factor", "3") == 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import Interrupted
-from pipeline.stage import Job, Slot, Sources, Stage, param
+from pipeline.stage import Given, Items, Job, Slot, Sources, Stage, param
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Read(Stage):
 class DoubleParams:
     factor: float = param(2.0, help="what each is multiplied with")
     mode: str = param("plain", help="how", choices=("plain", "fancy"))
+    only: list[str] = param([], help="these numbers alone", selects=True)
+    late: int = param(0, help="a fact that no plan knows", exec=True)
     stop_at: str = param("", help="item at which to behave badly", exec=True)
     how: str = param("interrupt", help="how to behave badly", exec=True)
     root: str = param("", help="a folder that does not count", path=True)
@@ -59,6 +62,10 @@ class Double(Stage):
         if self.params.mode == "fancy" and self.params.root == "plain":
             yield "mode 'fancy' takes no root 'plain'"
 
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        found = {name[8:-4]: hash_ for name, hash_ in given["data"].files.items() if name.startswith("numbers/")}
+        return Items({name: found[name] for name in self.params.only or found})
+
     def run(self, job: Job) -> None:
         source = job.inputs["data"].path / "numbers"
 
@@ -70,7 +77,8 @@ class Double(Stage):
             target.write_text(str(float((source / target.name).read_text()) * self.params.factor))
             return [target]
 
-        job.each(sorted(path.stem for path in source.iterdir()), make, unit="numbers")
+        names = self.params.only or sorted(path.stem for path in source.iterdir())
+        job.each(names, make, unit="numbers", late=self.params.late or None)
 
 
 def misbehave(how: str) -> None:

@@ -50,6 +50,8 @@ class FakeJob:
         *,
         unit: str = "sequences",
         threads: int = 1,
+        adopt: Callable[[str, Path], Iterable[Path]] | None = None,
+        late: Any = None,
     ) -> None:
         for name in ids:
             if name in self.done:
@@ -59,6 +61,9 @@ class FakeJob:
                 assert file.is_file(), f"{name}: {file} was promised and is not there"
                 assert file.is_relative_to(self.out) or file.is_relative_to(self.state), f"{file} is outside the job"
             self.done[name] = files
+
+    def taken_over(self, ids: Iterable[str]) -> set[str]:
+        return set()
 
     def track(self, things: Iterable[T], *, total: int | None = None, unit: str = "steps") -> Iterator[T]:
         yield from things

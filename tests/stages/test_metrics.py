@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from faces.metrics_definitions import DEFINITIONS
 from pipeline.stage import Sources, Upstream
 from stages.kinds.predictions import Item, Predictions
 from stages.kinds.sequences import Sequences
-from stages.metrics import Metrics, Params
+from stages.metrics import Metrics, Params, kept
 from stages.metrics.baselines import training_mean
+from stages.metrics.choose import choose
+from stages.metrics.measure import Measurer
+from stages.metrics.regions import find_regions
 from stages.metrics.units import in_millimetres, unit_of
 from tests.stages.metrics_runs import csv_rows, make_predictions, numbers, report, run
 from tests.stages.tiny import REGIONS, make_sequences
@@ -305,3 +309,16 @@ def test_units() -> None:
     assert in_millimetres(0.5, DEFINITIONS["opening_correlation/facepipe"], "m") == (0.5, "")
     assert in_millimetres(2.0, velocity, "m") == (2e3, "mm/s")
     assert unit_of(velocity, "unit-area") == "√area/s"
+
+
+def test_what_is_kept_of_a_sequence_is_what_was_found(data: Sequences, tmp_path: Path) -> None:
+    case = choose(data, Predictions(make_predictions(tmp_path / "p", data)), None, [])[0]
+    found = Measurer(data, find_regions(data, Params()).parts(data), None, True).measure(case)
+    kept.write(tmp_path, case.id, found)
+    for before, after in zip(found.measured, kept.numbers(tmp_path, case.id), strict=True):
+        assert dict(before.values).keys() == after.values.keys()
+        np.testing.assert_array_equal(list(before.values.values()), list(after.values.values()))
+        assert replace(before, values={}) == replace(after, values={})
+    surface = kept.surface(tmp_path, case.id)
+    for field in fields(surface):
+        np.testing.assert_allclose(getattr(surface, field.name), getattr(found.surface, field.name), rtol=1e-6)

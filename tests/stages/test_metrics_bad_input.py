@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from faces.errors import DataError
-from pipeline.errors import Interrupted, StageError
+from pipeline.errors import StageError
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
 from stages.metrics import Metrics, Params
-from tests.stages.fake_job import FakeJob
 from tests.stages.metrics_runs import change_item, make_predictions, numbers, report, run
 from tests.stages.tiny import make_sequences
 
@@ -156,10 +155,3 @@ def test_a_damaged_file_is_named(data: Sequences, predictions: Path, tmp_path: P
     with pytest.raises(StageError, match=r"no prediction of anything \(it holds: nothing\)"):
         run(tmp_path / "b", data.path, predictions)
     assert not Predictions(predictions).items
-
-
-def test_stopping_between_sequences(data: Sequences, predictions: Path, tmp_path: Path) -> None:
-    job = FakeJob.under(tmp_path / "run", {"data": data.path, "predictions": predictions}, stop_after=1)
-    with pytest.raises(Interrupted, match="run again"):
-        Metrics(Params()).run(job)
-    assert not list(job.out.iterdir())

@@ -54,7 +54,8 @@ def test_the_surface_is_the_mean_over_sequences(data: Sequences, tmp_path: Path)
     predictions = Predictions(make_predictions(tmp_path / "p", data, longer=0))
     cases = choose(data, predictions, None, [])
     parts = find_regions(data, Params()).parts(data)
-    surface = mean_surface(found.surface for found in Measurer(data, parts, None, False).all(cases, 2))
+    measurer = Measurer(data, parts, None, False)
+    surface = mean_surface(measurer.measure(case).surface for case in cases)
     expected: dict[str, list[np.ndarray]] = {"error": [], "truth_deviation": [], "step": [], "step_deviation": []}
     for case in cases:
         truth = data.vertices(case.id).astype(np.float64)

@@ -8,11 +8,12 @@ project.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pipeline.stage import Job, Sources, param
+from pipeline.stage import Items, Job, Sources, param
 
 OFFICIAL_SPLITS = Path(__file__).parent.parent / "splits" / "biwi.toml"
 
@@ -34,14 +35,16 @@ class Settings:
     topology: str = param("", path=True, help="mesh with the triangles; default: the templates', or BIWI.ply in root")
     regions: str = param("", path=True, help="folder of vertex indices; default: those in root or in root/regions")
     splits: str = param("", path=True, help="a split file of your own; default: the official splits")
-    sentences: str = param("emotional", choices=tuple(SENTENCES), help="emotional: e01, e02, … alone, as published")
+    sentences: str = param(
+        "emotional", choices=tuple(SENTENCES), selects=True, help="emotional: e01, e02, … alone, as published"
+    )
     normalise: str = param(
         "auto",
         choices=NORMALISATIONS,
         help="frame: each frame by itself, as published; template: all by their subject's template; none: as they are; "
         "auto: frame for meshes and .vl, none for arrays",
     )
-    skip: list[str] = param([], help="ids <subject>_<sentence> to leave out")
+    skip: list[str] = param([], selects=True, help="ids <subject>_<sentence> to leave out")
 
     native_fps: ClassVar[float] = 25.0
 
@@ -53,6 +56,21 @@ class Settings:
         from stages.preprocess.biwi.layout import find
 
         return Sources(files=find(self).files(self.skip) | {"the split file": self.split_file})
+
+    def items(self, sources: Mapping[str, Any]) -> Items:
+        """A sequence: of its frames, its sound and its subject's template; those without sound are left out anyway."""
+        from stages.preprocess.biwi.layout import find
+
+        layout = find(self)
+
+        def facts(key: str, subject: str) -> list[Any]:
+            parts = (f"the frames of {key}", f"the sound of {key}", f"the template of {subject}")
+            return [sources.get(part) for part in parts]
+
+        names = {"_".join(name): name for name in layout.motion if name in layout.sound}
+        each = {key: facts(key, name[0]) for key, name in names.items() if key not in self.skip}
+        told = ("the frames of ", "the sound of ", "the template of ", "regions/", "the split file")
+        return Items(each, shared={name: hash_ for name, hash_ in sources.items() if not name.startswith(told)})
 
     def prepare(self, job: Job, *, step: int, limit: int) -> None:
         from stages.preprocess.biwi.prepare import prepare

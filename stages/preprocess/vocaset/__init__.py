@@ -6,11 +6,12 @@ The data are licensed to each user by their owners; nothing of them is in this p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pipeline.stage import Job, Sources, param
+from pipeline.stage import Items, Job, Sources, param
 
 OFFICIAL_SPLITS = Path(__file__).parent.parent / "splits" / "vocaset.toml"
 
@@ -44,7 +45,7 @@ class Settings:
     masks: str = param("", path=True, help="a pickle of region masks; default: FLAME_masks.pkl in root, if it is there")
     regions: str = param("", path=True, help="a folder of <region>.txt vertex indices; wins over masks")
     splits: str = param("", path=True, help="a split file of your own; default: the official splits")
-    skip: list[str] = param([], help="ids <subject>_<sentence> to leave out")
+    skip: list[str] = param([], selects=True, help="ids <subject>_<sentence> to leave out")
 
     native_fps: ClassVar[float] = 60.0
 
@@ -68,6 +69,11 @@ class Settings:
             # Never there: the engine then says that the folder, or what it should hold, is missing.
             files |= lists or {"vertex indices of a region": folder / "<region>.txt"}
         return Sources(files=files)
+
+    def items(self, sources: Mapping[str, Any]) -> Items:
+        """Every sequence hangs on the few large files; which of them there are, on what these hold."""
+        raw = {SOURCES[name] for name in RAW_FILES}
+        return Items(None, shared={name: hash_ for name, hash_ in sources.items() if name in raw})
 
     def prepare(self, job: Job, *, step: int, limit: int) -> None:
         from stages.preprocess.vocaset.prepare import prepare

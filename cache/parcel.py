@@ -1,27 +1,22 @@
-"""Taking in an artifact that was made elsewhere: from a remote, from a bundle, from another store.
+"""All of an artifact but its files, as it travels to a remote and back.
 
-A `Parcel` is all of an artifact but its files, as it travels. What arrives is believed only as far as it can be
-checked: the record must belong to its key, the manifest to the record, and no name may leave the artifact's folder.
-The files are checked by who brings them; here they must be there with their sizes. Publishing is the store's own:
-manifest, record last, then one rename, so that a torn arrival is never seen. CacheError says what does not fit.
+What arrives is believed only as far as it can be checked: the record must belong to its key, the manifest to the
+record, and no name may leave the artifact's folder. CacheError says what does not fit. The files are checked by who
+brings them.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cache import digest
 from cache.errors import CacheError
-from cache.files import sync_files, sync_folder, walk, write_json
 from cache.manifest import Manifest
-from cache.store import MANIFEST, RECORD, Artifact, Store, Work
+from cache.names import inside
+from cache.store import OWN_FOLDERS, Artifact
 
 FORMAT = 1
 _WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
@@ -104,48 +99,7 @@ class Parcel:
             return "its key has another digest"
         if self.manifest.content() != record["content"]:
             return "its manifest is not that of its record"
-        if not _WORD.fullmatch(record["stage"]) or record["stage"] in ("work", "quarantine"):
+        if not _WORD.fullmatch(record["stage"]) or record["stage"] in OWN_FOLDERS:
             return f"{record['stage']!r} is no name of a stage"
-        unsafe = [name for name in self.manifest.files if not _inside(name)]
+        unsafe = [name for name in self.manifest.files if not inside(name)]
         return f"{unsafe[0]!r} is no name of a file inside it" if unsafe else ""
-
-
-def adopt(store: Store, work: Work, folder: Path, parcel: Parcel) -> Artifact:
-    """Publish a folder of files that were checked already. It lies in the work folder of its key, whose lease we hold.
-
-    Raises:
-        CacheError: the folder is not what the parcel says, or the disk is full. Nothing was published.
-    """
-    try:
-        return _adopt(store, work, folder, parcel)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise CacheError(f"the disk of {store.root} is full; free some space and run again") from error
-
-
-def _adopt(store: Store, work: Work, folder: Path, parcel: Parcel) -> Artifact:
-    keep = parcel.manifest.files
-    for name, entry in list(walk(folder)):
-        if name not in keep:
-            Path(entry.path).unlink()
-    if damage := parcel.manifest.damage(folder):
-        raise CacheError(f"{parcel.name} did not arrive whole: {damage}")
-    payload = [folder / name for name in keep]
-    sync_files(payload)
-    write_json(folder / MANIFEST, parcel.manifest.to_json(), sync=True, compact=True)
-    write_json(folder / RECORD, dict(parcel.record), sync=True)
-    for path in payload:
-        path.chmod(0o444)
-    target = store._place(work, parcel.label)
-    sync_folder(folder)
-    os.rename(folder, target)
-    sync_folder(target.parent)
-    shutil.rmtree(work.path, ignore_errors=True)
-    return Artifact(target, parcel.record)
-
-
-def _inside(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    plain = bool(parts) and not name.startswith("/") and "\\" not in name and "\0" not in name
-    return plain and ".." not in parts and "/".join(parts) == name and name not in (RECORD, MANIFEST)

@@ -1,0 +1,21 @@
+"""Options that several groups of commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Recipes = Annotated[list[Path], typer.Argument(help="Recipe files.", show_default=False)]
+OneRecipe = Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a value: step.train.epochs=1 (again for more).", metavar="K=V")
+]
+Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
+Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]
+Remote = Annotated[str | None, typer.Option(help="Address of the remote [PIPE_REMOTE].", metavar="URL")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads to use; 0: one per processor.", min=0)]
