@@ -53,9 +53,7 @@ class Remote:
     """The artifacts below one address. Opening it does not contact it yet, except for ssh."""
 
     def __init__(self, url: str) -> None:
-        self._at: Transport = (
-            answer(lambda: connect(url), shown(url)) if url.startswith(("ssh:", "sftp:")) else connect(url)
-        )
+        self._at: Transport = answer(lambda: connect(url), shown(url))
 
     @property
     def address(self) -> str:

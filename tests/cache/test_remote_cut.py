@@ -89,6 +89,27 @@ def test_a_push_goes_on_where_it_was_cut_off(tmp_path, here, monkeypatch) -> Non
     assert moved.there + moved.files == 3
 
 
+@pytest.mark.parametrize("failing", [1, 2, 3, "record"])
+def test_a_push_that_fails_at_any_upload_is_invisible_everywhere(url, here, there, failing, monkeypatch) -> None:
+    remote, artifact = Remote(url), publish(here)
+    put, uploads = remote._at.put, 0
+
+    def fail(*arguments: object) -> None:
+        nonlocal uploads
+        uploads += 1
+        if failing in (uploads, "record"):
+            raise RemoteDown("the cable was pulled")
+        put(*arguments)
+
+    remote._at.threads = 1
+    with monkeypatch.context() as patched, pytest.raises(RemoteDown, match="cable"):
+        patched.setattr(remote._at, "write" if failing == "record" else "put", fail)
+        push(remote, artifact)
+    assert remote.find("toy", KEY) is None
+    assert push(Remote(url), artifact).there == (3 if failing == "record" else failing - 1)
+    assert texts(pull(Remote(url), there)) == FILES
+
+
 def test_a_pull_goes_on_where_it_was_cut_off(tmp_path, here, there, monkeypatch) -> None:
     remote = Remote(str(tmp_path / "remote"))
     push(remote, publish(here))
