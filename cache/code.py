@@ -1,8 +1,9 @@
 """Digests of Python code by meaning: canonical syntax trees of a module and of its in-project imports.
 
 Comments, docstrings and formatting do not count; every other edit of a module in the closure does, helpers and
-constants included. Imports are followed statically, function-level ones too, `if TYPE_CHECKING:` blocks excepted,
-since they never run. The digest of a file is the same on every Python from 3.11 on, which `ast.dump` is not.
+constants included. Imports are followed statically, function-level ones and `import_module("…")` too, but not those in
+`if TYPE_CHECKING:` blocks, which never run. The digest of a file is the same on every Python from 3.11 on, which
+`ast.dump` is not.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _tokens(node: Any) -> Iterator[str]:
             yield from _tokens(item)
         yield "]"
     else:
-        yield f"{type(node).__name__}:{node!r}"
+        yield f"{type(node).__name__}:{node!a}"  # what repr escapes depends on a Python's table of characters
 
 
 def _field(node: ast.AST, name: str) -> Any:
@@ -88,15 +89,34 @@ def imports(source: str, module: str, *, package: bool) -> list[str]:
             origin = ".".join([*base, *([node.module] if node.module else [])])
             # "from package import name": the name may be a submodule, the resolver knows
             found.update(dict.fromkeys([origin, *(f"{origin}.{alias.name}" for alias in node.names)]))
+        elif isinstance(node, ast.Call) and (name := _imported_by_call(node)):
+            found[name] = None
     return list(found)
 
 
 def _running_nodes(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+        if isinstance(child, ast.If) and _is_type_checking(child.test):
+            for other in child.orelse:
+                yield other
+                yield from _running_nodes(other)
             continue
         yield child
         yield from _running_nodes(child)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else test.id if isinstance(test, ast.Name) else ""
+    return name == "TYPE_CHECKING"
+
+
+def _imported_by_call(call: ast.Call) -> str:
+    """ "package.module" of `import_module("package.module")`, "" of any other call."""
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    first = call.args[0] if call.args else None
+    text = first.value if isinstance(first, ast.Constant) else None
+    return text if name in ("import_module", "__import__") and isinstance(text, str) and text[:1] != "." else ""
 
 
 class CodeDigests:
@@ -130,6 +150,12 @@ class CodeDigests:
                     found[name], names = self._facts(name, path)
                     waiting += names
         return dict(sorted(found.items()))
+
+    def file(self, module: str) -> Path | None:
+        """Where the code of a module lies."""
+        roots = [*self._roots, *filter(None, [_root_of(module)])]
+        packages = OWN | {module.partition(".")[0]}
+        return next((path for name, path in _files_of(module, roots, packages) if name == module), None)
 
     def _facts(self, module: str, path: Path) -> tuple[str, list[str]]:
         def compute(file: Path) -> list[Any]:

@@ -17,7 +17,8 @@ class Made:
 
     key: what determined it, "" where nothing was declared. late: digest of what is only known while the step runs.
     files: relative names in the payload. unpublished: name → file, of what belongs to its content but lies elsewhere.
-    known: name → digest of files that were taken over from another artifact and need not be read again.
+    known: name → digest of files that were taken over from another artifact and need not be read again. content: the
+    digest of the whole item where that is known, or "".
     """
 
     key: str
@@ -25,6 +26,7 @@ class Made:
     late: str = ""
     unpublished: Mapping[str, Path] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,4 +96,4 @@ def _published(made: Made, files: Mapping[str, tuple[int, str]]) -> Item:
     here = [name for name in made.files if name in files]
     digests = {name: files[name][1] for name in here}
     digests |= {name: digest.of_file(path) for name, path in made.unpublished.items() if path.is_file()}
-    return Item(made.key, digest.of_tree(digests), here, made.late)
+    return Item(made.key, made.content or digest.of_tree(digests), here, made.late)

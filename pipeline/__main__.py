@@ -65,13 +65,17 @@ def planned_only(words: Sequence[str]) -> bool:
     if parsed is None:
         return False
     from pipeline.commands.run import settle, show_plan
+    from pipeline.outputs import check_names
     from pipeline.plan import State, plan
     from pipeline.recipe import load
     from pipeline.workspace import Workspace
 
     try:
         workspace = Workspace.find()
-        plans = [(recipe, plan(recipe, workspace)) for recipe in (load(path, parsed[1]) for path in parsed[0])]
+        recipes = [load(path, parsed[1]) for path in parsed[0]]
+        if words[0] == "run":
+            check_names(recipes)
+        plans = [(recipe, plan(recipe, workspace)) for recipe in recipes]
     except PipeError:
         return False  # the full command says it, in its own way
     if words[0] == "status":

@@ -9,7 +9,20 @@ import typer
 
 from pipeline.app_cache import cache_app
 from pipeline.app_remote import add
-from pipeline.options import Device, Jobs, Json, OneRecipe, Outputs, Recipes, Remote, Settings, Store, Tiny
+from pipeline.options import (
+    Device,
+    Jobs,
+    Json,
+    OneRecipe,
+    OneStep,
+    Outputs,
+    Recipes,
+    Remote,
+    Settings,
+    Store,
+    Tiny,
+    Variants,
+)
 
 app = typer.Typer(
     name="pipe",
@@ -50,6 +63,8 @@ def run(
     start: Annotated[str, typer.Option("--from", help="Run this step and what hangs on it.", metavar="STEP")] = "",
     until: Annotated[str, typer.Option(help="Run this step and what it needs.", metavar="STEP")] = "",
     force: Annotated[list[str] | None, typer.Option(help="Run a step although it is cached.", metavar="STEP")] = None,
+    variants: Variants = None,
+    audit: Annotated[bool, typer.Option("--audit", help="Tell of files read that no stage declares.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would run.")] = False,
     tiny: Tiny = False,
     device: Device = "auto",
@@ -68,34 +83,66 @@ def run(
 
     choice = Choice(only, start, until, frozenset(force or ()))
     workspace = Workspace.find(store, outputs, remote, remote_mode)
-    command.run(recipes, settings or [], workspace, choice, Means(device, jobs), tiny=tiny, dry=dry_run)
+    means = Means(device, jobs, audit)
+    command.run(recipes, settings or [], workspace, choice, means, tiny=tiny, dry=dry_run, variants=variants or ())
 
 
 @app.command()
 def status(
-    recipes: Recipes, settings: Settings = None, tiny: Tiny = False, json: Json = False, store: Store = None
+    recipes: Recipes,
+    settings: Settings = None,
+    variants: Variants = None,
+    tiny: Tiny = False,
+    json: Json = False,
+    store: Store = None,
 ) -> None:
     """How every step stands: cached, or to run and why."""
     from pipeline.commands import run as command
     from pipeline.workspace import Workspace
 
-    command.status(recipes, settings or [], Workspace.find(store), tiny=tiny, as_json=json)
+    command.status(recipes, settings or [], Workspace.find(store), tiny=tiny, as_json=json, variants=variants or ())
 
 
 @app.command()
 def why(
     recipe: OneRecipe,
-    step: Annotated[str, typer.Argument(help="A step of it.", show_default=False)],
+    step: OneStep,
     settings: Settings = None,
+    variants: Variants = None,
     tiny: Tiny = False,
     json: Json = False,
     store: Store = None,
 ) -> None:
-    """Why a step would run: what differs from the nearest earlier result."""
-    from pipeline.commands import run as command
+    """Why a step would run: what differs from the nearest earlier result, the root cause first."""
+    from pipeline.commands import why as command
+    from pipeline.recipe import load
     from pipeline.workspace import Workspace
 
-    command.why(recipe, step, settings or [], Workspace.find(store), tiny=tiny, as_json=json)
+    loaded = load(recipe, settings or [], tiny=tiny, variants=variants or ())
+    command.why(loaded, step, Workspace.find(store), as_json=json)
+
+
+@app.command()
+def accept(
+    recipe: OneRecipe,
+    step: OneStep,
+    reason: Annotated[str, typer.Option(help="Why the earlier result stands; goes on record.", metavar="TEXT")] = "",
+    source: Annotated[str, typer.Option("--from", help="Which result, not the nearest.", metavar="ARTIFACT")] = "",
+    even_inputs: Annotated[bool, typer.Option("--even-inputs", help="Although inputs changed; with --from.")] = False,
+    settings: Settings = None,
+    variants: Variants = None,
+    tiny: Tiny = False,
+    store: Store = None,
+    outputs: Outputs = None,
+) -> None:
+    """Take an earlier result for a step, although code or parameters changed: you know that it stands."""
+    from pipeline.accept import Wish
+    from pipeline.commands import why as command
+    from pipeline.recipe import load
+    from pipeline.workspace import Workspace
+
+    loaded = load(recipe, settings or [], tiny=tiny, variants=variants or ())
+    command.accept(loaded, step, Workspace.find(store, outputs), Wish(reason, source, even_inputs))
 
 
 @app.command()
@@ -126,11 +173,12 @@ def table(
     interval: Annotated[bool, typer.Option("--interval", help="With 95 % intervals.")] = False,
     baselines: Annotated[bool, typer.Option("--baselines", help="With the faces that never listen.")] = False,
     published: Annotated[bool, typer.Option(help="With published numbers on the same data set.")] = True,
-    variants: Annotated[bool, typer.Option("--variants", help="Published ablations and retrainings, too.")] = False,
+    ablations: Annotated[bool, typer.Option("--ablations", help="Published ablations and retrainings, too.")] = False,
     extra: Annotated[
         list[Path] | None, typer.Option("--with", help="Published numbers of your own.", metavar="FILE.toml")
     ] = None,
     settings: Settings = None,
+    only: Variants = None,
     tiny: Tiny = False,
     store: Store = None,
 ) -> None:
@@ -144,10 +192,11 @@ def table(
     for option, word, allowed in (("format", style, command.FORMATS), ("scale", scale, WAYS)):
         if word not in allowed:
             raise RecipeError(f"--{option} {word!r}: allowed are {', '.join(allowed)}")
-    wishes = Wishes(tuple(metric or ()), scale, decimals, published, variants, baselines, interval)
+    wishes = Wishes(tuple(metric or ()), scale, decimals, published, ablations, baselines, interval)
     words = [*(["--tiny"] if tiny else []), *(["--store", store] if store else [])]
+    words += [word for name in only or () for word in ("--variant", name)]
     words += [word for setting in settings or () for word in ("--set", setting)]
-    where = command.Where(Workspace.find(store), settings or [], tiny, words)
+    where = command.Where(Workspace.find(store), settings or [], tiny, words, only or ())
     command.table(results, where, wishes, style, extra or [])
 
 

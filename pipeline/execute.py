@@ -21,7 +21,7 @@ from cache.files import walk
 from cache.lease import lease
 from cache.marks import Reading
 from cache.store import Artifact, Work
-from pipeline import damage, outputs, pretrained, provenance
+from pipeline import audit, damage, outputs, pretrained, provenance
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.exchange import Exchange
 from pipeline.items import NOTHING
@@ -29,7 +29,7 @@ from pipeline.job import RunningJob, Stop
 from pipeline.journal import OUT, Journal
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
-from pipeline.recipe import Recipe, slots
+from pipeline.recipe import Recipe, Step, slots
 from pipeline.stage import Input
 from pipeline.wiring import ancestors, descendants
 from pipeline.workspace import Workspace
@@ -46,29 +46,32 @@ class Choice:
 
     def steps(self, recipe: Recipe) -> set[str]:
         """The chosen steps. RecipeError for a step that the recipe does not have."""
-        for name in filter(None, (self.only, self.start, self.until, *sorted(self.force))):
-            if name not in recipe.steps:
-                raise RecipeError(f"recipe {recipe.name} has no step {name!r}; it has {', '.join(recipe.steps)}")
         wired = {name: step.inputs for name, step in recipe.steps.items()}
-        chosen = {self.only} if self.only else set(recipe.steps)
+        chosen = set(recipe.named(self.only)) if self.only else set(recipe.steps)
         if self.start:
-            chosen &= descendants(wired, self.start)
+            chosen &= set().union(*(descendants(wired, name) for name in recipe.named(self.start)))
         if self.until:
-            chosen &= ancestors(wired, self.until)
-        if left_out := sorted(self.force - chosen):
+            chosen &= set().union(*(ancestors(wired, name) for name in recipe.named(self.until)))
+        if left_out := sorted(self.forced(recipe) - chosen):
             raise RecipeError(f"--force {left_out[0]}: this step is left out by --only, --from or --until")
         return chosen
+
+    def forced(self, recipe: Recipe) -> frozenset[str]:
+        """The steps to run although they are cached."""
+        return frozenset(name for word in self.force for name in recipe.named(word))
 
 
 @dataclass(frozen=True)
 class Means:
     """How to run; not in keys. Another device or number of threads adds up in another order: the last digits differ.
 
-    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor.
+    device: "auto", "cpu", "cuda", … workers: threads, 0 for one per processor. audit: see
+    `pipeline.audit`.
     """
 
     device: str = "auto"
     workers: int = 0
+    audit: bool = False
 
     @property
     def threads(self) -> int:
@@ -89,7 +92,7 @@ def run(
     if not _DEVICE.fullmatch(means.device):
         raise RecipeError(f"--device {means.device!r}: write auto, cpu, mps, cuda or cuda:1")
     planned = choose(recipe, workspace, choice)
-    chosen = choice.steps(recipe)
+    chosen, forced = choice.steps(recipe), choice.forced(recipe)
     outputs.check(workspace)
     reporter.width = max(len(name) for name in chosen)
     try:
@@ -99,7 +102,7 @@ def run(
                 reading.add(entry.artifact.name for entry in planned.values() if entry.artifact)
                 if name in chosen:
                     runner = _Runner(recipe, workspace, reporter, means, stop, exchange)
-                    planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in choice.force)
+                    planned[name] = runner.bring_up_to_date(planned[name], planned, forced=name in forced)
                 if name in chosen and (artifact := planned[name].artifact) is not None:
                     outputs.link(workspace, recipe, step, artifact)
     finally:
@@ -110,7 +113,7 @@ def run(
 
 def choose(recipe: Recipe, workspace: Workspace, choice: Choice) -> dict[str, Planned]:
     """The plan of a run. RecipeError where the chosen steps cannot run."""
-    planned = plan(recipe, workspace, choice.force)
+    planned = plan(recipe, workspace, choice.forced(recipe))
     _refuse(planned, choice.steps(recipe))
     return planned
 
@@ -182,7 +185,7 @@ class _Runner:
             step.name,
             work,
             {slot: _input(before[source]) for slot, _, source in slots(step)},
-            seed=self.recipe.seed,
+            seed=self.recipe.seed_of(step),
             device=self.means.device,
             workers=self.means.threads,
             reporter=self.reporter,
@@ -194,17 +197,18 @@ class _Runner:
         if entry.reason == FORCED:
             job.journal.forget()
         _prune(work, job.journal)
-        self._run(job, entry, before)
+        self._run(job, entry, before, work)
         label = step.stage.label(self.recipe.upstream(step))
         facts = provenance.facts(self.recipe, step, entry.reason, job.notes, started, _device(job, self.means.device))
+        facts["inputs"] = {slot: f"{one.path.parent.name}/{one.path.name}" for slot, one in job.inputs.items()}
         artifact = self.workspace.store.publish(work, label, step.stage.output, job.journal.items(), facts)
         self.reporter.step(step.name, "done", f"{duration(time.time() - started)} → {artifact.name}")
         return artifact
 
-    def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned]) -> None:
+    def _run(self, job: RunningJob, entry: Planned, before: Mapping[str, Planned], work: Work) -> None:
         """Run the stage; when it fails, its inputs are looked at, since one of them may have rotted."""
         try:
-            entry.step.stage.run(job)
+            self._watched(job, entry.step, work)
         except Exception as error:
             found = {slot: before[source].artifact for slot, _, source in slots(entry.step)}
             inputs = {slot: artifact for slot, artifact in found.items() if artifact is not None}
@@ -213,6 +217,14 @@ class _Runner:
             if not hasattr(type(error), "exit_code") and (hint := damage.unchecked(inputs)):
                 self.reporter.step(entry.step.name, "", hint)
             raise
+
+    def _watched(self, job: RunningJob, step: Step, work: Work) -> None:
+        if not audit.wished(self.means.audit):
+            return step.stage.run(job)
+        with audit.watching(step, self.recipe, work, job.inputs) as watch:
+            step.stage.run(job)
+        for warning in audit.sentences(step.name, watch):
+            self.reporter.step(step.name, "warning", warning)
 
 
 def _device(job: RunningJob, wished: str) -> str:

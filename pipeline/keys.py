@@ -10,7 +10,7 @@ from typing import Any
 from cache.digest import of_file, of_tree
 from cache.files import walk
 from cache.store import Artifact
-from pipeline import pretrained
+from pipeline import libraries, pretrained
 from pipeline.errors import StageError
 from pipeline.params import key_values
 from pipeline.recipe import Recipe, Step
@@ -46,8 +46,10 @@ def key_of(step: Step, recipe: Recipe, inputs: Mapping[str, Artifact], workspace
         "inputs": {slot: dict(read) for slot, read in sorted(_reads(step, inputs).items())},
         "sources": _sources(step, workspace),
     }
+    if recipe.strict and stage.libraries:
+        key["libraries"] = libraries.for_key(stage)
     if stage.seeded:
-        key["seed"] = recipe.seed
+        key["seed"] = recipe.seed_of(step)
     return key
 
 

@@ -9,8 +9,13 @@ import typer
 
 Recipes = Annotated[list[Path], typer.Argument(help="Recipe files.", show_default=False)]
 OneRecipe = Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)]
+OneStep = Annotated[str, typer.Argument(help="A step of it.", show_default=False)]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Change a value: step.train.epochs=1 (again for more).", metavar="K=V")
+]
+Variants = Annotated[
+    list[str] | None,
+    typer.Option("--variant", help="Only these of a sweep: lr=1e-4,seed=2 (again for more).", metavar="NAME"),
 ]
 Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]

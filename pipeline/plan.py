@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cache.store import Artifact
-from pipeline import explain, items
+from pipeline import items, libraries
 from pipeline.errors import PipeError
 from pipeline.items import NOTHING, Reuse
 from pipeline.keys import Key, key_of
@@ -78,9 +78,15 @@ def plan_step(
         return Planned(step, State.TO_RUN, FORCED, key)
     artifact = workspace.store.find(step.stage.name, key)
     if artifact is not None:
-        return Planned(step, State.CACHED, artifact.name, key, artifact)
+        remark = libraries.remark(step.stage, artifact)
+        return Planned(step, State.CACHED, f"{artifact.name}{f', {remark}' if remark else ''}", key, artifact)
+    from pipeline import explain  # not on the way of a run that has nothing to do
+
+    above = {name: entry.artifact for name, entry in before.items() if entry.artifact is not None}
     damage = workspace.store.damaged(step.stage.name, key)
-    reason = f"the stored result is damaged: {damage}" if damage else explain.headline(step, recipe, key, workspace)
+    reason = (
+        f"the stored result is damaged: {damage}" if damage else explain.headline(step, recipe, key, workspace, above)
+    )
     return Planned(step, State.TO_RUN, reason, key, reuse=items.find(step, key, inputs, workspace.store))
 
 

@@ -53,12 +53,17 @@ def fetch(source: str) -> None:
         ) from error
 
 
-def _cached_commit(source: str) -> str:
+def hub_folder(source: str) -> Path:
+    """Where the hub's cache keeps a checkpoint, whether it is there or not."""
     home = os.environ.get("HF_HOME") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "huggingface"
     )
     hub = Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub"))
+    return hub / f"models--{source.replace('/', '--')}"
+
+
+def _cached_commit(source: str) -> str:
     try:
-        return (hub / f"models--{source.replace('/', '--')}" / "refs" / "main").read_text().strip()
+        return (hub_folder(source) / "refs" / "main").read_text().strip()
     except OSError:
         return ""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from pipeline import libraries
 from pipeline.recipe import Recipe, Step
 from pipeline.toml import shown
 from pipeline.workspace import PROJECT
@@ -27,10 +28,11 @@ def facts(
     return {
         "recipe": recipe.name,
         "recipe_file": shown(recipe.path),
-        "step": step.name,
+        "step": step.base,
+        "variant": step.variant,
         "reason": reason,
         "params": dict(step.values),
-        "seed": recipe.seed,
+        "seed": recipe.seed_of(step),
         "notes": dict(notes),
         "device": device,
         "host": socket.gethostname(),
@@ -39,7 +41,7 @@ def facts(
         "seconds": round(time.time() - started, 3),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "python": platform.python_version(),
-        "libraries": _libraries(),
+        "libraries": _libraries() | libraries.versions(step.stage.libraries),
         "git": _git(),
     }
 

@@ -1,8 +1,8 @@
 """A recipe: a small graph of steps, checked in full before anything heavy is imported.
 
 `load` reads the file and its bases, applies `--set`, types every parameter by the stage that takes it, wires the
-inputs and orders the steps. All problems are gathered and raised together as one `RecipeError`, each with file, line,
-table, key, the allowed values and the nearest spelling.
+inputs and orders the steps; a `[matrix]` is opened into its variants (`pipeline.matrix`). All problems are gathered
+and raised together as one `RecipeError`, each with file, line, table, key, the allowed values and the nearest spelling.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,19 @@ from pipeline.stage import Slot, Stage, Upstream
 from pipeline.toml import Address, Leaf, Origin
 from pipeline.wiring import Wiring, in_order, wire
 
-RECIPE_KEYS = ("paper", "title", "seed", "name")
+RECIPE_KEYS = ("paper", "title", "seed", "name", "libraries")
 STEP_KEYS = ("stage", "inputs")
+POLICIES = ("report", "strict")
+"""What a recipe says of library versions, see `pipeline.libraries`."""
 
 
 @dataclass(frozen=True)
 class Step:
     """One use of a stage.
 
-    values: parameter → typed value, component settings included. origins: parameter → where it was written; a
-    parameter at its default has none. inputs: slot → step that fills it.
+    name: its own in this recipe; "train@lr=1e-4" where variants of a matrix differ. values: parameter → typed value,
+    component settings included. origins: parameter → where it was written; a parameter at its default has none.
+    inputs: slot → step that fills it. seed: where it is not the recipe's.
     """
 
     name: str
@@ -40,28 +43,66 @@ class Step:
     origins: Mapping[str, Origin]
     inputs: Mapping[str, str]
     components: tuple[str, ...]
+    seed: int | None = None
+
+    @property
+    def base(self) -> str:
+        """The name in the recipe's file."""
+        return self.name.partition(AT)[0]
+
+    @property
+    def variant(self) -> str:
+        """What sets it apart from its siblings in a matrix: "lr=1e-4", or ""."""
+        return self.name.partition(AT)[2]
+
+
+AT = "@"
+"""Between a step's name and its variant; no name in a recipe has it."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe. `steps` are in an order in which they can run."""
+    """A checked recipe. `steps` are in an order in which they can run.
+
+    variants: of a matrix: name → step as the file calls it → the step of `steps` that it is in this variant; variants
+    that agree about a step share it. matrix: what is swept, "step.train.lr" → (values, where that is written).
+    """
 
     name: str
     path: Path
     info: Mapping[str, Any]
     steps: Mapping[str, Step]
     leaves: Mapping[Address, Leaf] = field(repr=False)
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    matrix: Mapping[Address, Leaf] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
         return int(self.info.get("seed", 0))
+
+    @property
+    def strict(self) -> bool:
+        """Whether versions of libraries are part of keys."""
+        return self.info.get("libraries") == "strict"
+
+    def seed_of(self, step: Step) -> int:
+        """The seed that a step runs with."""
+        return self.seed if step.seed is None else step.seed
+
+    def named(self, word: str) -> list[str]:
+        """The steps that a user's word means: one, or all variants of one. RecipeError where there is none."""
+        found = [word] if word in self.steps else [name for name, step in self.steps.items() if step.base == word]
+        if not found:
+            near = registry.nearest(word, self.steps)
+            raise RecipeError(f"recipe {self.name} has no step {word!r}; it has {', '.join(self.steps)}.{near}")
+        return found
 
     def upstream(self, step: Step) -> dict[str, Upstream]:
         """What a step's stage may know of the steps behind its slots."""
         found = {}
         for slot, source in step.inputs.items():
             behind = self.steps[source]
-            found[slot] = Upstream(source, behind.stage.label(self.upstream(behind)), behind.values)
+            found[slot] = Upstream(behind.base, behind.stage.label(self.upstream(behind)), behind.values)
         return found
 
 
@@ -82,13 +123,14 @@ class Problems:
             raise RecipeError("\n".join(self.found))
 
 
-def load(path: Path, settings: Sequence[str] = (), *, tiny: bool = False) -> Recipe:
-    """Read, check and wire a recipe.
+def load(path: Path, settings: Sequence[str] = (), *, tiny: bool = False, variants: Sequence[str] = ()) -> Recipe:
+    """Read, check and wire a recipe. With a `[matrix]`, the steps of all its variants, each shared one once.
 
     Arguments:
         path: the TOML file.
         settings: `--set` words, "step.train.epochs=1".
         tiny: apply the recipe's `[tiny]` table, a minutes-long form of it that only proves that everything fits.
+        variants: only these of a matrix, "lr=1e-4,seed=2"; "lr=1e-4" means all that have it. None: all.
 
     Raises:
         RecipeError: with a line for every problem.
@@ -103,7 +145,14 @@ def load(path: Path, settings: Sequence[str] = (), *, tiny: bool = False) -> Rec
         leaves |= shrunk
     for text in settings:
         leaves = _set(leaves, text)
-    return build(path, toml.expand(leaves))
+    leaves = toml.expand(leaves)
+    if any(address[0] == "matrix" for address in leaves):
+        from pipeline import matrix  # few recipes have one
+
+        return matrix.build(path, leaves, set(shrunk) if tiny else set(), variants)
+    if variants:
+        raise RecipeError(f"--variant {variants[0]}: {toml.shown(path)} has no [matrix], so it has no variants")
+    return build(path, leaves)
 
 
 def build(path: Path, leaves: dict[Address, Leaf]) -> Recipe:
@@ -127,17 +176,21 @@ def build(path: Path, leaves: dict[Address, Leaf]) -> Recipe:
 def _set(leaves: dict[Address, Leaf], text: str) -> dict[Address, Leaf]:
     """Apply one --set. The type is the parameter's; a step or key that does not exist is reported by `build`."""
     place, equals, value = text.partition("=")
-    address = tuple(part.strip() for part in place.split("."))
+    address = tuple(part.strip() for part in place.strip().split("."))
+    swept = address[0] == "matrix"
     if not equals or len(address) < 2 or not all(address):
         raise RecipeError(f"--set {text!r} must read step.NAME.PARAMETER=VALUE, for example step.train.epochs=1")
-    if address[0] == "step":
+    target = address[1:] if swept else address
+    if target[0] == "step" and len(target) > 1:
         steps = {other[1] for other in leaves if other[0] == "step"}
-        if address[1] not in steps:
+        if target[1] not in steps:
             known = ", ".join(sorted(steps))
             raise RecipeError(
-                f"--set {text!r}: there is no step {address[1]!r}, only {known}.{registry.nearest(address[1], steps)}"
+                f"--set {text!r}: there is no step {target[1]!r}, only {known}.{registry.nearest(target[1], steps)}"
             )
-    return toml.override(leaves, address, typed.from_text(value, _hint(leaves, address)))
+    hint = _hint(leaves, target)
+    typed_value = typed.from_text(value, list[hint] if swept else hint)  # type: ignore[valid-type]
+    return toml.placed(leaves, address, Leaf(typed_value, toml.SET))
 
 
 def _hint(leaves: Mapping[Address, Leaf], address: Address) -> Any:
@@ -169,7 +222,7 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
         elif address[0] == "step":
             problems.add("a step is a table [step.NAME] with parameters, step.NAME.PARAMETER = VALUE", leaf.origin)
         else:
-            known = ("extends", "recipe", "step", "tiny")
+            known = ("extends", "recipe", "step", "matrix", "tiny")
             problems.add(
                 f"unknown entry {'.'.join(address)!r}; a recipe has {', '.join(known)}."
                 f"{registry.nearest(address[0], known)}",
@@ -181,12 +234,20 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
     ]:
         if not re.fullmatch(r"\w[\w.-]*", str(word)):
             problems.add(f"{word!r} cannot be a name: it becomes a folder; use letters, digits, '_', '-' and '.'", None)
+    _check_policy(info, leaves, problems)
     seed = info.get("seed", 0)
     if type(seed) is not int or seed < 0:
         problems.add(
             f"'seed' must be a whole number from 0 up, not {seed!r}", leaves["recipe", "seed"].origin, "recipe"
         )
     return info
+
+
+def _check_policy(info: Mapping[str, Any], leaves: Mapping[Address, Leaf], problems: Problems) -> None:
+    policy = info.get("libraries", POLICIES[0])
+    if policy not in POLICIES:
+        sentence = '\'libraries\' must be "report" (tell of other versions) or "strict" (they are part of keys)'
+        problems.add(f"{sentence}, not {policy!r}", leaves["recipe", "libraries"].origin, "recipe")
 
 
 def _given(leaves: Mapping[Address, Leaf], name: str) -> dict[str, Any]:
@@ -268,7 +329,7 @@ def instantiate(stage: type[Stage], components: Components, values: Mapping[str,
 
 
 def _with_inputs(step: Step, inputs: Mapping[str, str]) -> Step:
-    return Step(step.name, step.stage, step.params, step.values, step.origins, dict(inputs), step.components)
+    return replace(step, inputs=dict(inputs))
 
 
 def slots(step: Step) -> Iterable[tuple[str, Slot, str]]:

@@ -220,6 +220,7 @@ class Stage:
     name: the word in recipes. version: to be raised by hand for changes that no syntax tree shows.
     Params: a frozen dataclass of `param(…)` fields. inputs: slot name → `Slot`. output: the kind it makes.
     seeded: the result depends on the recipe's seed, which then enters the key.
+    libraries: distributions on whose versions the result hangs, as pip names them; see `pipeline.libraries`.
     """
 
     name: ClassVar[str]
@@ -228,6 +229,7 @@ class Stage:
     inputs: ClassVar[Mapping[str, Slot]] = {}
     output: ClassVar[str]
     seeded: ClassVar[bool] = False
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Any, settings: Mapping[str, Any] | None = None) -> None:
         self.params = params
@@ -265,6 +267,11 @@ class Stage:
         given: by slot, the wired ones. sources: name → content digest of what `sources` names.
         """
         return None
+
+    def rereads(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """Files, folders or checkpoints of a step above that this one opens again, whose content that step's artifact
+        tells already, so that they need not be `sources` here too. Only `--audit` asks."""
+        return ()
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """Dotted modules that take part beyond this one and its components, e.g. the model behind a checkpoint."""

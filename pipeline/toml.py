@@ -42,6 +42,9 @@ class Leaf:
     origin: Origin
 
 
+SET = Origin("--set")
+
+
 def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[Address, Leaf]:
     """All leaves of a recipe file with those of the files it extends, its own winning. RecipeError if it can't be."""
     if path.resolve() in seen:
@@ -60,7 +63,7 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[Address, Leaf]:
     for address, value in _open(document):
         leaf = Leaf(value, Origin(shown(path), _line(lines, address)))
         if value != {} or not any(other[: len(address)] == address for other in leaves):
-            leaves = _placed(leaves, address, leaf)  # an empty table says no more than that there is one
+            leaves = placed(leaves, address, leaf)  # an empty table says no more than that there is one
     return leaves
 
 
@@ -98,7 +101,7 @@ def _open(table: Mapping[str, Any], prefix: Address = ()) -> Iterator[tuple[Addr
             yield (*prefix, key), value
 
 
-def _placed(leaves: dict[Address, Leaf], address: Address, leaf: Leaf) -> dict[Address, Leaf]:
+def placed(leaves: dict[Address, Leaf], address: Address, leaf: Leaf) -> dict[Address, Leaf]:
     """With `leaf` set; what it hides, a table under it or a value above it, goes."""
     size = len(address)
     kept = {
@@ -108,11 +111,6 @@ def _placed(leaves: dict[Address, Leaf], address: Address, leaf: Leaf) -> dict[A
     }
     kept[address] = leaf
     return kept
-
-
-def override(leaves: dict[Address, Leaf], address: Address, value: Any) -> dict[Address, Leaf]:
-    """With the value of one `--set`."""
-    return _placed(leaves, address, Leaf(value, Origin("--set")))
 
 
 def expand(leaves: Mapping[Address, Leaf]) -> dict[Address, Leaf]:

@@ -36,6 +36,7 @@ def here(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIPE_STATE", str(store / "state"))
     monkeypatch.setenv("PIPE_STORE", str(store / "store"))
     monkeypatch.setenv("PIPE_OUTPUTS", str(store / "outputs"))
+    monkeypatch.setenv("PIPE_AUDIT", "error")  # no stage of ours may read what it does not declare
     return store
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -15,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.recipe import load
-from tests.pipeline.test_cli import HEAVY, process
+from tests.pipeline.test_cli import HEAVY, pipe, process
 from tests.recipe_runs import RECIPES, ROOT, as_released, encoder, here, official, run_tiny, settings, store, vocaset
 
 __all__ = ["encoder", "here", "official", "store", "vocaset"]
@@ -26,7 +28,7 @@ def test_every_recipe_loads_and_has_a_tiny_form(path) -> None:
     recipe = load(path)
     assert recipe.info["title"]
     assert recipe.info["paper"]
-    assert set(load(path, tiny=True).steps) == set(recipe.steps)
+    assert {s.base for s in load(path, tiny=True).steps.values()} == {s.base for s in recipe.steps.values()}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -63,6 +65,21 @@ def test_quickstart_again_runs_nothing_and_a_render_setting_only_render(here, ca
     assert run_tiny("quickstart.toml", "step.render.size=96") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if " running " in line] == ["render"]
+
+
+def test_a_sweep_shares_the_quickstarts_data_and_is_a_table(here, capsys) -> None:
+    assert run_tiny("quickstart.toml") == 0
+    capsys.readouterr()
+    assert run_tiny("sweep_synthetic.toml") == 0
+    ran = [line.split()[0] for line in capsys.readouterr().out.splitlines() if " running " in line]
+    assert not {"preprocess", "features"} & set(ran)
+    assert ran[0] in ("train@lr=3e-3", "metrics@lr=1e-3")  # the other rate with this seed is the quickstart itself
+    assert list((here / "outputs/sweep_synthetic/lr=3e-3,seed=1").glob("render/*.mp4"))
+    words = ["--tiny", "--no-published", "--format", "csv", "--metric", "lve/facediffuser"]
+    assert pipe("table", str(ROOT / "recipes/sweep_synthetic.toml"), *words) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["origin"] for row in rows] == ["sweep_synthetic, lr=1e-3", "sweep_synthetic, lr=3e-3"]
+    assert len({row["value"] for row in rows}) == 2
 
 
 def test_ctrl_c_while_training_loses_nothing(here) -> None:

@@ -21,10 +21,10 @@ from cache.trash import collect, dangling
 from pipeline.commands.cache import fitted
 from pipeline.commands.meter import Meter
 from pipeline.errors import RecipeError
-from pipeline.outputs import place
+from pipeline.outputs import places
 from pipeline.plan import State, plan
 from pipeline.progress import duration, size_text
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, Step
 from pipeline.recipe import load as load_recipe
 from pipeline.stored import meant, named
 from pipeline.toml import shown
@@ -173,25 +173,25 @@ def _needed(workspace: Workspace, paths: Sequence[Path]) -> dict[str, str]:
                         "nothing is removed: mend that, or pin artifacts with `pipe cache pin` and leave the recipe out"
                     )
                 names = [entry.artifact.name] if entry.artifact else []
-                for name in names or ([] if tiny else _latest(workspace, recipe, step)):
+                for name in names or ([] if tiny else _latest(workspace, recipe, entry.step)):
                     needed.setdefault(name, f"{recipe.name}/{step}")
     workspace.stats.save()
     return needed
 
 
-def _latest(workspace: Workspace, recipe: Recipe, step: str) -> list[str]:
+def _latest(workspace: Workspace, recipe: Recipe, step: Step) -> list[str]:
     """The results that a step had: if the steps before it give the same bytes again, it is cached again."""
-    store, link = workspace.store, place(workspace, recipe, step)
-    stage = recipe.steps[step].stage.name
-    made = [a for a in store.artifacts(stage) if _maker(a) == (recipe.name, step)]
+    store, stage = workspace.store, step.stage.name
+    links = {Path(os.path.realpath(link)) for link in places(workspace, recipe, step)}
+    made = [a for a in store.artifacts(stage) if _maker(a) == (recipe.name, step.base, step.variant)]
     newest = sorted(made, key=lambda artifact: str(artifact.record["provenance"].get("finished", "")))[-1:]
-    current = [a for a in store.artifacts(stage) if a.path == Path(os.path.realpath(link))]
+    current = [a for a in store.artifacts(stage) if a.path in links]
     return [artifact.name for artifact in newest + current]
 
 
-def _maker(artifact: Artifact) -> tuple[object, object]:
+def _maker(artifact: Artifact) -> tuple[object, object, object]:
     made = artifact.record["provenance"]
-    return made.get("recipe"), made.get("step")
+    return made.get("recipe"), made.get("step"), made.get("variant", "")
 
 
 def _show(workspace: Workspace, planned: Plan, wishes: Wishes, *, do: bool) -> None:

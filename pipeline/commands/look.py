@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.progress import table
-from pipeline.recipe import load
+from pipeline.recipe import Recipe, Step, load
 from pipeline.toml import shown
 from pipeline.workspace import PROJECT
 
@@ -31,25 +31,47 @@ def recipe_ls() -> None:
 
 
 def recipe_show(path: Path, settings: Sequence[str], *, tiny: bool) -> None:
-    """The resolved recipe, a valid TOML file, with the origin of every value."""
+    """The resolved recipe, a valid TOML file, with the origin of every value; of a sweep, the matrix too."""
     recipe = load(path, settings, tiny=tiny)
-    lines = ["[recipe]", *(_line(key, value, "") for key, value in recipe.info.items())]
-    for name, step in recipe.steps.items():
-        lines += ["", f"[step.{name}]", _line("stage", step.stage.name, "")]
-        if step.inputs:
-            wires = ", ".join(f'{slot} = "{source}"' for slot, source in step.inputs.items())
-            lines.append(f"inputs = {{ {wires} }}")
-        for key, value in step.values.items():
-            origin = str(step.origins.get(key, "default"))
-            lines.append(_line(key, value, origin) if value is not None else f"# {key} is not set")
+    info = {key: value for key, value in recipe.info.items() if ("recipe", key) not in recipe.matrix}
+    lines = ["[recipe]", *(_line(key, value, "") for key, value in info.items())]
+    if recipe.matrix:
+        rows = [_line(".".join(address), leaf.value, str(leaf.origin)) for address, leaf in recipe.matrix.items()]
+        lines += ["", f"[matrix]  # {len(recipe.variants)} variants", *rows]
+    siblings: dict[str, list[Step]] = {}
+    for step in recipe.steps.values():
+        siblings.setdefault(step.base, []).append(step)
+    for name, steps in siblings.items():
+        lines += ["", f"[step.{name}]", *_step_lines(recipe, steps)]
     print("\n".join(lines))
+
+
+def _step_lines(recipe: Recipe, variants: Sequence[Step]) -> Iterator[str]:
+    """What all variants of a step have in common; what only some have is a comment, since the matrix says it."""
+    first = variants[0]
+    yield _line("stage", first.stage.name, "")
+    if first.inputs and ("step", first.base, "inputs") not in {address[:3] for address in recipe.matrix}:
+        wires = ", ".join(f'{slot} = "{recipe.steps[source].base}"' for slot, source in first.inputs.items())
+        yield f"inputs = {{ {wires} }}"
+    for key in dict.fromkeys(key for step in variants for key in step.values):
+        values = [step.values.get(key) for step in variants]
+        if ("step", first.base, key) in recipe.matrix:
+            yield f"# {key} is in the matrix"
+        elif any(key not in step.values or step.values[key] != values[0] for step in variants):
+            yield f"# {key} differs: {', '.join(dict.fromkeys(map(_toml, values)))}"
+        elif values[0] is None:
+            yield f"# {key} is not set"
+        else:
+            yield _line(key, values[0], str(first.origins.get(key, "default")))
 
 
 def recipe_check(paths: Sequence[Path]) -> None:
     """Load recipes; a line each, or the problems."""
     for path in paths:
         recipe = load(path)
-        print(f"{shown(path)}: fine, {len(recipe.steps)} steps: {', '.join(recipe.steps)}")
+        bases = dict.fromkeys(step.base for step in recipe.steps.values())
+        swept = f", {len(recipe.variants)} variants with {len(recipe.steps)} steps in all" if recipe.variants else ""
+        print(f"{shown(path)}: fine, {len(bases)} steps: {', '.join(bases)}{swept}")
 
 
 def _line(key: str, value: Any, origin: str) -> str:

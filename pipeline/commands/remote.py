@@ -149,7 +149,7 @@ def _pull_recipe(session: Session, recipe: Recipe) -> None:
     found: dict[str, Planned] = {}
     for name, step in recipe.steps.items():
         entry = plan_step(step, recipe, session.workspace, found)
-        if entry.state is State.TO_RUN and entry.key is not None:
+        if entry.state is not State.CACHED and entry.key is not None:
             parcel = session.remote.find(step.stage.name, entry.key)
             if parcel is None:
                 session.tell(name, "absent", "not on the remote", Moved())

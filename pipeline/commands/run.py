@@ -1,23 +1,26 @@
-"""`pipe run`, `pipe status`, `pipe why`, `pipe graph`: recipes and how they stand."""
+"""`pipe run`, `pipe status`, `pipe graph`: recipes and how they stand."""
 
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import explain, outputs
-from pipeline.errors import RecipeError
+from pipeline import outputs
 from pipeline.plan import Planned, State, plan
 from pipeline.progress import reporter, table
 from pipeline.recipe import Recipe, load
-from pipeline.registry import nearest
 from pipeline.toml import shown
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
     from pipeline.execute import Choice, Means
+
+_MOST_VARIANTS = 16
+"""That are named at the end of a run."""
 
 
 def run(
@@ -29,9 +32,11 @@ def run(
     *,
     tiny: bool = False,
     dry: bool = False,
+    variants: Sequence[str] = (),
 ) -> None:
     """Bring recipes up to date, or with `dry` say what would run."""
-    recipes = [load(path, settings, tiny=tiny) for path in paths]
+    recipes = [load(path, settings, tiny=tiny, variants=variants) for path in paths]
+    outputs.check_names(recipes)
     for recipe in recipes:
         if dry:
             from pipeline.execute import choose
@@ -42,6 +47,8 @@ def run(
         elif not _all_cached(recipe, workspace, choice):
             from pipeline import execute  # what runs steps is not needed to see that none must run
 
+            outputs.check(workspace)
+            _claim(recipe, workspace)
             execute.run(recipe, workspace, reporter(), choice, means)
             _say_where(recipe, workspace, choice.steps(recipe))
 
@@ -60,27 +67,50 @@ def _all_cached(recipe: Recipe, workspace: Workspace, choice: Choice) -> bool:
 
 def settle(recipe: Recipe, workspace: Workspace, planned: Mapping[str, Planned], chosen: set[str]) -> None:
     """The end of a run that had nothing to do."""
+    _claim(recipe, workspace)
     for name in chosen:
         if (artifact := planned[name].artifact) is not None:
             outputs.link(workspace, recipe, recipe.steps[name], artifact)
     workspace.stats.save()
     print(f"{recipe.name}: nothing to do, {len(chosen)} steps are cached")
+    for name, entry in planned.items():
+        if name in chosen and entry.artifact is not None and entry.reason != entry.artifact.name:
+            print(f"{name}: {entry.reason}")
     _say_where(recipe, workspace, chosen)
 
 
+def _claim(recipe: Recipe, workspace: Workspace) -> None:
+    if told := outputs.claim(workspace, recipe):
+        print(told, file=sys.stderr)
+
+
 def _say_where(recipe: Recipe, workspace: Workspace, chosen: set[str]) -> None:
-    names = [name for name in recipe.steps if name in chosen]
-    print(f"results: {shown(workspace.outputs)}/{recipe.name}/" + (f"{{{','.join(names)}}}" if names[1:] else names[0]))
+    names = list(dict.fromkeys(recipe.steps[name].base for name in recipe.steps if name in chosen))
+    steps = f"{{{','.join(names)}}}" if names[1:] else names[0]
+    print(f"results: {shown(workspace.outputs)}/{recipe.name}/{'VARIANT/' if recipe.variants else ''}{steps}")
+    whole = [name for name, nodes in recipe.variants.items() if chosen >= set(nodes.values())]
+    for name in whole[:_MOST_VARIANTS]:
+        print(f"  {name}")
+    if len(whole) > _MOST_VARIANTS:
+        print(f"  and {len(whole) - _MOST_VARIANTS} more variants")
 
 
-def status(paths: Sequence[Path], settings: Sequence[str], workspace: Workspace, *, tiny: bool, as_json: bool) -> None:
+def status(
+    paths: Sequence[Path],
+    settings: Sequence[str],
+    workspace: Workspace,
+    *,
+    tiny: bool,
+    as_json: bool,
+    variants: Sequence[str] = (),
+) -> None:
     """How every step of the recipes stands."""
     found = []
     for path in paths:
-        recipe = load(path, settings, tiny=tiny)
+        recipe = load(path, settings, tiny=tiny, variants=variants)
         planned = plan(recipe, workspace)
         workspace.stats.save()
-        found.append({"recipe": recipe.name, "steps": [_json(entry) for entry in planned.values()]})
+        found.append(_json(recipe, planned))
         if not as_json:
             show_plan(recipe, planned)
     if as_json:
@@ -93,74 +123,24 @@ def show_plan(recipe: Recipe, planned: Mapping[str, Planned]) -> None:
     print(table([(f"  {name}", entry.standing, entry.reason) for name, entry in planned.items()]))
 
 
-def _json(entry: Planned) -> dict[str, Any]:
-    return {
-        "step": entry.step.name,
-        "stage": entry.step.stage.name,
-        "state": entry.state.value,
-        "items": {"cached": entry.reuse.cached, "of": entry.reuse.total} if entry.reuse.base else None,
-        "reason": entry.reason,
-        "artifact": str(entry.artifact.path) if entry.artifact else None,
-        "key": entry.key,
-    }
+def _json(recipe: Recipe, planned: Mapping[str, Planned]) -> dict[str, Any]:
+    steps = [
+        {
+            "step": entry.step.name,
+            "stage": entry.step.stage.name,
+            "state": entry.state.value,
+            "items": _items(entry),
+            "reason": entry.reason,
+            "artifact": str(entry.artifact.path) if entry.artifact else None,
+            "key": entry.key,
+        }
+        for entry in planned.values()
+    ]
+    return {"recipe": recipe.name, "steps": steps} | ({"variants": recipe.variants} if recipe.variants else {})
 
 
-def why(path: Path, step: str, settings: Sequence[str], workspace: Workspace, *, tiny: bool, as_json: bool) -> None:
-    """Why a step would run, or what its cached result stands on."""
-    recipe = load(path, settings, tiny=tiny)
-    if step not in recipe.steps:
-        known = ", ".join(recipe.steps)
-        raise RecipeError(f"recipe {recipe.name} has no step {step!r}; it has {known}.{nearest(step, recipe.steps)}")
-    planned = plan(recipe, workspace)
-    workspace.stats.save()
-    entry = planned[step]
-    if as_json:
-        print(json.dumps(_json(entry) | {"differences": _differences_json(recipe, entry, workspace)}, indent=1))
-        return
-    print(f"{step}  {entry.state.value}  {entry.reason}")
-    if entry.state is State.CACHED and entry.artifact is not None:
-        _explain_cached(entry)
-    elif entry.state is State.WAITS:
-        _explain_waiting(recipe, planned, entry)
-    elif entry.key is not None:
-        _explain_differences(recipe, entry, workspace)
-
-
-def _explain_cached(entry: Planned) -> None:
-    record = entry.artifact.record if entry.artifact else {}
-    made = record["provenance"]
-    print(f"  made {made['finished']} on {made['host']} in {made['seconds']:.1f} s, because: {made['reason']}")
-    print(f"  folder {entry.artifact.path if entry.artifact else ''}")
-    for name, value in sorted(record["key"]["params"].items()):
-        origin = entry.step.origins.get(name)
-        print(f"  {name} = {value!r}{f'   {origin}' if origin else ''}")
-
-
-def _explain_waiting(recipe: Recipe, planned: Mapping[str, Planned], entry: Planned) -> None:
-    """The steps above that must run, root first."""
-    for name in recipe.steps:
-        above = planned[name]
-        if above.state is State.TO_RUN:
-            print(f"  {name} must run: {above.reason}")
-
-
-def _explain_differences(recipe: Recipe, entry: Planned, workspace: Workspace) -> None:
-    earlier = explain.nearest(entry.step, recipe, entry.key or {}, workspace)
-    if earlier is None:
-        print("  no earlier result of this stage to compare with")
-        return
-    print(f"  compared with {earlier.name}, made {earlier.record['provenance']['finished']}:")
-    for difference in explain.differences(earlier.key, entry.key or {}, entry.step):
-        print(f"  {difference}")
-
-
-def _differences_json(recipe: Recipe, entry: Planned, workspace: Workspace) -> list[dict[str, Any]]:
-    if entry.key is None or entry.state is State.CACHED:
-        return []
-    earlier = explain.nearest(entry.step, recipe, entry.key, workspace)
-    return (
-        [vars(difference) for difference in explain.differences(earlier.key, entry.key, entry.step)] if earlier else []
-    )
+def _items(entry: Planned) -> dict[str, int | None] | None:
+    return {"cached": entry.reuse.cached, "of": entry.reuse.total} if entry.reuse.base else None
 
 
 def graph(path: Path, settings: Sequence[str], *, style: str, tiny: bool) -> None:
@@ -175,10 +155,16 @@ def graph(path: Path, settings: Sequence[str], *, style: str, tiny: bool) -> Non
         return
     arrows = [(source, name, slot) for name, step in recipe.steps.items() for slot, source in step.inputs.items()]
     if style == "mermaid":
-        print("graph LR\n" + "\n".join(f"  {source} -- {slot} --> {name}" for source, name, slot in arrows))
+        boxes = [f'  {_mermaid(name)}["{name}"]' for name in recipe.steps if _mermaid(name) != name]
+        lines = [f"  {_mermaid(source)} -- {slot} --> {_mermaid(name)}" for source, name, slot in arrows]
+        print("\n".join(["graph LR", *boxes, *lines]))
     else:
         body = "\n".join(f'  "{source}" -> "{name}" [label="{slot}"];' for source, name, slot in arrows)
         print(f"digraph {json.dumps(recipe.name)} {{\n  rankdir=LR;\n{body}\n}}")
+
+
+def _mermaid(name: str) -> str:
+    return re.sub(r"\W", "_", name)  # in Mermaid, "@" and "=" mean something
 
 
 def _wires(inputs: Mapping[str, str]) -> list[str]:

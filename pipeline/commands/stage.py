@@ -34,7 +34,8 @@ def run(name: str, arguments: Sequence[str], workspace: Workspace, means: Means,
     recipe = _recipe(name, words, workspace, seed)
     step = list(recipe.steps)[-1]
     execute.run(recipe, workspace, reporter(), execute.Choice(only=step), means)
-    print(f"result: {shown(outputs.place(workspace, recipe, step))}")
+    (place,) = outputs.places(workspace, recipe, recipe.steps[step])
+    print(f"result: {shown(place)}")
 
 
 def help_text(name: str, words: Words) -> str:

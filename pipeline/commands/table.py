@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipeError
+from pipeline.recipe import load
 from pipeline.table import published, records, results
 from pipeline.table.build import Table, build
 from pipeline.table.columns import Wishes
@@ -25,6 +26,7 @@ class Where:
     settings: Sequence[str]
     tiny: bool
     options: Sequence[str]
+    variants: Sequence[str] = ()
 
 
 def table(paths: Sequence[Path], where: Where, wishes: Wishes, style: str, extra: Sequence[Path]) -> None:
@@ -47,7 +49,8 @@ def table(paths: Sequence[Path], where: Where, wishes: Wishes, style: str, extra
 def _results(path: Path, where: Where) -> list[Result]:
     if results.is_file(path):
         return [results.of_file(path)]
-    return results.of_recipe(path, where.settings, where.workspace, tiny=where.tiny, words=where.options)
+    recipe = load(path, where.settings, tiny=where.tiny, variants=where.variants)
+    return results.of_recipe(recipe, where.workspace, words=where.options)
 
 
 def show(tables: Sequence[Table], style: str, wishes: Wishes) -> None:

@@ -108,7 +108,7 @@ def _published_values(dataset: str, files: Iterable[Published], wishes: Wishes) 
     if not wishes.published:
         return []
     mine = [value for file in files if file.dataset == dataset for value in file.values]
-    return [value for value in mine if wishes.variants or value.kind == "result"]
+    return [value for value in mine if wishes.ablations or value.kind == "result"]
 
 
 def _own_row(result: Result, chosen: Sequence[Column], spelling: Mapping[str, str]) -> Row:

@@ -20,14 +20,14 @@ class Wishes:
     """What the user wants to see.
 
     metrics: ids or families; none for the main families. way: one of `scale.WAYS`. decimals: None for a choice by the
-    numbers. variants: published ablations and retrainings, too.
+    numbers. ablations: published ablations and retrainings, too.
     """
 
     metrics: tuple[str, ...] = ()
     way: str = "paper"
     decimals: int | None = None
     published: bool = True
-    variants: bool = False
+    ablations: bool = False
     baselines: bool = False
     interval: bool = False
 

@@ -17,7 +17,7 @@ from cache.store import RECORD
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.plan import Planned, State, plan
-from pipeline.recipe import Recipe, load
+from pipeline.recipe import Recipe
 from pipeline.table.report import FILE, Report, read
 from pipeline.toml import shown
 from pipeline.wiring import ancestors
@@ -43,21 +43,21 @@ class Result:
     missing: str = ""
 
 
-def of_recipe(
-    path: Path, settings: Sequence[str], workspace: Workspace, *, tiny: bool, words: Sequence[str]
-) -> list[Result]:
-    """A result per metrics step. words: options that `pipe run` needs to make the same results."""
-    recipe = load(path, settings, tiny=tiny)
+def of_recipe(recipe: Recipe, workspace: Workspace, *, words: Sequence[str]) -> list[Result]:
+    """A result per metrics step, so one per variant. words: options that `pipe run` needs to make the same results."""
     steps = [name for name, step in recipe.steps.items() if step.stage.output == KIND]
     if not steps:
         raise RecipeError(
-            f"{shown(path)} has no step that makes metrics, so it has nothing for a table; it has "
+            f"{shown(recipe.path)} has no step that makes metrics, so it has nothing for a table; it has "
             f"{', '.join(recipe.steps)}"
         )
     planned = plan(recipe, workspace)
     workspace.stats.save()
-    command = shlex.join(["pipe", "run", shown(path), *words])
-    return [_of_step(name, recipe, planned, command) for name in sorted(steps, key=lambda name: name != KIND)]
+    command = shlex.join(["pipe", "run", shown(recipe.path), *words])
+    return [
+        _of_step(name, recipe, planned, command)
+        for name in sorted(steps, key=lambda name: recipe.steps[name].base != KIND)
+    ]
 
 
 def of_file(path: Path) -> Result:
@@ -73,7 +73,8 @@ def is_file(path: Path) -> bool:
 
 
 def _of_step(name: str, recipe: Recipe, planned: Mapping[str, Planned], command: str) -> Result:
-    origin, entry = _origin(recipe.name, name), planned[name]
+    step, entry = recipe.steps[name], planned[name]
+    origin = _origin(recipe.name, step.base, step.variant)
     if entry.artifact is not None and entry.state is State.CACHED:
         report = read(entry.artifact.path / FILE)
         return Result(report.model, origin, report.dataset, _hears(report.model), report)
@@ -104,8 +105,8 @@ def _cause(recipe: Recipe, name: str, planned: Mapping[str, Planned]) -> Planned
     return next(first, planned[name])
 
 
-def _origin(recipe: str, step: str) -> str:
-    return recipe if step == KIND else f"{recipe}, {step}"
+def _origin(recipe: str, step: str, variant: str) -> str:
+    return ", ".join([recipe, *([] if step == KIND else [step]), *([variant] if variant else [])])
 
 
 def _made_by(file: Path) -> str:
@@ -113,7 +114,7 @@ def _made_by(file: Path) -> str:
     record = read_json(file.parent / RECORD)
     made: Any = record.get("provenance") if isinstance(record, dict) else None
     names_them = isinstance(made, dict) and {"recipe", "step"} <= made.keys()
-    return _origin(str(made["recipe"]), str(made["step"])) if names_them else ""
+    return _origin(str(made["recipe"]), str(made["step"]), str(made.get("variant", ""))) if names_them else ""
 
 
 def _hears(model: str) -> bool:

@@ -32,6 +32,7 @@ class Encode(Stage):
         "features": Slot("features", optional=True),
     }
     output = "codes"
+    libraries = ("numpy", "torch")
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return upstream["prior"].label

@@ -35,6 +35,7 @@ class ExtractFeatures(Stage):
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {"data": Slot("sequences", uses=("wav",))}
     output = "features"
+    libraries = ("numpy", "torch", "transformers")
 
     def check(self) -> Iterable[str]:
         if self.params.hidden and self.params.encoder == LOG_MEL:

@@ -53,6 +53,7 @@ class Infer(Stage):
     }
     output = "predictions"
     seeded = True
+    libraries = ("numpy", "torch", "transformers")
 
     def check(self) -> Iterable[str]:
         if isinstance(self.params.conditions, str) and self.params.conditions not in RULES:

@@ -51,6 +51,7 @@ class Metrics(Stage):
         "against": Slot("predictions", optional=True),
     }
     output = "metrics"
+    libraries = ("numpy", "numba", "matplotlib")
 
     def check(self) -> Iterable[str]:
         for name in self.params.definitions:

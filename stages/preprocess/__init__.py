@@ -39,6 +39,7 @@ class Preprocess(Stage):
 
     name = "preprocess"
     output = "sequences"
+    libraries = ("numpy", "soxr")
 
     @dataclass(frozen=True)
     class Params:

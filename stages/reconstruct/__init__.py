@@ -34,6 +34,7 @@ class Reconstruct(Stage):
         "data": Slot("sequences", uses=("templates.npz", "sequences.json")),
     }
     output = "predictions"
+    libraries = ("numpy", "torch")
 
     def check(self) -> Iterable[str]:
         if not self.params.splits:

@@ -58,6 +58,7 @@ class Render(Stage):
         "predictions": Slot("predictions"),
     }
     output = "video"
+    libraries = ("numpy", "numba", "av", "pillow")
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return upstream["predictions"].label

@@ -52,6 +52,7 @@ class Train(Stage):
     }
     output = "checkpoint"
     seeded = True
+    libraries = ("numpy", "torch", "transformers")
 
     def slots(self) -> Mapping[str, Slot]:
         """A motion prior hears no speech; only what is built upon one takes it, and the codes that it makes."""
@@ -78,6 +79,10 @@ class Train(Stage):
         if slot == "prior":
             return tuple(part for part in super().uses(slot) if part != other_weights(self.params.prior_weights))
         return super().uses(slot)
+
+    def rereads(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """The speech encoder whose transformer is trained on; the features tell its weights."""
+        return [str(upstream["features"].params.get("encoder", ""))] if "features" in upstream else ()
 
     def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
         """Of data, features and codes only the training and validation sets: a test sentence more trains nothing."""

@@ -157,7 +157,7 @@ def test_gc_shows_first_and_does_it_then(made, here, capsys) -> None:
     assert "kept: 1 pinned" in out
     assert "more than --max-size" in out
     assert [path.exists() for path in made.values()] == [True, False, False]
-    assert sorted(path.name for path in (here / "outputs/toy").iterdir()) == ["read"]
+    assert sorted(path.name for path in (here / "outputs/toy").iterdir()) == [".recipe", "read"]
     assert not list((here / ".pipe/trash").iterdir())
     assert pipe("run", "toy.toml") == 0
     assert "read    cached" in capsys.readouterr().out

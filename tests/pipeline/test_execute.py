@@ -186,7 +186,7 @@ def test_reasons(here, workspace) -> None:
     assert planned["double"].reason.startswith("parameter factor: 2.0 → 3.0")
     assert planned["sum"].state is State.WAITS
     (here / "numbers.txt").write_text("5")
-    assert plan(load(Path("toy.toml")), workspace)["read"].reason == "file numbers changed"
+    assert plan(load(Path("toy.toml")), workspace)["read"].reason == "file numbers changed   numbers.txt"
 
 
 def test_force_begins_from_nothing(here, workspace, monkeypatch) -> None:

@@ -126,9 +126,9 @@ def test_equal_baselines_stand_once(here, capsys) -> None:
     assert [origin for model, origin, _ in found if model == "mean motion"] == ["", "c"]
 
 
-def test_variants_are_asked_for(recipe, capsys) -> None:
+def test_ablations_are_asked_for(recipe, capsys) -> None:
     assert not any("retrained" in model or "without" in model for model, _, _ in cells(capsys, "ours.toml"))
-    models = {model for model, _, _ in cells(capsys, "ours.toml", "--variants")}
+    models = {model for model, _, _ in cells(capsys, "ours.toml", "--ablations")}
     assert {"SelfTalk without CTC", "CodeTalker, retrained by a user (1)"} <= models
     assert {origin for _, origin, _ in cells(capsys, "ours.toml", "--no-published")} == {"ours"}
 

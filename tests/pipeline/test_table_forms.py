@@ -140,7 +140,7 @@ def test_latex(two, capsys) -> None:
 
 
 def test_latex_is_balanced_and_plain(two, capsys) -> None:
-    text = shown(capsys, "a_1", "v", "--format", "latex", "--variants", "--interval", "--baselines")
+    text = shown(capsys, "a_1", "v", "--format", "latex", "--ablations", "--interval", "--baselines")
     bare = re.sub(r"\\[\\{}$&%#_]", "", text)
     assert bare.count("{") == bare.count("}")
     assert bare.count("$") % 2 == 0

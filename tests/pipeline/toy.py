@@ -132,3 +132,16 @@ class Echo(Stage):
     Params = EchoParams
     inputs = {"data": Slot("echo")}  # noqa: RUF012
     output = "echo"
+
+
+class Count(Stage):
+    """How many letters a number's file has."""
+
+    name = "count"
+    Params = EchoParams
+    inputs = {"data": Slot("numbers")}  # noqa: RUF012
+    output = "count"
+
+    def run(self, job: Job) -> None:
+        letters = sum(path.stat().st_size for path in job.inputs["data"].path.glob("*.txt"))
+        (job.out / "count.txt").write_text(str(letters))
