@@ -19,3 +19,15 @@ class LeaseLost(CacheError):
 
 class Unreadable(CacheError):
     """An artifact is there, and this user may not read it."""
+
+
+class RemoteError(CacheError):
+    """A remote cannot do what it was asked: it refuses, it lacks something, or it is set up wrongly."""
+
+
+class RemoteDown(RemoteError):
+    """A remote cannot be reached or does not answer; asking again soon is of no use."""
+
+
+class RemoteDamaged(RemoteError):
+    """What a remote holds is not what its name promises."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.app_cache import cache_app
+from pipeline.app_remote import add
 from pipeline.options import (
     Device,
     Jobs,
@@ -17,6 +18,7 @@ from pipeline.options import (
     OneStep,
     Outputs,
     Recipes,
+    Remote,
     Settings,
     ShareGpu,
     Store,
@@ -34,6 +36,7 @@ app = typer.Typer(
 recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(cache_app, name="cache")
+add(cache_app)
 
 
 def _show_version(wished: bool) -> None:
@@ -72,6 +75,10 @@ def run(
     share_gpu: ShareGpu = False,
     store: Store = None,
     outputs: Outputs = None,
+    remote: Remote = None,
+    remote_mode: Annotated[
+        str | None, typer.Option(help="rw: fetch and upload; ro: fetch; off [PIPE_REMOTE_MODE].", metavar="MODE")
+    ] = None,
 ) -> None:
     """Bring recipes up to date: only what changed runs."""
     from pipeline.commands import run as command
@@ -79,7 +86,7 @@ def run(
     from pipeline.workspace import Workspace
 
     choice = Choice(only, start, until, frozenset(force or ()))
-    workspace = Workspace.find(store, outputs)
+    workspace = Workspace.find(store, outputs, remote, remote_mode)
     means = Means(device, jobs, audit, share_gpu, not no_wait)
     command.run(recipes, settings or [], workspace, choice, means, tiny=tiny, dry=dry_run, variants=variants or ())
 
@@ -253,6 +260,15 @@ def doctor(store: Store = None) -> None:
 
     if not command(Workspace.find(store)):
         raise typer.Exit(1)
+
+
+@app.command()
+def config(json: Json = False) -> None:
+    """What is set, and where: pipe.toml, the environment."""
+    from pipeline.commands.config import config as command
+    from pipeline.config import settings
+
+    command(settings({}), as_json=json)
 
 
 @recipe_app.command("ls")

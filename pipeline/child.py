@@ -21,6 +21,7 @@ from types import FrameType
 from typing import IO, Any
 
 from pipeline.errors import PipeError
+from pipeline.exchange import Exchange
 from pipeline.execute import Means, Runner
 from pipeline.job import Stop
 from pipeline.plan import Planned
@@ -115,7 +116,8 @@ def main() -> None:
         upward = _Upward(pipe)
         with _ParentsStop(upward) as stop:
             try:
-                runner = Runner(order.recipe, order.workspace, upward, order.means, stop, order.label)
+                exchange = Exchange(order.workspace, upward, lambda: stop.wished)
+                runner = Runner(order.recipe, order.workspace, upward, order.means, stop, order.label, exchange)
                 words = ["made", runner.make(order.entry, order.before).name]
             except PipeError as error:
                 words = ["error", type(error).__name__, str(error), traceback.format_exc()]

@@ -25,6 +25,7 @@ from pipeline.children import packed
 from pipeline.conduct import Conductor
 from pipeline.errand import Errand
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
+from pipeline.exchange import Exchange
 from pipeline.gpus import Pool
 from pipeline.items import NOTHING
 from pipeline.job import AT_ITEM, RunningJob, Stop
@@ -121,7 +122,7 @@ def run_all(
             Stop(told) as stop,
         ):
             reading.add(artifact.name for errand in errands for artifact in errand.artifacts)
-            hands = _Hands(workspace, told, means, stop, pool, reading)
+            hands = _Hands(workspace, told, means, stop, pool, reading, Exchange(workspace, told, lambda: stop.wished))
             Conductor(errands, hands, machine, pool, told, stop).run()
     finally:
         reporter.close()
@@ -170,6 +171,7 @@ class _Hands:
     stop: Stop
     pool: Pool
     reading: Reading
+    exchange: Exchange
 
     def look(self, errand: Errand, name: str) -> Planned:
         entry = errand.planned[name]
@@ -195,7 +197,7 @@ class _Hands:
 
     def make(self, errand: Errand, name: str, grant: Grant) -> Artifact:
         means = replace(self.means, workers=grant.threads)
-        runner = Runner(errand.recipe, self.workspace, self.told, means, self.stop, errand.label(name))
+        runner = Runner(errand.recipe, self.workspace, self.told, means, self.stop, errand.label(name), self.exchange)
         return runner.make(errand.planned[name], errand.planned)
 
     def order(self, errand: Errand, name: str, grant: Grant) -> bytes:
@@ -235,6 +237,7 @@ class Runner:
     means: Means
     stop: Stop
     label: str
+    exchange: Exchange
 
     def make(self, entry: Planned, before: Mapping[str, Planned]) -> Artifact:
         """The artifact of a planned step. PipeError, in a sentence that names the step, where it cannot be made."""
@@ -257,9 +260,13 @@ class Runner:
             if found is not None:  # another process published it between our look and our lease
                 self.reporter.step(self.label, "cached", found.name)
                 return found
+            if entry.reason != FORCED and (fetched := self.exchange.fetch(self.label, work)) is not None:
+                return fetched
             facts = {"pid": os.getpid(), "device": self.means.device, "threads": self.means.threads}
             self.reporter.step(self.label, "running", entry.reason, **facts, **identity(entry))
-            return self._run_and_publish(entry, work, before)
+            made = self._run_and_publish(entry, work, before)
+        self.exchange.offer(self.label, made)
+        return made
 
     def _waiter(self) -> Wait | None:
         """Tells once who is waited for, and ends the waiting when the user wishes."""

@@ -21,6 +21,7 @@ Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to s
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
 Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]
+Remote = Annotated[str | None, typer.Option(help="Address of the remote [PIPE_REMOTE].", metavar="URL")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail where another process makes the same now.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads for all steps together; 0: one per processor.", min=0)]

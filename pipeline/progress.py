@@ -41,7 +41,11 @@ class Reporter:
 
     def outline(self, steps: Mapping[str, Sequence[str]]) -> None:
         """Recipe → the labels of its steps, told once before the first of them."""
-        self._width = max((columns(label) for labels in steps.values() for label in labels), default=self._width)
+        self.expect(label for labels in steps.values() for label in labels)
+
+    def expect(self, labels: Iterable[str]) -> None:
+        """Names that lines will begin with, so that what follows them stands in one column."""
+        self._width = max(map(columns, labels), default=self._width)
 
     def line(self, text: str) -> None:
         """A line of its own."""

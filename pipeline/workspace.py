@@ -1,4 +1,4 @@
-"""Where things are on this machine: the store, the outputs folder, the host-local stat cache."""
+"""Where things are on this machine: the store, the outputs folder, the remote, the host-local stat cache."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 from cache import digest
 from cache.code import CodeDigests
 from cache.statcache import StatCache, Trust
 from cache.store import Store
-from pipeline.errors import RecipeError
+from pipeline import config
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The folder that holds the project's packages, and its recipes."""
@@ -23,23 +23,33 @@ class Workspace:
     """The places of one invocation.
 
     store: the artifacts; may be shared by a group. outputs: plain links to the current results of each recipe.
-    trust: how unchanged files are recognised, see `cache.statcache`.
+    trust: how unchanged files are recognised, see `cache.statcache`. remote: where artifacts are fetched from and
+    uploaded to, "" for nowhere; remote_mode: "rw", "ro" or "off".
     """
 
     store: Store
     outputs: Path
     trust: Trust = "stat"
+    remote: str = ""
+    remote_mode: str = "off"
 
     @classmethod
-    def find(cls, store: str | None = None, outputs: str | None = None) -> Workspace:
-        """From options, else PIPE_STORE and PIPE_OUTPUTS, else `.pipe` and `outputs` in the current folder."""
-        trust = os.environ.get("PIPE_TRUST", "stat")
-        if trust not in get_args(Trust):
-            raise RecipeError(f"PIPE_TRUST is {trust!r}; allowed: {', '.join(get_args(Trust))}")
+    def find(
+        cls,
+        store: str | None = None,
+        outputs: str | None = None,
+        remote: str | None = None,
+        remote_mode: str | None = None,
+    ) -> Workspace:
+        """From options, else the environment, else `pipe.toml`, else `.pipe` and `outputs` in the current folder."""
+        options = {"store": store, "outputs": outputs, "remote": remote, "remote_mode": remote_mode}
+        found = {name: setting.value for name, setting in config.settings(options).items()}
         return cls(
-            Store(Path(store or os.environ.get("PIPE_STORE") or ".pipe").expanduser().absolute()),
-            Path(outputs or os.environ.get("PIPE_OUTPUTS") or "outputs").expanduser().absolute(),
-            cast("Trust", trust),
+            Store(Path(found["store"])),
+            Path(found["outputs"]),
+            cast("Trust", found["trust"]),
+            found["remote"],
+            found["remote_mode"],
         )
 
     @cached_property

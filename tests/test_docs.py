@@ -20,10 +20,13 @@ from tests.stages.fake_job import FakeJob
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("run", "status", "why", "accept", "graph", "stage", "table", "runs", "show", "doctor")
+COMMANDS = ("run", "status", "why", "accept", "graph", "stage", "table", "runs", "show", "doctor", "config")
 GROUPS = (
     *("recipe ls", "recipe show", "recipe check"),
-    *(f"cache {name}" for name in ("ls", "show", "du", "verify", "gc", "pin", "unpin", "export", "import")),
+    *(
+        f"cache {name}"
+        for name in ("ls", "show", "du", "verify", "gc", "pin", "unpin", "export", "import", "push", "pull")
+    ),
 )
 FOLDERS = "recipes|docs|benchmarks|tests|pipeline|cache|stages|models|faces"
 

@@ -52,7 +52,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with `toy.toml` and its input; store and state are below it too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PIPE_STATE", str(tmp_path / "state"))
-    for name in ("PIPE_STORE", "PIPE_OUTPUTS", "PIPE_TRUST"):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("PIPE_STORE", "PIPE_OUTPUTS", "PIPE_TRUST", "PIPE_REMOTE", "PIPE_REMOTE_MODE"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "toy.toml").write_text(RECIPE)
     (tmp_path / "numbers.txt").write_text("1\n2\n3\n")
