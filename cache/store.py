@@ -88,6 +88,11 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._checked = self._swept = False
+        self._known: dict[Path, tuple[tuple[int, int, int], Artifact]] = {}
+
+    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+        """Another process looks for itself."""
+        return Store, (self.root,)
 
     def find(self, stage: str, key: Mapping[str, Any]) -> Artifact | None:
         """The sound artifact of a key, or None."""
@@ -115,8 +120,23 @@ class Store:
         for folder in [self.root / stage] if stage else self.stage_folders():
             for path in sorted(folder.glob(f"*{SEPARATOR}*")) if folder.is_dir() else []:
                 with contextlib.suppress(Unreadable):
-                    if (record := read_record(path)) is not None:
-                        yield Artifact(path, record)
+                    if (artifact := self._listed(path)) is not None:
+                        yield artifact
+
+    def _listed(self, path: Path) -> Artifact | None:
+        """As `at`, but a record is read once: a plan lists a stage for every step that must run."""
+        try:
+            found = os.stat(path / RECORD)
+        except OSError:
+            return self.at(path)
+        stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+        known = self._known.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        artifact = self.at(path)
+        if artifact is not None:
+            self._known[path] = (stamp, artifact)
+        return artifact
 
     def by_name(self, name: str) -> Artifact | None:
         """The artifact with a name such as "features/vocaset-w2v2base-conv--3fa91c07"."""
