@@ -45,6 +45,7 @@ _SYSTEM = (
     "/Library",
 )
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dylib", ".dll", ".nbi", ".nbc")
+_PACKAGING = (".egg-info", ".dist-info")
 _CACHES = ("matplotlib", "fontconfig", "numba", "torch", "triton", "facepipe")
 _GRAIN_S = 0.01
 """The clock of files may lag behind ours by a tick."""
@@ -66,6 +67,8 @@ class Watch:
     def _is_undeclared(self, path: str) -> bool:
         real = os.path.realpath(path)
         if real.endswith(_CODE) or "__pycache__" in real or _is_below(real, self.folders):
+            return False
+        if os.path.dirname(real).endswith(_PACKAGING):  # importlib.metadata looks through them, beside our code too
             return False
         if _is_below(real, _libraries()) or (not _is_below(real, _OURS) and _is_below(real, _SYSTEM)):
             return False

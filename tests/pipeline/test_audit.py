@@ -56,6 +56,8 @@ def looks(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (here / "table.csv").write_text("1")
     (here / "caches/matplotlib").mkdir(parents=True)
     (here / "caches/matplotlib/fontlist.json").write_text("{}")
+    (here / "mine.egg-info").mkdir()
+    (here / "mine.egg-info/entry_points.txt").write_text("")
     for path in here.rglob("*"):
         past = time.time() - 100
         os.utime(path, (past, past))
@@ -95,6 +97,7 @@ def test_what_belongs_to_the_step_is_not_told(looks, capsys) -> None:
         "/proc/self/status",
         os.__file__,
         str(looks / "caches/matplotlib/fontlist.json"),
+        "mine.egg-info/entry_points.txt",
     ]
     assert look(*own, declared="table.csv") == 0
     assert " warning " not in capsys.readouterr().out
