@@ -197,6 +197,7 @@ class _Import:
             self._same_hash(json.loads(record_text)["key_digest"])
             manifest, record = Manifest.from_json(json.loads(manifest_text)), json.loads(record_text)
             same = manifest.content() == record["content"] and manifest.size == record["bytes"]
+            same &= manifest.items_digest() == record["items"]
             same &= record["key_digest"] == digest.of_json(record["key"]) and record.get("stage", stage) == stage
             plain = all(type(size) is int and size >= 0 and digest.known(h) for size, h in manifest.files.values())
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -59,8 +59,12 @@ class Manifest:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Manifest:
+        """What `to_json` gave. ValueError where an item has a file that is none of the artifact's."""
         files = {name: (size, hash_) for name, (size, hash_) in value["files"].items()}
-        return cls(files, {name: Item(*entry) for name, entry in value["items"].items()})
+        items = {name: Item(*entry) for name, entry in value["items"].items()}
+        if any(name not in files for item in items.values() for name in item.files):
+            raise ValueError("an item has a file that is not in the list")
+        return cls(files, items)
 
     def to_json(self) -> dict[str, Any]:
         items = {name: [item.key, item.digest, item.files, item.late] for name, item in self.items.items()}
@@ -77,6 +81,10 @@ class Manifest:
         for name, (_, hash_) in self.files.items():
             parts.setdefault(name.partition("/")[0], {})[name] = hash_
         return {top: digest.of_tree(files) for top, files in sorted(parts.items())}
+
+    def items_digest(self) -> str:
+        """Of what the items are said to be; it stands in the record, so that nobody can tell another tale of them."""
+        return digest.of_json(self.to_json()["items"])
 
     def damage(self, folder: Path) -> str:
         """What is wrong with the files' presence and sizes, or "". Reads no content: one scandir per folder."""

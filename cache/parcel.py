@@ -97,7 +97,7 @@ class Parcel:
                 return f"{name} is no {kind.__name__}"
         if digest.of_json(record["key"]) != record["key_digest"]:
             return "its key has another digest"
-        if self.manifest.content() != record["content"]:
+        if (self.manifest.content(), self.manifest.items_digest()) != (record["content"], record.get("items")):
             return "its manifest is not that of its record"
         if not _WORD.fullmatch(record["stage"]) or record["stage"] in OWN_FOLDERS:
             return f"{record['stage']!r} is no name of a stage"

@@ -45,6 +45,7 @@ def seal(work: Work, kind: str, items: Mapping[str, Made], provenance: Mapping[s
         "key": dict(work.key),
         "key_digest": digest.of_json(work.key),
         "content": manifest.content(),
+        "items": manifest.items_digest(),
         "files": len(manifest.files),
         "bytes": manifest.size,
         "provenance": dict(provenance),

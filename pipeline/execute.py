@@ -27,7 +27,6 @@ from pipeline.errand import Errand
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.exchange import Exchange
 from pipeline.gpus import Pool
-from pipeline.items import NOTHING
 from pipeline.job import AT_ITEM, RunningJob, Stop
 from pipeline.journal import OUT, Journal
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
@@ -292,7 +291,7 @@ class Runner:
             workers=self.means.threads,
             reporter=self.reporter,
             stop=self.stop,
-            reuse=NOTHING if entry.reason == FORCED else entry.reuse,
+            reuse=entry.reuse,
         )
         # Waiting threads must sleep: spinning ones make small steps many times slower on a machine that others use too.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -304,6 +303,8 @@ class Runner:
         device = job.used_device
         origin = provenance.facts(self.recipe, step, entry.reason, job.notes, usage, device)
         origin["inputs"] = {slot: f"{one.path.parent.name}/{one.path.name}" for slot, one in job.inputs.items()}
+        if job.donors:
+            origin["taken_over"] = dict(job.donors)
         artifact = self.workspace.store.publish(
             work, label, step.stage.output, job.journal.items(), origin, replace=entry.reason == FORCED, warn=job.say
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -27,12 +27,15 @@ from pipeline.stage import Items
 
 MOST_ARTIFACTS = 16
 """The newest of a stage that are looked into."""
+MOST_DONORS = 3
+"""Of one item: they may differ in what is only known later."""
 
 
 @dataclass(frozen=True)
 class Donor:
     """An item that exists. folder: of the artifact, or of the unfinished work. files: name in it → size. known: name
     below the payload → digest, of a published one. published: files stand as in an artifact, not as in a work folder.
+    digest: of a published item's content.
     """
 
     folder: Path
@@ -40,6 +43,7 @@ class Donor:
     late: str
     known: Mapping[str, str] = field(default_factory=dict)
     published: bool = True
+    digest: str = ""
 
     def is_whole(self) -> bool:
         folder = os.fspath(self.folder)
@@ -47,6 +51,11 @@ class Donor:
             return all(os.stat(f"{folder}/{name}").st_size == size for name, size in self.files.items())
         except OSError:
             return False
+
+    def is_matched_by(self, files: Iterable[Path], work: Path) -> bool:
+        """Whether files in a work folder are what this published item was when it was published."""
+        names = {os.path.relpath(path, work).removeprefix(OUT): path for path in files}
+        return digest.of_tree({name: digest.of_file(path) for name, path in names.items()}) == self.digest
 
     def link(self, work: Path) -> dict[str, int] | None:
         """The donor's files below a work folder: links, which cost nothing, or copies where the disk knows none.
@@ -57,7 +66,7 @@ class Donor:
         names = {name: f"{OUT}{name}" if self.published else name for name in self.files}
         try:
             for old, new in names.items():
-                _link(f"{source}/{old}", f"{target}/{new}")
+                _link(f"{source}/{old}", f"{target}/{new}", copy=not new.startswith(OUT))
         except FileNotFoundError:
             for new in names.values():  # whoever makes the item must not write into another's file
                 Path(target, new).unlink(missing_ok=True)
@@ -65,10 +74,11 @@ class Donor:
         return {new: self.files[old] for old, new in names.items()}
 
 
-def _link(source: str, target: str) -> None:
+def _link(source: str, target: str, *, copy: bool) -> None:
+    """copy: what is not published may be written to again, there or here."""
     for _ in range(2):
         try:
-            return os.link(source, target)
+            return _copied(source, target) if copy else os.link(source, target)
         except FileExistsError:
             os.unlink(target)
         except FileNotFoundError:
@@ -78,17 +88,22 @@ def _link(source: str, target: str) -> None:
     shutil.copyfile(source, target)
 
 
+def _copied(source: str, target: str) -> None:
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(source, target)
+
+
 @dataclass(frozen=True)
 class Reuse:
     """What a step can take over. base: what all its items depend on. each: id → what that one depends on; None where
-    ids are not known before the step runs. total: how many items there will be, where known. donors: id → place.
-    finished: ids that a stopped run of this very key has made.
+    ids are not known before the step runs. total: how many items there will be, where known. donors: id → places,
+    the newest first. finished: ids that a stopped run of this very key has made.
     """
 
     base: str = ""
     each: Mapping[str, Any] | None = None
     total: int | None = None
-    donors: Mapping[str, Donor] = field(default_factory=dict)
+    donors: Mapping[str, Sequence[Donor]] = field(default_factory=dict)
     finished: frozenset[str] = frozenset()
     _keys: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -120,12 +135,10 @@ def find(step: Step, key: Key, inputs: Mapping[str, Artifact], store: Store) -> 
         return NOTHING
     reuse = Reuse(_base(step, key, found), found.each, len(found.each) if found.each and found.whole else None)
     own = store.work(step.stage.name, key).path
-    donors: dict[str, Donor] = {}
+    donors: dict[str, list[Donor]] = {}
     for name, key_, donor in _offers(store, step.stage.name, own):
-        if key_ and key_ == reuse.key(name) and name not in donors and donor.is_whole():
-            donors[name] = donor
-            if found.each is not None and len(donors) == len(found.each):
-                break
+        if key_ and key_ == reuse.key(name) and len(donors.get(name, ())) < MOST_DONORS and donor.is_whole():
+            donors.setdefault(name, []).append(donor)
     finished = {name.partition("/")[2]: item.key for name, item in journal.read(own).items()}
     current = frozenset(name for name, key_ in finished.items() if key_ and key_ == reuse.key(name))
     return replace(reuse, donors=donors, finished=current)
@@ -162,10 +175,13 @@ def _published(artifact: Artifact) -> Iterator[tuple[str, str, Donor]]:
         manifest = artifact.manifest()
     except (TypeError, KeyError, ValueError, AttributeError):
         return
+    # An item without files of its own lies in a file of all of them, which must be whole.
+    broken = any(not item.files for item in manifest.items.values()) and bool(manifest.damage(artifact.path))
     for name, item in manifest.items.items():
-        yield name, item.key, _donor(artifact.path, item, manifest.files)
+        if item.files or not broken:
+            yield name, item.key, _donor(artifact.path, item, manifest.files)
 
 
 def _donor(folder: Path, item: Item, files: Mapping[str, tuple[int, str]]) -> Donor:
     sizes = {name: files[name][0] for name in item.files}
-    return Donor(folder, sizes, item.late, {name: files[name][1] for name in item.files})
+    return Donor(folder, sizes, item.late, {name: files[name][1] for name in item.files}, digest=item.digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from cache.digest import of_json
 from cache.work import Work
 from pipeline.errors import Interrupted, StageError
-from pipeline.items import NOTHING, Reuse
+from pipeline.items import NOTHING, Donor, Reuse
 from pipeline.journal import Finished, Journal
 from pipeline.progress import Reporter
 from pipeline.stage import Input
@@ -68,6 +69,8 @@ class RunningJob:
         self.out, self.state = work.out, work.state
         self.inputs, self.seed, self.workers = inputs, seed, workers
         self.notes: dict[str, Any] = {}
+        self.donors: Counter[str] = Counter()
+        """Earlier artifacts → how many items were taken over from them."""
         self.used_device = "cpu"  # until the stage asks
         self.journal = Journal(work)
         self._step, self._device, self._reporter, self._stop = step, device, reporter, stop
@@ -99,6 +102,7 @@ class RunningJob:
         late: Any = None,
     ) -> None:
         known = "" if late is None else of_json(late)
+        self._check_units(ids, unit)
         waiting = [item for item in ids if not self._is_finished(f"{unit}/{item}", known)]
         if len(waiting) < len(ids):
             self.say(f"{len(ids) - len(waiting)} of {len(ids)} {unit} were finished by an earlier attempt")
@@ -131,19 +135,50 @@ class RunningJob:
     def _take_over(
         self, items: Iterable[str], unit: str, late: str, adopt: Callable[[str, Path], Iterable[Path]] | None
     ) -> set[str]:
-        donors = {item: self._reuse.donors[item] for item in items if item in self._reuse.donors}
-        donors = {item: donor for item, donor in donors.items() if donor.late == late}
         linked, over = {}, set()
-        for item, donor in donors.items():
+        for item in items:
+            donor = next((donor for donor in self._reuse.donors.get(item, ()) if donor.late == late), None)
+            if donor is None:
+                continue
             name, key = f"{unit}/{item}", self._reuse.key(item)
             if adopt is not None and donor.published:
-                self.journal.done(name, adopt(item, donor.folder), key=key, late=late)
-                over.add(item)
-            elif (files := donor.link(self.out.parent)) is not None:
-                linked[name] = Finished(files, key, late, donor.known)
-                over.add(item)
+                if not (files := self._adopted(item, donor, adopt)):
+                    continue
+                self.journal.done(name, files, key=key, late=late)
+            elif (sizes := donor.link(self.out.parent)) is not None:
+                linked[name] = Finished(sizes, key, late, donor.known)
+            else:
+                continue
+            over.add(item)
+            if donor.published:
+                self.donors[donor.folder.name] += 1
         self.journal.add(linked)
         return over
+
+    def _adopted(self, item: str, donor: Donor, adopt: Callable[[str, Path], Iterable[Path]]) -> list[Path]:
+        """The files of an item that was brought over, none where the artifact has gone or has rotted."""
+        try:
+            files = list(adopt(item, donor.folder))
+        except (OSError, KeyError, ValueError) as error:
+            self.say(f"{item} cannot be taken over from {donor.folder.name} ({error}) and is made anew")
+            return []
+        except Exception as error:
+            if not hasattr(type(error), "exit_code"):
+                raise
+            self.say(f"{item} is made anew: {error}")
+            return []
+        if donor.is_matched_by(files, self.out.parent):
+            return files
+        self.say(f"{item} is made anew: {donor.folder.name} has rotted; `pipe cache verify --repair` sets it aside")
+        for file in files:
+            file.unlink()
+        return []
+
+    def _check_units(self, ids: Iterable[str], unit: str) -> None:
+        """Items are known by id alone once they are published."""
+        others = {name.partition("/")[2]: name for name in self.journal.finished if not name.startswith(f"{unit}/")}
+        if twice := next((item for item in ids if item in others), ""):
+            raise StageError(f"{unit}/{twice} and {others[twice]} are items of one name: give one of them another id")
 
     def track(self, things: Iterable[T], *, total: int | None = None, unit: str = "steps") -> Iterator[T]:
         if total is None and isinstance(things, Sequence):

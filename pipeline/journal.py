@@ -47,7 +47,7 @@ class Finished:
 def read(folder: Path) -> dict[str, Finished]:
     """`<unit>/<id>` → item, of the journal in a work folder; those alone whose files are there."""
     try:
-        lines = (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (folder / "journal.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
     found: dict[str, Finished] = {}
@@ -60,10 +60,11 @@ def read(folder: Path) -> dict[str, Finished]:
 
 
 def _parsed(line: str) -> list[Any]:
-    with contextlib.suppress(ValueError):
-        value = json.loads(line)
-        if isinstance(value, list) and value:
-            return value
+    """A line that was written whole, else ["torn"]."""
+    with contextlib.suppress(ValueError, TypeError):
+        match json.loads(line):
+            case ["boot", str()] | ["synced"] | ["item", str(), dict(), str(), str(), dict()] as whole:
+                return list(whole)
     return ["torn"]
 
 
@@ -76,8 +77,7 @@ def _believed(lines: list[list[Any]]) -> Iterable[tuple[str, Finished]]:
     ours = next((n for n in boots if here and all(lines[m][1] == here for m in boots if m >= n)), len(lines))
     for number, line in enumerate(lines):
         if line[0] == "item" and (number < synced or number > ours):
-            with contextlib.suppress(TypeError):
-                yield line[1], Finished(*line[2:])
+            yield line[1], Finished(*line[2:])
 
 
 def _is_there(path: Path, size: int) -> bool:
@@ -85,6 +85,14 @@ def _is_there(path: Path, size: int) -> bool:
         return path.stat().st_size == size
     except OSError:
         return False
+
+
+def _ends_torn(path: Path) -> bool:
+    """Whether a killed process has left its last line without an end."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - 1))
+        return size > 0 and stream.read() != b"\n"
 
 
 def _boot() -> str:
@@ -117,15 +125,14 @@ class Journal:
     def add(self, entries: Mapping[str, Finished]) -> None:
         """Note several items at once."""
         with self._lock:
-            boot = [] if self._begun or not entries else [["boot", _boot()]]
+            boot: list[list[Any]] = [] if self._begun or not entries else [["boot", _boot()]]
             lines = [["item", name, e.files, e.key, e.late, e.known] for name, e in entries.items()]
             self._write([*boot, *lines])
             self._begun = self._begun or bool(entries)
             self._unsynced += [self._work.path / file for e in entries.values() for file in e.files if not e.known]
             self.finished |= entries
-            if (
-                entries and time.monotonic() - self._synced > SYNC_INTERVAL_S
-            ):  # an fsync per item would cost more than most items
+            # An fsync per item would cost more than most items.
+            if entries and time.monotonic() - self._synced > SYNC_INTERVAL_S:
                 self._sync()
 
     def forget(self) -> None:
@@ -150,6 +157,8 @@ class Journal:
 
     def _write(self, lines: list[list[Any]], *, sync: bool = False) -> None:
         with self._work.journal.open("a", encoding="utf-8") as stream:
+            if lines and lines[0][0] == "boot" and _ends_torn(self._work.journal):
+                stream.write("\n")
             stream.write("".join(json.dumps(line) + "\n" for line in lines))
             stream.flush()
             if sync:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cache.store import Artifact
@@ -75,7 +75,8 @@ def plan_step(
     except PipeError as error:
         return Planned(step, State.BLOCKED, str(error))
     if forced:
-        return Planned(step, State.TO_RUN, FORCED, key)
+        fresh = replace(items.find(step, key, inputs, workspace.store), donors={}, finished=frozenset())
+        return Planned(step, State.TO_RUN, FORCED, key, reuse=fresh)
     artifact = workspace.store.find(step.stage.name, key)
     if artifact is not None:
         remark = libraries.remark(step.stage, artifact)

@@ -137,6 +137,10 @@ class Given:
         """Id → digest of that item's content, whatever file it went into."""
         return {name: item.digest for name, item in self._manifest.items.items()}
 
+    def item(self, name: str) -> str:
+        """The digest of an item's content; of all that is used where the artifact does not tell it from the rest."""
+        return self.items.get(name) or of_json(self.content)
+
     @cached_property
     def _manifest(self) -> Manifest:
         return self.manifest()

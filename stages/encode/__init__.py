@@ -51,11 +51,11 @@ class Encode(Stage):
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sequence's codes: of its motion, its subject's template, and the speech that cuts it."""
         data = Sequences(given["data"].path)
-        speech = given["features"].items if "features" in given else {}
+        speech = given.get("features")
 
         def facts(name: str, entry: Entry) -> list[Any]:
             motion = given["data"].files.get(f"{VERTICES}/{name}.npy")
-            return [motion, data.template_digests.get(entry.subject), speech.get(name)]
+            return [motion, data.template_digests.get(entry.subject), speech.item(name) if speech else None]
 
         each = {name: facts(name, entry) for name, entry in data.info.sequences.items() if entry.split}
         return Items(each, shared=given["prior"].content)

@@ -83,7 +83,7 @@ class Infer(Stage):
 
         def facts(name: str) -> list[Any]:
             subject = data.entry(name).subject
-            return [speech.items.get(name), subject, data.template_digests.get(subject)]
+            return [speech.item(name), subject, data.template_digests.get(subject)]
 
         shared = [given["checkpoint"].content, speech.content.get(ENCODER)]
         return Items({name: facts(name) for name in data.ids_in(self.params.splits)}, shared)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 from faces.errors import DataError
 from pipeline.stage import Given, of_json
@@ -168,8 +169,14 @@ class Sequences:
     @cached_property
     def template_digests(self) -> dict[str, str]:
         """subject → what tells its template from another, without NumPy."""
-        with ZipFile(self.path / TEMPLATES) as archive:
-            return {Path(name).stem: hashlib.sha256(archive.read(name)).hexdigest()[:32] for name in archive.namelist()}
+        try:
+            with ZipFile(self.path / TEMPLATES) as archive:
+                found = {name: archive.read(name) for name in archive.namelist()}
+        except (OSError, BadZipFile, ValueError, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{self.path / TEMPLATES} cannot be read ({error}); make it again with preprocess"
+            ) from None
+        return {Path(name).stem: hashlib.sha256(data).hexdigest()[:32] for name, data in found.items()}
 
     def template_of(self, name: str) -> NDArray[np.float32]:
         """(V, 3): the neutral face of a sequence's subject. DataError where there is none."""

@@ -56,8 +56,8 @@ class Reconstruct(Stage):
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sequence's motion: of its codes and its subject's template."""
-        data, codes = Sequences(given["data"].path), given["codes"].items
-        each = {name: [codes.get(name), data.template_digests.get(data.entry(name).subject)]
+        data, codes = Sequences(given["data"].path), given["codes"]
+        each = {name: [codes.item(name), data.template_digests.get(data.entry(name).subject)]
                 for name in data.ids_in(self.params.splits)}  # fmt: skip
         return Items(each, shared=given["prior"].content)
 

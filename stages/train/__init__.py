@@ -91,7 +91,7 @@ class Train(Stage):
         parts = {"data": of_data(data, names, given["data"])}
         for slot in ("features", "codes"):
             if slot in given:
-                learnt = {name: given[slot].items.get(name, "") for name in names}
+                learnt = {name: given[slot].item(name) for name in names}
                 facts = {top: hash_ for top, hash_ in given[slot].content.items() if top == ENCODER}
                 parts[slot] = facts | {"items": of_json(learnt)}
         return {slot: parts.get(slot, entry.content) for slot, entry in given.items()}

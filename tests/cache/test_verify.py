@@ -212,3 +212,17 @@ def test_an_artifact_under_the_name_of_another_key(store: Store) -> None:
     assert report is not None
     assert report.made_by == "toy/read"
     assert "the folder has the name of another key" in str(report.findings[0])
+
+
+def test_another_tale_of_the_items_is_damage(store) -> None:
+    made = publish(store, "read")
+    path = made.path / "manifest.json"
+    value = json.loads(path.read_text())
+    value["items"]["a"][1] = "b3:" + "0" * 32
+    path.write_text(json.dumps(value))
+    assert [finding.problem for finding in verify(made.path).findings] == [
+        "record.json and manifest.json tell of different contents"
+    ]
+    value["items"]["a"][2] = ["gone.npy"]
+    path.write_text(json.dumps(value))
+    assert store.damage(made) == "manifest.json is missing or unreadable"

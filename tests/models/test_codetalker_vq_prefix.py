@@ -44,8 +44,12 @@ def test_every_step_equals_a_decode_of_the_prefix(settings, layers):
 
 def test_the_first_frame_does_not_depend_on_its_codes():
     made = prior(VOCASET)
-    first = PrefixDecoding(made, 5, 1).step(rows(made, 5, 1)[:, 0])
-    assert torch.equal(first, first[:1].expand_as(first))
+    tokens = rows(made, 5, 1)[:, 0]
+    first = PrefixDecoding(made, 5, 1).step(tokens)
+    assert (tokens - tokens[:1]).abs().max() > 1e-2
+    assert torch.allclose(
+        first, first[:1].expand_as(first), atol=1e-6
+    )  # rows of a product may differ in their last bit
 
 
 def test_motion_so_small_that_the_norm_is_damped():

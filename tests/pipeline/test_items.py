@@ -115,6 +115,44 @@ def test_an_item_made_anew_never_writes_into_an_artifact(here, workspace) -> Non
     assert os.stat(first / "n0.txt").st_ino != os.stat(here / "outputs/toy/double/n0.txt").st_ino
 
 
+def test_an_older_artifact_serves_where_the_newest_knew_another_fact(here, workspace) -> None:
+    go(workspace, "step.double.late=1")
+    write(here, "1\n2\n7\n", workspace)
+    go(workspace, "step.double.late=2")
+    write(here, "1\n2\n8\n", workspace)
+    assert made_by(workspace, "step.double.late=1") == ["n2"]
+
+
+def test_a_forced_step_gives_its_items_keys(here, workspace) -> None:
+    go(workspace, choice=Choice(force=frozenset({"double"})))
+    write(here, "1\n2\n7\n", workspace)
+    assert standing(workspace) == "partly cached (2 of 3)"
+
+
+def test_the_record_tells_what_was_taken_over(here, workspace) -> None:
+    go(workspace)
+    first = (here / "outputs/toy/double").resolve().name
+    write(here, "1\n2\n7\n", workspace)
+    go(workspace)
+    record = json.loads((here / "outputs/toy/double/record.json").read_text())
+    assert record["provenance"]["taken_over"] == {first: 2}
+
+
+def test_items_of_one_name_in_two_units_are_refused(here, workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(self: Double, job) -> None:
+        for unit in ("numbers", "others"):
+            job.each(["x"], lambda name, unit=unit: [write_text(job.out / f"{name}.{unit}")], unit=unit)
+
+    monkeypatch.setattr(Double, "run", twice)
+    with pytest.raises(StageError, match="others/x and numbers/x are items of one name"):
+        go(workspace)
+
+
+def write_text(path: Path) -> Path:
+    path.write_text("x")
+    return path
+
+
 def test_what_is_taken_over_is_said(here, workspace) -> None:
     go(workspace)
     write(here, "1\n2\n7\n", workspace)
@@ -146,6 +184,18 @@ def test_the_journal_counts_what_is_there(work) -> None:
         stream.write('["item", "things/d", {"out')
     (work.out / "b").write_text("longer")
     assert sorted(Journal(work).finished) == ["things/a", "things/c"]
+
+
+@pytest.mark.parametrize(
+    "line", ['["item"]', '["boot"]', "7", '["item", 1, {}, "", "", {}]', "\xff", '["item", "t/a", []]']
+)
+def test_what_no_journal_says_is_passed_over(work, line: str) -> None:
+    note(work, "a")
+    with work.journal.open("ab") as stream:
+        stream.write(line.encode("latin-1"))
+    assert list(Journal(work).finished) == ["things/a"]
+    note(work, "b")
+    assert sorted(Journal(work).finished) == ["things/a", "things/b"]
 
 
 def test_after_a_power_cut_only_what_was_brought_to_the_disk_counts(work, monkeypatch: pytest.MonkeyPatch) -> None:

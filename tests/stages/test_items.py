@@ -125,6 +125,22 @@ def test_items_through_all_stages(data: BiwiData) -> None:
     assert len(Predictions(result("infer")).items) == 9
 
 
+@pytest.mark.parametrize("how", ["flipped", "cut"])
+def test_rot_in_a_file_of_all_items_is_not_taken_over(data: BiwiData, how: str) -> None:
+    go()
+    (file,) = Path("store/features").glob("*/features.h5")
+    file.chmod(0o644)
+    content = bytearray(file.read_bytes())
+    middle = content.index(Features(file.parent)["F2_e33"].tobytes())
+    content[middle + 400 : middle + 440] = bytes(40)
+    file.write_bytes(content if how == "flipped" else content[: len(content) // 2])
+    again(data, ("F1", "e37"), np.random.default_rng(1))
+    assert go()["features"] == ("7 of 9" if how == "flipped" else "made")
+    made = (result("features") / "features.h5").read_bytes()
+    go("another")
+    assert (result("features") / "features.h5").read_bytes() == made
+
+
 def test_a_training_sentence_trains(data: BiwiData) -> None:
     go()
     again(data, ("F2", "e01"), np.random.default_rng(2))

@@ -12,6 +12,7 @@ import pytest
 from faces.errors import DataError
 from faces.ply import write_ply
 from stages.kinds.sequences import Entry, Info, Sequences, sequence_id, write_index, write_region
+from tests.stages.tiny import make_sequences
 
 FRAMES = np.arange(2 * 4 * 3, dtype=np.float32).reshape(2, 12)
 ENTRIES = {
@@ -103,3 +104,14 @@ def test_planning_imports_nothing_heavy() -> None:
     planned = "stages.preprocess.biwi.Settings(root='.').sources()"
     code = f"import sys, {modules}; {planned}; found = {heavy} & set(sys.modules); sys.exit(str(found) if found else 0)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_templates_that_have_rotted_are_said_so_while_planning(tmp_path: Path) -> None:
+    data = Sequences(make_sequences(tmp_path / "data"))
+    assert data.template_digests.keys() == data.templates.keys()
+    file = tmp_path / "data" / "templates.npz"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 255
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"templates.npz cannot be read .* make it again with preprocess"):
+        _ = Sequences(tmp_path / "data").template_digests
