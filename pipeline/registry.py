@@ -2,7 +2,8 @@
 
 A name is looked up in the table, then among the entry points of installed packages (groups "facepipe.stages",
 "facepipe.models", "facepipe.datasets"); a value with a colon or a dot in it is taken as a dotted path itself, so a
-recipe can name a stage of the user's own: `stage = "my_lab.stages:Smooth"`.
+recipe can name a stage of the user's own: `stage = "my_lab.stages:Smooth"`. Commands that know of faces are found in the
+same way, since the engine imports none of what they need.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pipeline.errors import RecipeError
@@ -37,6 +38,9 @@ TABLE: dict[str, dict[str, str]] = {
         "synthetic": "stages.preprocess.synthetic",
         "synthetic-biwi": "stages.preprocess.synthetic_biwi",
         "vocaset": "stages.preprocess.vocaset",
+    },
+    "commands": {
+        "data card": "stages.datacard.command:card",
     },
 }
 
@@ -101,6 +105,13 @@ def component_module(table: str, name: str) -> str:
 def load_component(table: str, name: str) -> Any:
     """The module behind the name of a component. RecipeError where there is none."""
     return load_module(lookup(table, name))
+
+
+def load_command(name: str) -> Callable[..., None]:
+    """What a command of the command line does where that is not the engine's business, such as looking into data."""
+    path = lookup("commands", name)
+    found: Callable[..., None] = getattr(load_module(path), path.partition(":")[2])
+    return found
 
 
 def load_stage(name: str) -> type[Stage]:
