@@ -32,7 +32,7 @@ def _head(facts: Facts) -> Iterator[str]:
     ]
     if source:
         rows += [("licence", source.licence), ("terms", source.terms), ("from", source.url), ("cite", source.citation)]
-    yield from _table(("", ""), rows)
+    yield from (f"* {name}: {value}" for name, value in rows)
 
 
 def _sound(facts: Facts) -> str:
@@ -42,6 +42,8 @@ def _sound(facts: Facts) -> str:
 
 
 def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     return f"{seconds / 3600:.2f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
