@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -31,6 +32,12 @@ def panels(count: int, *, width: float = 3.0, height: float = 3.6) -> tuple[Figu
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.set_axisbelow(True)
     return figure, all_axes
+
+
+def caption(figure: Figure, text: str) -> None:
+    """Small print below all axes; nothing where there is no text."""
+    if text:
+        figure.supxlabel("\n".join(textwrap.wrap(text, int(figure.get_figwidth() * 20))), fontsize=7, color="#666666")
 
 
 def save(figure: Figure, file: Path) -> Path:

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from faces.errors import DataError
 from faces.ply import write_ply
+from faces.region_registry import remarks as remarks_on_regions
+from faces.regions import Regions
 from pipeline.stage import Job
 from stages.kinds import sequences as kind
 from stages.kinds.sequences import Entry, Info, sequence_id
-from stages.preprocess.region_files import Regions
 from stages.preprocess.sound import Clip, Unusable, write_wav
 from stages.preprocess.split_file import Splits
 
@@ -98,6 +99,8 @@ def prepare(data: Recordings, choice: Choice, job: Job, *, threads: int = 1) -> 
     chosen = {sequence_id(*name): name for name in _limited(sounds, choice.splits, choice.limit)}
     _tell(job, len(sounds), skipped, choice.limit, len(chosen))
     for remark in data.remarks(sounds):
+        job.say(remark)
+    for remark in remarks_on_regions(data.regions, len(next(iter(data.templates.values()))), data.faces):
         job.say(remark)
     entries = {key: _entry(data, choice, name, sounds[name]) for key, name in chosen.items()}
     _tell_splits(job, choice.splits, entries)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from faces import region_table
 from faces.errors import DataError
 from pipeline.errors import StageError
 from pipeline.stage import Sources
@@ -162,6 +163,7 @@ def test_the_plan_knows_every_file_that_is_read(tmp_path: Path) -> None:
         "the masks of regions": root / "masks.pkl",
         "the split file": OFFICIAL_SPLITS,
         "regions/lips": root / "lists" / "lips.txt",
+        "the table of published regions": region_table.FILE,
     }
 
 
