@@ -94,21 +94,36 @@ def identify(indices: Indices, vertices: int) -> Found:
 def remarks(regions: Mapping[str, Indices], vertices: int, faces: Indices) -> Iterator[str]:
     """Lines on the regions of a mesh: which are published sets, and which are not although their names say so."""
     found = {name: identify(indices, vertices) for name, indices in regions.items()}
+    strangers = {name: other for name, one in found.items() if one.set is None and (other := _elsewhere(regions[name]))}
     if exact := {name: one.set for name, one in found.items() if one.set and one.match is Match.EXACT}:
         yield f"regions as published: {_by_source(exact)}"
     for name, one in found.items():
         if one.set and one.match is not Match.EXACT:
             yield f"warning: {name} {_nearly(one, one.set)}"
+    if strangers:
+        yield f"warning: lists for other meshes than this, of {vertices:,} vertices: {_by_source(strangers)}"
     mesh = topology_of(vertices, faces)
-    if mesh is None:
-        return
+    if mesh:
+        yield from _held_against({name: one for name, one in found.items() if name not in strangers}, mesh)
+
+
+def _elsewhere(indices: Indices) -> Published | None:
+    """The set that indices are as published, whatever its topology."""
+    digest = indices_digest(indices)
+    return next((one for one in published() if one.as_published == digest), None)
+
+
+def _held_against(found: Mapping[str, Found], mesh: Topology) -> Iterator[str]:
+    """Regions that have the name of a published set and are none of its kind, then those that make no such claim."""
+    own = []
     for name, one in found.items():
         claimed = [other for other in sets_of(mesh.name) if name in other.names]
         if claimed and (one.set is None or one.set.region not in {other.region for other in claimed}):
             yield f"warning: {name} {_other(one)}; {_choice(mesh, claimed)}"
-    own = [name for name, one in found.items() if one.set is None and not _is_claimed(mesh, name)]
+        elif one.set is None:
+            own.append(f"{name} ({one.size})")
     if own:
-        yield f"regions that are no published set: {', '.join(f'{name} ({found[name].size})' for name in own)}"
+        yield f"regions that are no published set: {', '.join(own)}"
 
 
 def _by_source(exact: Mapping[str, Published]) -> str:
@@ -147,7 +162,3 @@ def _choice(mesh: Topology, claimed: Sequence[Published]) -> str:
     wanted = {one.region for one in claimed}
     there = [one for one in sets_of(mesh.name) if one.region in wanted]
     return f"published for {mesh.title} are {', '.join(f'{one.id} ({one.size})' for one in there)}"
-
-
-def _is_claimed(mesh: Topology, name: str) -> bool:
-    return any(name in one.names for one in sets_of(mesh.name))

@@ -79,7 +79,9 @@ class Published:
 
 def size(entries: int, unique: int) -> str:
     """ "254 entries, 250 different"."""
-    return f"{entries:,} entries" + ("" if entries == unique else f", {unique:,} different")
+    return f"{entries:,} {'entry' if entries == 1 else 'entries'}" + (
+        "" if entries == unique else f", {unique:,} different"
+    )
 
 
 def files_in(folder: Path) -> list[Path]:
