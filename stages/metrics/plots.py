@@ -113,7 +113,8 @@ def boxes(stem: Path, rows: Mapping[str, Scores], model: str, units: str, over: 
     axes.set(ylim=(0, None), xlim=(-0.6, len(subjects) - 0.4))
     axes.grid(axis="x", visible=False)
     axes.title.set_fontsize(11)
-    figures.caption(figure, over.get(rows[MODEL][name].definition.role, ""))
+    said = "\n".join(textwrap.wrap(over.get(rows[MODEL][name].definition.role, ""), 46))
+    axes.set_xlabel(said, **figures.SMALL_PRINT)
     figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower center")
     figures.publish(figure, stem)
 

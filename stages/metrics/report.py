@@ -136,8 +136,12 @@ def table(rows: Mapping[str, Scores], regions: Regions, units: str) -> str:
     for row, scores in rows.items():
         values = [_shown(scores.get(name), units) for name in chosen.values()]
         lines.append([row, *values])
-    over = regions.captions(rows[MODEL][name].definition for name in chosen.values())
-    return "\n".join([aligned(lines), *(f"{_role(role)}: {caption}" for role, caption in over.items())])
+    shown = [rows[MODEL][name].definition for name in chosen.values()]
+    over = [
+        f"{', '.join(_short(one) for one in shown if one.role == role)} over {caption}"
+        for role, caption in regions.captions(shown).items()
+    ]
+    return "\n".join([aligned(lines), *over])
 
 
 def paired_table(tests: Mapping[str, Any], rows: Mapping[str, Scores], units: str) -> str:
@@ -165,10 +169,9 @@ def _shown(score: Score | None, units: str) -> str:
     return "–" if math.isnan(value) else f"{value:.4g}"
 
 
-def _role(role: str) -> str:
-    return role.replace("_", " ")
+def _short(definition: Definition) -> str:
+    return HEADLINES.get(definition.family, definition.id)
 
 
 def _heading(definition: Definition, units: str) -> str:
-    short = HEADLINES.get(definition.family, definition.id)
-    return f"{short} {in_millimetres(0.0, definition, units)[1]}".strip()
+    return f"{_short(definition)} {in_millimetres(0.0, definition, units)[1]}".strip()

@@ -50,7 +50,7 @@ def sheet(file: Path, title: str, pictures: Sequence[tuple[str, NDArray[np.uint8
     """All pictures with what is said of each below it."""
     columns = min(COLUMNS, len(pictures))
     rows = -(-len(pictures) // columns)
-    size = (INCHES * columns, (INCHES + 0.75) * rows + 0.5)
+    size = (INCHES * columns, (INCHES + 0.95) * rows + 0.5)
     figure = Figure(figsize=size, dpi=SHEET_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle("\n".join(textwrap.wrap(title, 24 * columns)), fontsize=10)

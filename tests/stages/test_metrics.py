@@ -260,8 +260,8 @@ def test_threads_and_blocks_change_no_byte(data: Sequences, tmp_path: Path, monk
 def test_table_is_told(data: Sequences, tmp_path: Path) -> None:
     job = run(tmp_path / "run", data.path, make_predictions(tmp_path / "p", data))
     table, over = job.said[-1].splitlines()[:4], job.said[-1].splitlines()[4:]
-    assert over[0] == f"lips: lips {region_digest(LIPS)} (6 entries)"
-    assert [line.partition(":")[0] for line in over] == ["lips", "upper face", "opening"]
+    assert over[0] == f"LVE over lips {region_digest(LIPS)} (6 entries)"
+    assert [line.partition(" over ")[0] for line in over] == ["LVE", "FDD, |FDD|", "lip r"]
     assert table[0].split() == ["LVE", "mm²", "MVE", "mm", "FDD", "mm²", "|FDD|", "mm²", "velocity", "mm/s", "lip", "r"]
     assert [line.split("  ")[0] for line in table[1:]] == ["model", "neutral template", "mean motion"]
     assert len({len(line) for line in table}) == 1
