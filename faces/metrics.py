@@ -10,7 +10,6 @@ Sources: Xing et al., CodeTalker, CVPR 2023 (LVE, FDD); Stan et al., FaceDiffuse
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from faces.metrics_stream import Apart, Moving, flat
 
 __all__ = [
     "Mean", "channel_error", "channel_fdd", "correlation", "diversity", "dynamics", "fdd", "lve_per_frame",
-    "mve_per_frame", "opening", "region_digest", "to_shorter",
+    "mve_per_frame", "opening", "to_shorter",
 ]  # fmt: skip
 
 Array = NDArray[np.float64]
@@ -102,17 +101,6 @@ def to_shorter(truth: Motion, prediction: Motion) -> tuple[Motion, Motion]:
     """Both cut to the shorter, as FaceDiffuser does; CodeTalker's evaluation stops where the prediction is shorter."""
     frames = min(len(truth), len(prediction))
     return truth[:frames], prediction[:frames]
-
-
-def region_digest(region: Region, repeats: bool = False) -> str:
-    """Tells regions apart: the first 12 digits of the SHA-256 of their indices in ascending order, one per line.
-
-    repeats: a vertex that stands several times does so in the digest, for numbers in which it then weighs more.
-    Otherwise each is written once, since the same vertices make the same number.
-    """
-    indices = np.sort(region) if repeats else np.unique(region)
-    text = "".join(f"{int(index)}\n" for index in indices)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass

@@ -1,36 +1,121 @@
-"""Regions of a mesh: lists of vertex indices in text files, as the field publishes them.
+"""Regions of a mesh: lists of vertex indices, in the forms in which the field hands them out.
 
-Indices are zero-based and separated by line ends, spaces or commas. Order and duplicates are kept: some networks have
-an input per entry, and SelfTalk's lips hold four vertices twice.
+Indices are zero-based. Order and duplicates are kept: some networks have an input per entry, and SelfTalk's lips hold
+four vertices twice. A file is a text (indices separated by line ends, blanks or commas), a pickle or JSON (one list, or
+a table of region → list), or an array (.npy).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faces.errors import DataError
 
+Regions = dict[str, NDArray[np.int64]]
+
 
 def read_region(file: Path, vertices: int | None = None) -> NDArray[np.int64]:
-    """(N,) int64 indices of a region file.
+    """(N,) int64 indices of a file that holds one region.
 
     vertices: V of the mesh that the region belongs to; an index outside 0 … V-1 is a DataError, as is a file that is
-    absent, empty, or holds anything but whole numbers.
+    absent, empty, holds several regions, or anything but whole numbers.
     """
+    found = read_regions(file, vertices)
+    if len(found) > 1:
+        raise DataError(f"{file} holds the {len(found)} regions {', '.join(found)}; give a file of one region")
+    return next(iter(found.values()))
+
+
+def read_regions(file: Path, vertices: int | None = None, name: str = "") -> Regions:
+    """Name → (N,) int64 indices: of a table by its names, sorted; of one list by `name`, or else the file's own."""
+    file = Path(file)
+    content = _content(file)
+    if not isinstance(content, dict):
+        return {name or file.stem: _indices(content, vertices, str(file))}
+    if not content:
+        raise DataError(f"{file} is an empty table of regions; take another copy")
+    return {
+        _checked_name(name, file): _indices(content[name], vertices, f"{file}, region {name}")
+        for name in sorted(content, key=str)
+    }
+
+
+def _content(file: Path) -> Any:
+    match file.suffix.lower():
+        case ".pkl":
+            from faces.safe_pickle import load_pickle
+
+            return load_pickle(file)
+        case ".npy":
+            return _array(file)
+        case ".json":
+            return _json(file)
+        case _:
+            return _words(file)
+
+
+def _array(file: Path) -> NDArray[Any]:
     try:
-        words = Path(file).read_text(encoding="utf-8").replace(",", " ").split()
-        indices = np.array([int(word) for word in words], dtype=np.int64)
+        found: NDArray[Any] = np.load(file, allow_pickle=False, mmap_mode="r")
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{file} is no array of numbers ({error}); save it with numpy.save") from error
+    return found
+
+
+def _json(file: Path) -> Any:
+    text = _text(file)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file} is not JSON ({error}); write a list of vertex indices") from error
+
+
+def _words(file: Path) -> list[int]:
+    try:
+        return [int(word) for word in _text(file).replace(",", " ").split()]
+    except ValueError as error:
+        raise DataError(f"{file} is not a list of vertex indices ({error}); write one whole number per line") from error
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise DataError(f"{file} is not a list of vertex indices ({error}); write one whole number per line") from error
-    if not len(indices):
-        raise DataError(f"{file} is an empty region; write one vertex index per line")
-    check_region(indices, vertices, str(file))
+
+
+def _checked_name(name: Any, file: Path) -> str:
+    """A name that a file may have."""
+    if not re.fullmatch(r"[\w-][\w.-]*", str(name)):
+        raise DataError(
+            f"{file}, region {name}: the name of a region may hold letters, digits, '_', '-' and '.'; rename it"
+        )
+    return str(name)
+
+
+def _indices(values: Any, vertices: int | None, where: str) -> NDArray[np.int64]:
+    if isinstance(values, list) and not values:
+        raise DataError(f"{where} is an empty region; write one vertex index per line")
+    try:
+        array = np.asarray(values)
+        if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
+            raise ValueError(f"{array.dtype} {array.shape}")
+        indices = array.astype(np.int64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"{where} is not a list of vertex indices ({error}); take another copy") from error
+    check_region(indices, vertices, where)
     return indices
 
 
@@ -48,3 +133,18 @@ def write_region(file: Path, indices: Iterable[int]) -> Path:
     file = Path(file)
     file.write_text("".join(f"{int(index)}\n" for index in indices), encoding="ascii")
     return file
+
+
+def indices_digest(indices: NDArray[np.integer]) -> str:
+    """The first 12 digits of the SHA-256 of indices in the order they stand in, one per line."""
+    text = "".join(f"{int(index)}\n" for index in indices)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def region_digest(region: NDArray[np.integer], repeats: bool = False) -> str:
+    """Tells regions apart: the digest of their indices in ascending order.
+
+    repeats: a vertex that stands several times does so in the digest, for numbers in which it then weighs more.
+    Otherwise each is written once, since the same vertices make the same number.
+    """
+    return indices_digest(np.sort(region) if repeats else np.unique(region))

@@ -9,6 +9,7 @@ import typer
 
 from pipeline.app_cache import cache_app
 from pipeline.app_data import data_app
+from pipeline.app_regions import regions_app
 from pipeline.app_remote import add
 from pipeline.options import (
     Device,
@@ -38,6 +39,7 @@ recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(cache_app, name="cache")
 app.add_typer(data_app, name="data")
+app.add_typer(regions_app, name="regions")
 add(cache_app)
 
 

@@ -41,6 +41,8 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "commands": {
         "data card": "stages.datacard.command:card",
+        "regions ls": "stages.regions.command:ls",
+        "regions show": "stages.regions.command:show",
     },
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -11,6 +13,7 @@ from matplotlib.figure import Figure
 
 TRUTH, MODEL, OTHER = "#333333", "#0b6fa4", ("#c8553d", "#8a8f98", "#e0a030")
 """Colours: ground truth, the model (or training), and what stands beside it."""
+SMALL_PRINT: dict[str, Any] = {"fontsize": 7, "color": "#666666"}
 
 
 def panel(title: str, x: str, y: str) -> tuple[Figure, Axes]:
@@ -31,6 +34,12 @@ def panels(count: int, *, width: float = 3.0, height: float = 3.6) -> tuple[Figu
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.set_axisbelow(True)
     return figure, all_axes
+
+
+def caption(figure: Figure, text: str) -> None:
+    """Small print below all axes; nothing where there is no text."""
+    if text:
+        figure.supxlabel("\n".join(textwrap.wrap(text, int(figure.get_figwidth() * 20))), **SMALL_PRINT)
 
 
 def save(figure: Figure, file: Path) -> Path:

@@ -114,4 +114,4 @@ def _value(entry: Mapping[str, Any]) -> Value:
 
 
 def _regions(region: Any) -> Regions:
-    return () if region == ALL_VERTICES else (Region(region["name"], region["vertices"], region.get("sha256", "")),)
+    return () if region == ALL_VERTICES else (Region(**region),)

@@ -116,10 +116,10 @@ def _is_count(value: Any) -> bool:
 def _is_region(value: Any) -> bool:
     return value == ALL_VERTICES or (
         isinstance(value, dict)
-        and value.keys() <= {"name", "vertices", "sha256"}
+        and value.keys() <= {"name", "vertices", "sha256", "published"}
         and _is_text(value.get("name"))
         and _is_count(value.get("vertices"))
-        and isinstance(value.get("sha256", ""), str)
+        and all(isinstance(value.get(key, ""), str) for key in ("sha256", "published"))
     )
 
 
@@ -134,7 +134,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "source": (_is_text, "the name of a [source.NAME] table"),
     "paper": (_is_text, "a citation"),
     "read_in": (_is_text, "where the number was read"),
-    "region": (_is_region, f'"{ALL_VERTICES}" or {{ name = "lips", vertices = 254 }}, with sha256 if that is known'),
+    "region": (
+        _is_region,
+        f'"{ALL_VERTICES}" or {{ name = "lips", vertices = 254 }}, sha256 and published if known',
+    ),
     "split": (_is_text, "a text"),
     "unit": (lambda value: isinstance(value, str), 'a text, "" for a number without one'),
     "average": (lambda value: value in AVERAGES, f"one of {', '.join(AVERAGES)}"),

@@ -126,7 +126,7 @@ def _regions(record: Mapping[str, Any], place: str) -> Regions:
     return tuple(Region(*(_get(part, key, kind, place) for key, kind in _REGION.items())) for part in parts)
 
 
-_REGION: Mapping[str, type] = {"name": str, "vertices": int, "sha256": str}
+_REGION: Mapping[str, type] = {"name": str, "vertices": int, "sha256": str, "published": str}
 
 
 def _has_none(record: Mapping[str, Any], key: str, place: str) -> bool:

@@ -12,14 +12,16 @@ AVERAGES = {"frames": "mean over all frames", "sequences": "mean of each sequenc
 
 @dataclass(frozen=True)
 class Region:
-    """A named set of vertices. sha256: of its indices, "" where it is not known."""
+    """A named set of vertices. sha256: of its indices. published: its id in the table of regions. "": not known."""
 
     name: str
     vertices: int
     sha256: str = ""
+    published: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.vertices} vertices{f', {self.sha256}' if self.sha256 else ''})"
+        known = [f"{self.vertices} vertices", *filter(None, (self.sha256, self.published))]
+        return f"{self.name} ({', '.join(known)})"
 
     def same(self, other: Region) -> bool:
         """By digest; by number of vertices where a digest is missing, for names are each paper's own."""

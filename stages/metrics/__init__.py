@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from faces import metrics_definitions as definitions
+from faces import region_table
 from pipeline.registry import nearest
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds.predictions import MOTION, Predictions
@@ -28,10 +29,10 @@ class Params:
         [], help="metrics by name, 'lve/codetalker', or whole families, 'lve'; empty: all that the data allow"
     )
     lips: str = param(LIPS, help="the data set's region for LVE")
-    lips_file: str | None = param(None, path=True, help="text file of vertex indices that takes the place of `lips`")
+    lips_file: str | None = param(None, path=True, help="file of vertex indices that takes the place of `lips`")
     upper_face: str = param(UPPER_FACE, help="the data set's region for FDD")
     upper_face_file: str | None = param(
-        None, path=True, help="text file of vertex indices that takes the place of `upper_face`"
+        None, path=True, help="file of vertex indices that takes the place of `upper_face`"
     )
     splits: list[str] = param(
         [], selects=True, help="only these of the predictions' splits; empty: all that was predicted"
@@ -66,7 +67,8 @@ class Metrics(Stage):
 
     def sources(self) -> Sources:
         given = {"lips": self.params.lips_file, "upper_face": self.params.upper_face_file}
-        return Sources(files={name: Path(path) for name, path in given.items() if path})
+        files = {name: Path(path) for name, path in given.items() if path}
+        return Sources(files=files | {region_table.WHAT: region_table.FILE})
 
     def needs(self) -> Needs:
         return Needs(threads="any")
@@ -86,7 +88,8 @@ class Metrics(Stage):
 
         each = {name: facts(name, entry) for name, entry in data.info.sequences.items() if name in taken}
         learnt = of_data(data, data.ids("train"), given["data"])
-        return Items(each, [learnt, given["data"].content.get(REGIONS), dict(sources)], whole=not self.params.splits)
+        lists = {name: digest for name, digest in sources.items() if name != region_table.WHAT}
+        return Items(each, [learnt, given["data"].content.get(REGIONS), lists], whole=not self.params.splits)
 
     def run(self, job: Job) -> None:
         from stages.metrics.evaluate import evaluate

@@ -37,15 +37,18 @@ def evaluate(job: Job, params: Params) -> None:
         job.out / "metrics.json", data, predictions, report.numbers(rows, regions, data.units),
         splits=sorted({case.split for case in cases}), notes=notes, tests=tests,
     )  # fmt: skip
-    report.write_csv(job.out / "per_sequence.csv", measured, definitions)
+    report.write_csv(job.out / "per_sequence.csv", measured, definitions, regions)
     if params.figures:
-        draw_all(Drawing(job.out / "figures", data, predictions.info.model, parts, cases, rows, surface), params.curves)
+        over = regions.captions(definitions)
+        draw_all(
+            Drawing(job.out / "figures", data, predictions.info.model, parts, over, cases, rows, surface), params.curves
+        )
     for note in notes:
         job.say(note)
     frames = sum(item.frames for item in {item.id: item for item in measured if item.row == NEUTRAL}.values())
     chosen = report.headlines(rows[MODEL])
     job.say(f"{len(cases)} sequences, {frames} frames; {', '.join(chosen.values())}; all others are in metrics.json")
-    job.say(report.table(rows, data.units))
+    job.say(report.table(rows, regions, data.units))
     if tests:
         job.say(report.paired_table(tests, every, data.units))
 

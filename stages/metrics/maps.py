@@ -37,17 +37,21 @@ def error_map(stem: Path, data: Sequences, surface: Surface) -> None:
     _draw(stem, data, [("mean error", surface.error)], power=1, label="mean distance")
 
 
-def upper_face_map(stem: Path, data: Sequences, surface: Surface, region: NDArray[np.int64], model: str) -> None:
-    """How much the upper face moves, as the dynamics deviation sees it; the rest of the head stays bare."""
+def upper_face_map(
+    stem: Path, data: Sequences, surface: Surface, region: NDArray[np.int64], model: str, said: str = ""
+) -> None:
+    """How much the upper face moves, as the dynamics deviation sees it; the rest of the head stays bare.
+
+    said: of the region, below the figure.
+    """
     outside = np.ones(data.info.vertices, bool)
     outside[region] = False
     panels = [
         (name, np.where(outside, 0.0, values))
         for name, values in (("ground truth", surface.truth_deviation), (model, surface.deviation))
     ]
-    _draw(
-        stem, data, panels, power=2, label="deviation over time of the\nsquared offset from the template", of=~outside
-    )
+    label = "deviation over time of the\nsquared offset from the template"
+    _draw(stem, data, panels, power=2, label=label, of=~outside, said=said)
 
 
 def step_map(stem: Path, data: Sequences, surface: Surface, model: str) -> None:
@@ -69,8 +73,9 @@ def _draw(
     power: int,
     label: str,
     of: NDArray[np.bool_] | None = None,
+    said: str = "",
 ) -> None:
-    """Heads side by side on one scale. of: (V,) the vertices that the scale is made for; None: all."""
+    """Heads side by side on one scale. of: (V,) the vertices that the scale is made for; None: all. said: below."""
     factor, unit = length_unit(data.units)
     shown = [values * factor**power for _, values in panels]
     top = max(float(np.percentile(values if of is None else values[of], TOP)) for values in shown)
@@ -85,6 +90,7 @@ def _draw(
     bar = figure.colorbar(colours, ax=all_axes, shrink=0.7, aspect=16, extend="max")
     bar.set_label(f"{label} ({scale.unit})", fontsize=8)
     bar.ax.tick_params(labelsize=8)
+    figures.caption(figure, said)
     figures.publish(figure, stem)
 
 

@@ -23,15 +23,17 @@ BARS = ("lve", "mve", "fdd_abs", "velocity")
 Motion = NDArray[np.floating]
 
 
-def opening_curves(folder: Path, data: Sequences, cases: Sequence[Case], parts: Parts, model: str, most: int) -> None:
-    """One figure for each of up to `most` sequences, spread over all of them."""
+def opening_curves(
+    folder: Path, data: Sequences, cases: Sequence[Case], parts: Parts, model: str, most: int, said: str = ""
+) -> None:
+    """One figure for each of up to `most` sequences, spread over all of them. said: of the regions."""
     places = np.unique(np.linspace(0, len(cases) - 1, min(most, len(cases))).round().astype(int))
     for case in (cases[place] for place in places):
         take = next(take for take in case.of(MODEL) if take.counted)
-        opening_curve(folder / f"opening_{take.name}", data, take, parts, model)
+        opening_curve(folder / f"opening_{take.name}", data, take, parts, model, said)
 
 
-def opening_curve(stem: Path, data: Sequences, take: Take, parts: Parts, model: str) -> None:
+def opening_curve(stem: Path, data: Sequences, take: Take, parts: Parts, model: str, said: str = "") -> None:
     """Truth and prediction over time, and the template's opening as a line."""
     scale, unit = length_unit(data.units)
     lips = parts.lip_upper, parts.lip_lower
@@ -48,17 +50,20 @@ def opening_curve(stem: Path, data: Sequences, take: Take, parts: Parts, model: 
     axes.plot(time, prediction, color=figures.MODEL, linewidth=1.8, label=model)
     axes.margins(x=0)
     axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0)
+    figures.caption(figure, said)
     figures.publish(figure, stem)
 
 
-def bars(stem: Path, rows: Mapping[str, Scores], model: str, units: str) -> None:
-    """The model beside the baselines with 95 % intervals, one pair of axes per metric."""
+def bars(stem: Path, rows: Mapping[str, Scores], model: str, units: str, over: Mapping[str, str]) -> None:
+    """The model beside the baselines with 95 % intervals, one pair of axes per metric. over: as in `Drawing`."""
     chosen = [name for family in BARS if (name := _first(rows[MODEL], family))] or list(rows[MODEL])[:1]
     figure, all_axes = figures.panels(len(chosen))
     for axes, name in zip(all_axes, chosen, strict=True):
         scores = {row: found[name] for row, found in rows.items() if name in found}
         _bars(axes, scores, units)
         axes.set_xticklabels([(model if row == MODEL else row).replace(" ", "\n") for row in scores], fontsize=8)
+    roles = {rows[MODEL][name].definition.role for name in chosen}
+    figures.caption(figure, "; ".join(text for role, text in over.items() if role in roles))
     figures.publish(figure, stem)
 
 
@@ -88,7 +93,7 @@ def _interval(score: Score, units: str) -> tuple[float, float]:
     return in_millimetres(low, score.definition, units)[0], in_millimetres(high, score.definition, units)[0]
 
 
-def boxes(stem: Path, rows: Mapping[str, Scores], model: str, units: str) -> None:
+def boxes(stem: Path, rows: Mapping[str, Scores], model: str, units: str, over: Mapping[str, str]) -> None:
     """Lip vertex error of each subject's sequences, each a dot, the model beside the mean motion."""
     name = _first(rows[MODEL], "lve")
     if not name:
@@ -108,6 +113,8 @@ def boxes(stem: Path, rows: Mapping[str, Scores], model: str, units: str) -> Non
     axes.set(ylim=(0, None), xlim=(-0.6, len(subjects) - 0.4))
     axes.grid(axis="x", visible=False)
     axes.title.set_fontsize(11)
+    said = "\n".join(textwrap.wrap(over.get(rows[MODEL][name].definition.role, ""), 46))
+    axes.set_xlabel(said, **figures.SMALL_PRINT)
     figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower center")
     figures.publish(figure, stem)
 

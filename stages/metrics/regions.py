@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.metrics import region_digest
 from faces.metrics_definitions import LIP_MIDDLE, OPENING, Definition
 from faces.metrics_parts import Parts
-from faces.regions import check_region, read_region
+from faces.region_registry import Found, identify
+from faces.regions import check_region, read_region, region_digest
 from pipeline.errors import StageError
 from pipeline.registry import nearest
 from stages.kinds.sequences import Sequences
@@ -25,14 +25,27 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Region:
-    """A named set of vertices, and what identifies it in a report."""
+    """A named set of vertices, and what identifies it in a report. published: what it is by the table of regions."""
 
     name: str
     indices: Indices
+    published: Found
 
     def facts(self, repeats: bool) -> dict[str, object]:
-        """vertices: entries as stored. repeats: whether one that stands twice makes another number."""
-        return {"name": self.name, "vertices": len(self.indices), "sha256": region_digest(self.indices, repeats)}
+        """vertices: entries as stored. published: the set by whose numbers these can be compared, "" for none.
+        repeats: whether a vertex that stands twice makes another number.
+        """
+        return {
+            "name": self.name,
+            "vertices": len(self.indices),
+            "sha256": region_digest(self.indices, repeats),
+            "published": self.published.id(repeats),
+        }
+
+    def caption(self, repeats: bool) -> str:
+        """What stands beside a number: "lips 91fa88a94db6 (254 entries, 250 different; flame-masks/lips)"."""
+        parts = filter(None, (self.published.size, self.published.id(repeats)))
+        return f"{self.name} {region_digest(self.indices, repeats)} ({'; '.join(parts)})"
 
 
 @dataclass(frozen=True)
@@ -47,9 +60,24 @@ class Regions:
 
     def facts(self, definition: Definition) -> list[dict[str, object]]:
         """What identifies the regions that a definition looks at."""
+        return [region.facts(definition.repeats) for region in self._of(definition)]
+
+    def caption(self, definition: Definition) -> str:
+        """Name and digest of the regions that a number is over, "" where it is over all vertices."""
+        return " and ".join(region.caption(definition.repeats) for region in self._of(definition))
+
+    def captions(self, definitions: Iterable[Definition]) -> dict[str, str]:
+        """Role → caption, of what the definitions look at; the first of them says how a region is counted."""
+        found: dict[str, str] = {}
+        for definition in definitions:
+            if definition.role:
+                found.setdefault(definition.role, self.caption(definition))
+        return found
+
+    def _of(self, definition: Definition) -> list[Region]:
         role = definition.role
         names = LIP_PARTS if role == OPENING else (role,) if role else ()
-        return [self.found[name].facts(definition.repeats) for name in names]
+        return [self.found[name] for name in names]
 
     def parts(self, data: Sequences) -> Parts:
         indices = {name: region.indices for name, region in self.found.items()}
@@ -93,7 +121,7 @@ def _lip_parts(data: Sequences, lips: Sequence[Indices]) -> dict[str, Region]:
         return {}
     sides = (("upper", known.upper), ("lower", known.lower))
     return {
-        part: Region(f"{known.topology}'s vertices of the {side} lip's middle", np.array(indices))
+        part: _region(f"{known.topology}'s vertices of the {side} lip's middle", np.array(indices), data)
         for part, (side, indices) in zip(LIP_PARTS, sides, strict=True)
     }
 
@@ -112,7 +140,7 @@ def _lip_middle(data: Sequences, lips: Sequence[Indices]) -> dict[str, Region]:
     """FLAME's two vertices, whatever the data's own parts of the lips are: the published curve is between these."""
     if not FLAME.on(data.info.vertices, lips):
         return {}
-    return {LIP_MIDDLE: Region("FLAME's vertices 3546 and 3504", np.array(FLAME.upper + FLAME.lower))}
+    return {LIP_MIDDLE: _region("FLAME's vertices 3546 and 3504", np.array(FLAME.upper + FLAME.lower), data)}
 
 
 def _missing(data: Sequences, name: str) -> str:
@@ -125,8 +153,12 @@ def _from_data(data: Sequences, name: str) -> Region | None:
     if indices is None:
         return None
     check_region(indices, data.info.vertices, f"region {name} of {data.path}")
-    return Region(name, indices)
+    return _region(name, indices, data)
 
 
 def _from_file(file: Path, data: Sequences) -> Region:
-    return Region(file.name, read_region(file, data.info.vertices))
+    return _region(file.name, read_region(file, data.info.vertices), data)
+
+
+def _region(name: str, indices: Indices, data: Sequences) -> Region:
+    return Region(name, indices, identify(indices, data.info.vertices))

@@ -101,17 +101,23 @@ def paired_facts(rows: Mapping[str, Scores], against: Predictions, units: str) -
     }
 
 
-def write_csv(file: Path, measured: Iterable[Measured], definitions: Sequence[Definition]) -> None:
-    """Every sequence in every condition and baseline, in the data's units; an undefined number is an empty field."""
+def write_csv(file: Path, measured: Iterable[Measured], definitions: Sequence[Definition], regions: Regions) -> None:
+    """Every sequence in every condition and baseline, in the data's units; an undefined number is an empty field.
+
+    The last columns say in every row, since a table may be cut, which regions the numbers are over.
+    """
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         names = [definition.id for definition in definitions]
-        writer.writerow(["row", "id", "subject", "condition", "split", "counted", "frames", *names])
+        over = regions.captions(definitions)
+        seen = [f"{role}_region" for role in over]
+        writer.writerow(["row", "id", "subject", "condition", "split", "counted", "frames", *names, *seen])
         for row in measured:
             values = [row.values.get(definition.measure, math.nan) for definition in definitions]
             texts = ["" if math.isnan(value) else f"{value:.9g}" for value in values]
             counted = "yes" if row.counted else "no"
-            writer.writerow([row.row, row.id, row.subject, row.condition, row.split, counted, row.frames, *texts])
+            facts = [row.row, row.id, row.subject, row.condition, row.split, counted, row.frames]
+            writer.writerow([*facts, *texts, *over.values()])
 
 
 def headlines(scores: Scores) -> dict[str, str]:
@@ -123,14 +129,19 @@ def headlines(scores: Scores) -> dict[str, str]:
     return chosen or dict(list(first.items())[: len(HEADLINES)])
 
 
-def table(rows: Mapping[str, Scores], units: str) -> str:
-    """Rows against the main metrics, in millimetres where the data are metric."""
+def table(rows: Mapping[str, Scores], regions: Regions, units: str) -> str:
+    """Rows against the main metrics, in millimetres where the data are metric; below, the regions that they look at."""
     chosen = headlines(rows[MODEL])
     lines = [["", *(_heading(rows[MODEL][name].definition, units) for name in chosen.values())]]
     for row, scores in rows.items():
         values = [_shown(scores.get(name), units) for name in chosen.values()]
         lines.append([row, *values])
-    return aligned(lines)
+    shown = [rows[MODEL][name].definition for name in chosen.values()]
+    over = [
+        f"{', '.join(_short(one) for one in shown if one.role == role)} over {caption}"
+        for role, caption in regions.captions(shown).items()
+    ]
+    return "\n".join([aligned(lines), *over])
 
 
 def paired_table(tests: Mapping[str, Any], rows: Mapping[str, Scores], units: str) -> str:
@@ -158,6 +169,9 @@ def _shown(score: Score | None, units: str) -> str:
     return "–" if math.isnan(value) else f"{value:.4g}"
 
 
+def _short(definition: Definition) -> str:
+    return HEADLINES.get(definition.family, definition.id)
+
+
 def _heading(definition: Definition, units: str) -> str:
-    short = HEADLINES.get(definition.family, definition.id)
-    return f"{short} {in_millimetres(0.0, definition, units)[1]}".strip()
+    return f"{_short(definition)} {in_millimetres(0.0, definition, units)[1]}".strip()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
+from faces import region_table
 from pipeline.errors import StageError
 from pipeline.stage import Given, Items, Job, Needs, Sources, Stage, Upstream, param
 from stages.kinds.card import Source
@@ -63,15 +64,17 @@ class Preprocess(Stage):
         return self.params.dataset.rpartition(".")[2]
 
     def sources(self) -> Sources:
-        return self.dataset.sources()
+        found = self.dataset.sources()
+        return replace(found, files={**found.files, region_table.WHAT: region_table.FILE})
 
     def needs(self) -> Needs:
         return Needs(threads="any")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items | None:
-        """What the data set's module says, if it does."""
+        """What the data set's module says, if it does. No sequence hangs on the table of published regions."""
         offer = getattr(self.dataset, "items", None)
-        found: Items | None = offer(sources) if offer else None
+        raw = {name: digest for name, digest in sources.items() if name != region_table.WHAT}
+        found: Items | None = offer(raw) if offer else None
         return replace(found, whole=found.whole and not self.params.limit) if found else None
 
     def run(self, job: Job) -> None:

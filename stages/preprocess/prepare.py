@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from faces.errors import DataError
 from faces.ply import write_ply
+from faces.region_registry import remarks as remarks_on_regions
+from faces.regions import Regions
 from pipeline.stage import Job
 from stages.kinds import sequences as kind
 from stages.kinds.card import Card, Check, Source, write_card
 from stages.kinds.sequences import Entry, Info, sequence_id
-from stages.preprocess.region_files import Regions
 from stages.preprocess.sound import Clip, Unusable, write_wav
 from stages.preprocess.split_file import Splits
 
@@ -103,7 +104,8 @@ def prepare(data: Recordings, choice: Choice, job: Job, *, threads: int = 1) -> 
     sounds, skipped = _choose(data, choice.skip)
     chosen = {sequence_id(*name): name for name in _limited(sounds, choice.splits, choice.limit)}
     _tell(job, len(sounds), skipped, choice.limit, len(chosen))
-    card = Card(choice.source, list(data.checks(sounds)), list(data.remarks(sounds)))
+    told = [*data.remarks(sounds), *_on_regions(data)]
+    card = Card(choice.source, list(data.checks(sounds)), told)
     for line in [*card.remarks, *(f"warning: {check}" for check in card.checks if check.passed is False)]:
         job.say(line)
     entries = {key: _entry(data, choice, name, sounds[name]) for key, name in chosen.items()}
@@ -136,6 +138,11 @@ def first_lines(lines: Sequence[str]) -> list[str]:
     """The first few remarks of one kind, and how many more there are."""
     more = len(lines) - MOST_LINES
     return [*lines[:MOST_LINES], *([f"… and {more} more like these"] if more > 0 else [])]
+
+
+def _on_regions(data: Recordings) -> Iterable[str]:
+    """Which regions are published ones, and which only seem to be."""
+    return remarks_on_regions(data.regions, len(next(iter(data.templates.values()))), data.faces)
 
 
 def _choose(data: Recordings, skip: Sequence[str]) -> tuple[dict[Name, Sound], dict[str, str]]:

@@ -147,17 +147,6 @@ def test_lengths_must_agree() -> None:
     assert [len(part) for part in metrics.to_shorter(truth, prediction[:3])] == [3, 3]
 
 
-def test_region_digest_tells_vertices_and_not_their_order() -> None:
-    def digests(repeats: bool) -> list[str]:
-        return [metrics.region_digest(np.array(some), repeats) for some in ([1, 2], [2, 1], [2, 1, 2], [12], [1])]
-
-    once, again = digests(False), digests(True)
-    assert once[0] == once[1] == once[2] == again[0] == again[1]
-    assert len({*once}) == 3
-    assert len({*again}) == 4
-    assert metrics.region_digest(np.array([1, 2], np.int32)) == metrics.region_digest(np.array([1, 2], np.int64))
-
-
 @pytest.mark.parametrize("short", [False, True])
 def test_published_evaluations(short: bool) -> None:
     """CodeTalker's and FaceDiffuser's scripts on the same random data."""

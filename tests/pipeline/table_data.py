@@ -10,11 +10,11 @@ from typing import Any
 
 from pipeline.stage import Job, Slot, Stage, param
 
-LIPS = {"name": "lips", "vertices": 4996, "sha256": "1f2e3d4c5b6a"}
-UPPER = {"name": "upper_face", "vertices": 7784, "sha256": "a1b2c3d4e5f6"}
+LIPS = {"name": "lips", "vertices": 4996, "sha256": "da5b5d3cb03f", "published": "codetalker/biwi-lips"}
+UPPER = {"name": "upper_face", "vertices": 7784, "sha256": "24877c2e1ab7", "published": "codetalker/biwi-upper"}
 OPENING = [
-    {"name": "lip_upper", "vertices": 20, "sha256": "0" * 12},
-    {"name": "lip_lower", "vertices": 22, "sha256": "1" * 12},
+    {"name": "lip_upper", "vertices": 20, "sha256": "0" * 12, "published": ""},
+    {"name": "lip_lower", "vertices": 22, "sha256": "1" * 12, "published": ""},
 ]
 METRICS: dict[str, tuple[str, Any, str]] = {
     "lve/codetalker": ("²", [LIPS], "frames"),

@@ -132,6 +132,7 @@ def test_data_files_of_our_own_packages_are_declared() -> None:
     from pipeline.params import declared, fill
     from pipeline.registry import load_component, names
     from pipeline.workspace import PROJECT
+    from stages.preprocess import Preprocess
 
     found = {path for top in ("stages", "models", "faces") for path in (PROJECT / top).rglob("*") if path.is_file()}
     data = {path for path in found if path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts}
@@ -140,6 +141,7 @@ def test_data_files_of_our_own_packages_are_declared() -> None:
         settings = load_component("datasets", name).Settings
         params = declared(settings)
         given = {key: "." for key, param in params.items() if param.required}
-        sources |= set(settings(**fill(params, given, lambda *_: None)).sources().files.values())
+        filled = {"dataset": settings(**fill(params, given, lambda *_: None))}
+        sources |= set(Preprocess(Preprocess.Params(dataset=name), filled).sources().files.values())
     assert data
     assert data <= sources

@@ -81,11 +81,15 @@ def test_other_data_are_warned_of(here, capsys) -> None:
 
 def test_our_own_numbers_are_held_against_each_other_too(here, capsys) -> None:
     write(here / "a")
-    write(here / "b", region=[{"name": "mouth", "vertices": 4996, "sha256": "f" * 12}], frame_rule="uncut")
+    write(
+        here / "b",
+        region=[{"name": "mouth", "vertices": 4996, "sha256": "f" * 12, "published": ""}],
+        frame_rule="uncut",
+    )
     other = cells(capsys, "a", "b", "--no-published", "--metric", "lve/codetalker")["CodeTalker", "b", "lve/codetalker"]
     assert other["warnings"] == (
-        "region mouth (4996 vertices, ffffffffffff) instead of lips (4996 vertices, 1f2e3d4c5b6a); "
-        "uncut instead of both cut to the shorter"
+        "region mouth (4996 vertices, ffffffffffff) instead of lips (4996 vertices, da5b5d3cb03f, "
+        "codetalker/biwi-lips); uncut instead of both cut to the shorter"
     )
 
 

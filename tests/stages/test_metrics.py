@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from faces import metrics as measures
+from faces import region_table
 from faces.metrics_definitions import DEFINITIONS
+from faces.regions import region_digest
 from pipeline.stage import Sources, Upstream
 from stages.kinds.predictions import Item, Predictions
 from stages.kinds.sequences import Sequences
@@ -91,7 +93,7 @@ def test_a_number_carries_its_definition(data: Sequences, tmp_path: Path) -> Non
     record = found["model", "lve/codetalker"]
     assert (record["family"], record["unit"], record["unit_mm"]) == ("lve", "m²", "mm²")
     assert record["value_mm"] == pytest.approx(1e6 * record["value"])
-    assert record["region"] == [{"name": "lips", "vertices": 6, "sha256": measures.region_digest(LIPS)}]
+    assert record["region"] == [{"name": "lips", "vertices": 6, "sha256": region_digest(LIPS), "published": ""}]
     rules = [record[f"{rule}_rule"] for rule in ("template", "frame", "subject")]
     expected = ["positions, no template", "prediction cut to the truth", "own style, else mean over all styles"]
     assert rules == expected
@@ -200,7 +202,9 @@ def test_csv_lists_every_condition_and_baseline(data: Sequences, tmp_path: Path)
         ("B_s03", "B"), ("D_s01", "A"), ("D_s01", "B"), ("D_s02", "A"), ("D_s02", "B"), ("D_s03", "A"), ("D_s03", "B"),
     ]  # fmt: skip
     assert len(rows) == 7 + 2 * 4
-    assert list(rows[0])[7:] == [name for name in DEFINITIONS if name != "lip_distance/codetalker"]
+    over = ["lips_region", "upper_face_region", "opening_region"]
+    assert list(rows[0])[7:] == [*(name for name in DEFINITIONS if name != "lip_distance/codetalker"), *over]
+    assert {row["lips_region"] for row in rows} == {f"lips {region_digest(LIPS)} (6 entries)"}
     still = next(row for row in rows if row["row"] == "neutral template")
     assert still["opening_correlation/facepipe"] == still["diversity/facediffuser"] == ""
     ours = [float(row["lve/codetalker"]) for row in model if row["id"] == "D_s01"]
@@ -255,7 +259,9 @@ def test_threads_and_blocks_change_no_byte(data: Sequences, tmp_path: Path, monk
 
 def test_table_is_told(data: Sequences, tmp_path: Path) -> None:
     job = run(tmp_path / "run", data.path, make_predictions(tmp_path / "p", data))
-    table = job.said[-1].splitlines()
+    table, over = job.said[-1].splitlines()[:4], job.said[-1].splitlines()[4:]
+    assert over[0] == f"LVE over lips {region_digest(LIPS)} (6 entries)"
+    assert [line.partition(" over ")[0] for line in over] == ["LVE", "FDD, |FDD|", "lip r"]
     assert table[0].split() == ["LVE", "mm²", "MVE", "mm", "FDD", "mm²", "|FDD|", "mm²", "velocity", "mm/s", "lip", "r"]
     assert [line.split("  ")[0] for line in table[1:]] == ["model", "neutral template", "mean motion"]
     assert len({len(line) for line in table}) == 1
@@ -274,7 +280,7 @@ def test_table_is_told(data: Sequences, tmp_path: Path) -> None:
 def test_definitions_are_chosen_by_name(data: Sequences, tmp_path: Path, names: list[str], made: set[str]) -> None:
     job = run(tmp_path / "run", data.path, make_predictions(tmp_path / "p", data), definitions=names)
     assert {metric for _, metric in numbers(job)} == made
-    assert set(list(csv_rows(job)[0])[7:]) == made
+    assert {name for name in list(csv_rows(job)[0])[7:] if "/" in name} == made
 
 
 def test_regions_by_file_and_by_name(data: Sequences, tmp_path: Path) -> None:
@@ -282,11 +288,11 @@ def test_regions_by_file_and_by_name(data: Sequences, tmp_path: Path) -> None:
     (tmp_path / "lve.txt").write_text("3, 4,5\n")
     job = run(tmp_path / "a", data.path, predictions, lips_file=str(tmp_path / "lve.txt"), upper_face="lips")
     found = numbers(job)
-    lower = [{"name": "lve.txt", "vertices": 3, "sha256": measures.region_digest(np.array([3, 4, 5]))}]
+    lower = [{"name": "lve.txt", "vertices": 3, "sha256": region_digest(np.array([3, 4, 5])), "published": ""}]
     assert found["model", "lve/codetalker"]["region"] == lower
     assert found["model", "fdd/codetalker"]["region"][0]["name"] == "lips"
     stage = Metrics(Params(lips_file="a.txt"))
-    assert stage.sources() == Sources(files={"lips": Path("a.txt")})
+    assert stage.sources() == Sources(files={"lips": Path("a.txt"), region_table.WHAT: region_table.FILE})
     assert stage.label({"predictions": Upstream("infer", "tiny", {})}) == "tiny"
 
 

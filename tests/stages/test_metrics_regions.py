@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from faces import region_registry
 from faces.metrics_definitions import DEFINITIONS
 from faces.metrics_parts import Parts, opening
 from faces.ply import read_ply
-from faces.regions import read_region
+from faces.region_table import Origin, Published, Topology
+from faces.regions import indices_digest, read_region, region_digest
 from stages.kinds.predictions import Info as Made
 from stages.kinds.predictions import Item, prediction_name
 from stages.kinds.predictions import write_index as write_predictions
@@ -21,7 +25,7 @@ from stages.metrics.draw import plots
 from stages.metrics.lip_vertices import BIWI, FLAME, KNOWN, LipVertices
 from stages.metrics.regions import Regions, find_regions
 from stages.preprocess.region_files import read_masks
-from tests.stages.metrics_runs import numbers, report, run
+from tests.stages.metrics_runs import csv_rows, numbers, report, run
 from tests.stages.tiny import make_sequences
 
 FRAMES = 9
@@ -132,6 +136,39 @@ def test_entries_are_counted_and_vertices_identified(tmp_path: Path) -> None:
             digests[metric, name] = facts["sha256"]
     same = {metric: digests[metric, "twice"] == digests[metric, "once"] for metric, _ in digests}
     assert same == {"lve/codetalker": True, "mve_upper/facepipe": True, "fdd/codetalker": False}
+
+
+def test_a_published_set_is_named_where_numbers_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorted, each vertex once: the lip vertex error is the published list's, the dynamics deviation is not."""
+    twice, once = np.array([5, 3, 4, 3]), [3, 4, 5]
+    digests = indices_digest(twice), region_digest(twice, repeats=True), region_digest(twice)
+    lips = Published("toy", "lips", (), 4, 3, *digests, (Origin("masks/lips", "", "", ""),))
+    monkeypatch.setattr(region_registry, "published", lambda: (lips,))
+    monkeypatch.setattr(region_registry, "topologies", lambda: {"toy": Topology("toy", "Toy", 12, 1, "", ())})
+    data = swinging_mesh(tmp_path / "data", 12, lips=once, upper_face=once, own=[1, 2])
+    job = run(tmp_path / "run", data.path, predicted(tmp_path / "p", data), definitions=["lve", "fdd"])
+    published = {metric: record["region"][0]["published"] for (_, metric), record in numbers(job).items()}
+    assert published["lve/codetalker"] == "masks/lips"
+    assert published["fdd/codetalker"] == ""
+    each = region_digest(twice)
+    assert f"LVE over lips {each} (3 entries; masks/lips)" in job.said[-1]
+    assert f"FDD over upper_face {each} (3 entries)" in job.said[-1]
+    assert {row["lips_region"] for row in csv_rows(job)} == {f"lips {each} (3 entries; masks/lips)"}
+    assert found(data, lips="own")[0].caption(DEFINITIONS["lve/codetalker"]).endswith("(2 entries)")
+    assert found(data)[0].caption(DEFINITIONS["mve/facediffuser"]) == ""
+
+
+@pytest.mark.parametrize("form", ["lips.json", "lips.npy", "lips.pkl"])
+def test_lips_may_be_a_file_of_any_form(tmp_path: Path, form: str) -> None:
+    data = swinging_mesh(tmp_path / "data", 12)
+    file = tmp_path / form
+    if form.endswith(".npy"):
+        np.save(file, np.array([3, 1]))
+    else:
+        file.write_bytes(json.dumps([3, 1]).encode() if form.endswith(".json") else pickle.dumps([3, 1]))
+    regions, _ = found(data, lips_file=str(file))
+    assert regions["lips"].tolist() == [3, 1]
+    assert regions.found["lips"].name == form
 
 
 def test_tiny_data_keep_their_own_parts(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faces.errors import DataError
+from faces.region_table import files_in
 
 if TYPE_CHECKING:
     from stages.preprocess.biwi import Settings
@@ -27,8 +28,8 @@ TOPOLOGY = "BIWI.ply"
 ARRAY = ".npy"
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 MESHES = (".obj", ".ply")
-REGION_NAMES = {"lve": "lips", "fdd": "upper_face"}
-"""CodeTalker's names of its region files → ours."""
+REGION_NAMES = {"lve": "lips", "BIWI_lip": "lips", "lip": "lips", "fdd": "upper_face"}
+"""Published names of region files, of CodeTalker, SelfTalk, TalkingStyle → ours; the first that is there wins."""
 
 
 @dataclass(frozen=True)
@@ -166,17 +167,21 @@ def _sound(folders: list[Path]) -> dict[Name, Path]:
 
 
 def _regions(folder: Path | None, root: Path) -> dict[str, Path]:
-    """Lists of indices by our names. In root itself only CodeTalker's are looked for: other texts may lie there."""
+    """Lists of indices by our names. In root itself only published ones are looked for: other texts may lie there."""
     if folder is not None:
         # never there: the engine then says that the folder, or what it should hold, is missing
-        files = list(_files(folder, (".txt",))) or [folder / "<region>.txt"]
+        files = files_in(folder) or [folder / "<region>.txt"]
     else:
-        files = list(_files(root / "regions", (".txt",)))
-        files = files or [file for file in _files(root, (".txt",)) if file.stem in REGION_NAMES]
+        files = files_in(root / "regions")
+        files = files or [file for file in files_in(root) if file.stem in REGION_NAMES]
     plain = {file.stem: file for file in files}
+    if len(plain) < len(files):
+        twice = next(file for file in files if plain[file.stem] != file)
+        raise DataError(f"{twice} and {plain[twice.stem].name} are both the region {twice.stem}; remove one")
     return {_our_name(stem, plain): file for stem, file in plain.items()}
 
 
 def _our_name(stem: str, there: dict[str, Path]) -> str:
     ours = REGION_NAMES.get(stem, stem)
-    return stem if ours in there else ours
+    first = next((name for name in REGION_NAMES if REGION_NAMES[name] == ours and name in there), stem)
+    return stem if ours in there or stem != first else ours

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.errors import DataError
-from faces.regions import read_region
 from pipeline.stage import Job
 from stages.kinds.card import Check, Source
 from stages.preprocess import prepare as shared
@@ -19,6 +18,7 @@ from stages.preprocess.biwi.layout import Layout, find
 from stages.preprocess.biwi.normalise import Place, all_alike, each_by_itself
 from stages.preprocess.biwi.templates import Templates, read_templates
 from stages.preprocess.prepare import Choice, Name, Sound, leave_out
+from stages.preprocess.region_files import read_files
 from stages.preprocess.sound import Clip, Unusable, read_wav
 from stages.preprocess.split_file import read_splits
 
@@ -60,7 +60,7 @@ class Biwi:
             subject: self._template(stored, subject) for subject in stored.vertices
         }
         self.vertices = len(next(iter(self.templates.values())))
-        self.regions = {name: read_region(file, self.vertices) for name, file in sorted(layout.regions.items())}
+        self.regions = read_files(sorted(layout.regions.items()), self.vertices)
         self.units = self._units()
 
     def rule(self, ready: bool) -> str:

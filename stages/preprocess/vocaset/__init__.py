@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from faces import region_table
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
 
@@ -44,7 +45,7 @@ class Settings:
     )
     topology: str = param("", path=True, help="a mesh of the topology; default: FLAME_sample.ply in root")
     masks: str = param("", path=True, help="a pickle of region masks; default: FLAME_masks.pkl in root, if it is there")
-    regions: str = param("", path=True, help="a folder of <region>.txt vertex indices; wins over masks")
+    regions: str = param("", path=True, help="a folder of <region>.txt vertex indices, or other lists; wins over masks")
     splits: str = param("", path=True, help="a split file of your own; default: the official splits")
     skip: list[str] = param([], selects=True, help="ids <subject>_<sentence> to leave out")
 
@@ -73,7 +74,7 @@ class Settings:
         files = {SOURCES[name]: file for name, file in self.files.items()}
         if self.regions:
             folder = Path(self.regions)
-            lists = {f"regions/{file.stem}": file for file in sorted(folder.glob("*.txt"))}
+            lists = {f"regions/{region_table.plain_name(file)}": file for file in region_table.files_in(folder)}
             # Never there: the engine then says that the folder, or what it should hold, is missing.
             files |= lists or {"vertex indices of a region": folder / "<region>.txt"}
         return Sources(files=files)

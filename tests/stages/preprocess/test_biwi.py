@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from faces.errors import DataError
 from pipeline.errors import StageError
 from stages.kinds.sequences import Sequences
 from stages.preprocess.biwi import OFFICIAL_SPLITS, Settings
@@ -175,6 +176,20 @@ def test_published_regions_have_our_names(tmp_path: Path) -> None:
     (elsewhere / "mine.txt").write_text("1")
     read = Sequences(run_biwi(tmp_path / "four", root, regions=str(elsewhere)).out)
     assert read.region_names == ["mine"]
+
+
+def test_other_papers_names_of_the_same_lists_are_known(tmp_path: Path) -> None:
+    root = biwi_data().write(tmp_path / "raw")
+    regions = root / "regions"
+    (regions / "BIWI_lip.pkl").write_bytes(pickle.dumps([2, 0]))
+    assert Sequences(run_biwi(tmp_path / "both", root).out).region_names == ["BIWI_lip", "lips", "upper_face"]
+    (regions / "lve.txt").unlink()
+    read = Sequences(run_biwi(tmp_path / "one", root).out)
+    assert read.region_names == ["lips", "upper_face"]
+    assert list(read.region("lips")) == [2, 0]  # type: ignore[arg-type]
+    np.save(regions / "fdd.npy", np.array([1]))
+    with pytest.raises(DataError, match=r"fdd\.(txt|npy) and fdd\.(txt|npy) are both the region fdd; remove one"):
+        run_biwi(tmp_path / "twice", root)
 
 
 def test_parts_may_lie_elsewhere(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from faces import region_table
 from faces.errors import DataError
 from pipeline.errors import StageError
 from pipeline.stage import Sources
@@ -129,6 +131,42 @@ def test_masks_beside_the_raw_files_are_found(tmp_path: Path) -> None:
     assert (job.out / "regions" / "lips.txt").read_text().split() == ["2", "1", "2"]
 
 
+def test_region_files_of_any_form_are_read_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = raw_data().write(tmp_path / "raw")
+    lists = root / "lists"
+    lists.mkdir()
+    (lists / "cheek.json").write_text("[2, 1]")
+    (lists / "masks.pkl").write_bytes(pickle.dumps({"lips": [2, 1, 2]}, protocol=2))
+    np.save(lists / "brow.npy", np.array([3]))
+    told: list[tuple[list[str], int, int]] = []
+
+    def remarks(regions: Any, vertices: int, faces: Any) -> list[str]:
+        told.append((sorted(regions), vertices, len(faces)))
+        return ["warning: lips differs from every published set"]
+
+    monkeypatch.setattr("stages.preprocess.prepare.remarks_on_regions", remarks)
+    job = run_stage(tmp_path / "job", root, regions=str(lists))
+    read = Sequences(job.out)
+    assert {name: read.region(name).tolist() for name in read.region_names} == {  # type: ignore[union-attr]
+        "brow": [3],
+        "cheek": [2, 1],
+        "lips": [2, 1, 2],
+    }
+    assert told == [(["brow", "cheek", "lips"], read.info.vertices, len(read.faces))]
+    assert "warning: lips differs from every published set" in job.said
+    (lists / "lips.txt").write_text("1")
+    with pytest.raises(DataError, match=r"the region lips stands in .*lips\.txt and in .*masks\.pkl; remove one"):
+        run_stage(tmp_path / "again", root, regions=str(lists))
+
+
+def test_no_sequence_hangs_on_the_table_of_regions(tmp_path: Path) -> None:
+    stage = Preprocess(Preprocess.Params(dataset="vocaset"), {"dataset": Settings(root=str(tmp_path))})
+    sources = {name: name for name in stage.sources().files}
+    assert region_table.WHAT in sources
+    without = {name: digest for name, digest in sources.items() if name != region_table.WHAT}
+    assert stage.items({}, sources) == stage.items({}, without)
+
+
 def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
     root = raw_data().write(tmp_path / "raw")
     one, two = (run_stage(tmp_path / name, root).out for name in ("one", "two"))
@@ -162,6 +200,7 @@ def test_the_plan_knows_every_file_that_is_read(tmp_path: Path) -> None:
         "the masks of regions": root / "masks.pkl",
         "the split file": OFFICIAL_SPLITS,
         "regions/lips": root / "lists" / "lips.txt",
+        "the table of published regions": region_table.FILE,
     }
 
 
