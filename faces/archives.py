@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from faces.errors import DataError
-from faces.safe_pickle import LFS_POINTER, refuse_pointer
+from faces.lfs import LFS_POINTER, refuse_pointer
 from faces.tar_index import Cut, Refused, Span, index_tar
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")

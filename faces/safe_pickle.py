@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from faces.errors import DataError
+from faces.lfs import LFS_POINTER, refuse_pointer
 from faces.pickled_arrays import GLOBALS, Budget, Pending
 
-LFS_POINTER = b"version https://git-lfs"
 MOST_STEPS = 4_000_000
 """Of a file; each can take a hundred bytes or two. VOCASET's largest, the frames' numbers, has 400,000."""
 DEEPEST = 64
@@ -64,12 +64,6 @@ def load_pickle(file: Path) -> Any:
         raise DataError(f"{file} is cut short or is not a pickle ({error}); copy or download it again") from error
     except Exception as error:  # a damaged pickle can raise anything while it is rebuilt
         raise DataError(f"{file} is a damaged pickle ({error!r}); copy or download it again") from error
-
-
-def refuse_pointer(file: Path, head: bytes) -> None:
-    """Raise where `head`, the first bytes of `file`, are those of a git-LFS pointer instead of the data."""
-    if head.startswith(LFS_POINTER):
-        raise DataError(f"{file} is a git-LFS pointer, not the data itself; fetch it with `git lfs pull`")
 
 
 class _Bounded:
