@@ -215,7 +215,7 @@ class _Zip:
     def members(self) -> Iterator[tuple[str, Span]]:
         for number, entry in enumerate(self._zip.infolist()):
             _check_entry(entry)
-            if not entry.is_dir():
+            if not entry.orig_filename.endswith("/"):
                 yield entry.orig_filename, Span(number, entry.file_size)
 
     def content(self, span: Span) -> bytes:

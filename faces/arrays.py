@@ -118,8 +118,10 @@ def _checked(where: str, stream: BinaryIO, size: int) -> Header:
 def _parse(where: str, stream: BinaryIO, size: int) -> Header:
     head = stream.read(len(LFS_POINTER))
     refuse_pointer(Path(where), head)
+    if len(head) < 12:
+        raise ValueError(f"it has {size} bytes")
     if not head.startswith(MAGIC) or head[6] not in LENGTH_BYTES:
-        raise ValueError("it does not begin as one" if len(head) > 6 else f"it has {size} bytes")
+        raise ValueError("it does not begin as one")
     bytes_ = LENGTH_BYTES[head[6]]
     length = int.from_bytes(head[8 : 8 + bytes_], "little")
     offset = 8 + bytes_ + length

@@ -34,9 +34,9 @@ def parse_lines(data, polygons, vertices, triangles, bits, doubtful):
     """Fill vertices (.., 3) and triangles (.., 3), zero-based, and give how many of each, and how many are doubtful.
 
     All -1: gave up. data: bytes, the last of which ends a line. An empty `triangles` is left so. polygons: whether
-    faces of more corners are cut, or given up at. bits: room for one float64. doubtful: (.., 4), numbers that take more than
-    this arithmetic to get right in the type of `vertices`, and so are left to the caller: vertex, axis, and where the
-    text of one begins and ends.
+    faces of more corners are cut, or given up at. bits: room for one float64. doubtful: (.., 4), numbers that take more
+    than this arithmetic to get right in the type of `vertices`, and so are left to the caller: vertex, axis, and where
+    the text of one begins and ends.
     """
     so_far, cut, doubts, single = 0, 0, 0, vertices.itemsize == 4
     at, end = np.uint64(0), np.uint64(len(data))
