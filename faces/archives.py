@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.lfs import LFS_POINTER, refuse_pointer
 from faces.tar_index import Cut, Refused, Span, index_tar
 
@@ -311,4 +311,4 @@ def _unreadable(path: Path, error: BaseException, name: str = "") -> DataError:
         return DataError(f"{path} cannot be read: {error.strerror}")
     if isinstance(error, Cut | EOFError):
         return DataError(f"{what} is cut short; copy or download the archive again")
-    return DataError(f"{what} is damaged ({error}); copy or download the archive again")
+    return DataError(f"{what} is damaged ({said(error)}); copy or download the archive again")

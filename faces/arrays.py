@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.archives import Archive
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.lfs import LFS_POINTER, refuse_pointer
 
 MAGIC = b"\x93NUMPY"
@@ -68,7 +68,7 @@ def read_npy(path: Path) -> NDArray[Any]:
         flat = np.fromfile(path, header.dtype, header.count, offset=header.offset)
         return flat.reshape(header.shape, order=header.order)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); copy or download it again") from error
+        raise DataError(f"{path} cannot be read ({said(error)}); copy or download it again") from error
 
 
 def open_npy(path: Path) -> NDArray[Any]:
@@ -80,7 +80,7 @@ def open_npy(path: Path) -> NDArray[Any]:
     try:
         return np.memmap(path, header.dtype, "r", header.offset, header.shape, header.order)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); copy or download it again") from error
+        raise DataError(f"{path} cannot be read ({said(error)}); copy or download it again") from error
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -108,7 +108,7 @@ def _checked(where: str, stream: BinaryIO, size: int) -> Header:
     except ValueError as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{where} is not a NumPy .npy file ({error}); copy or download it again") from error
+        raise DataError(f"{where} is not a NumPy .npy file ({said(error)}); copy or download it again") from error
     expected = header.offset + header.count * header.dtype.itemsize
     if size < expected:
         raise DataError(f"{where} is cut short: {size:,} of {expected:,} bytes; copy or download it again")

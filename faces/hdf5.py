@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.lfs import LFS_POINTER, refuse_pointer
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def open_h5(path: Path) -> h5py.File:
     except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} cannot be read as HDF5 ({_said(error)})") from error
+        raise DataError(f"{path} cannot be read as HDF5 ({said(error)})") from error
 
 
 def h5_names(group: h5py.Group) -> list[str]:
@@ -106,12 +106,8 @@ def _check(path: str, name: str, dataset: Any) -> None:
     except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: {name} is damaged ({_said(error)})") from error
+        raise DataError(f"{path}: {name} is damaged ({said(error)})") from error
 
 
 def _damaged(group: h5py.Group, error: BaseException) -> DataError:
-    return DataError(f"{group.file.filename} is damaged ({_said(error)})")
-
-
-def _said(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return DataError(f"{group.file.filename} is damaged ({said(error)})")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.lfs import LFS_POINTER, refuse_pointer
 from faces.ply import Mesh
 
@@ -62,9 +62,10 @@ def _parse_fast(content: bytes, polygons: bool, dtype: DTypeLike, *, faces: bool
         from faces.obj_kernels import parse_lines
     except ImportError:
         return None
-    # Every number and every corner has a blank before it. Rooms that stay empty take no memory.
+    # Every number and every corner has a blank before it. One vertex more: a line may break off in the
+    # middle of it. Rooms that stay empty take no memory.
     most = content.count(b" ") + content.count(b"\t")
-    vertices, triangles = np.empty((most // 3, 3), dtype), np.empty((most if faces else 0, 3), np.int32)
+    vertices, triangles = np.empty((most // 3 + 1, 3), dtype), np.empty((most if faces else 0, 3), np.int32)
     doubtful = np.empty((most, 4), np.int64)
     data = np.frombuffer(content + b"\n", np.uint8)
     count, cut, doubts = parse_lines(data, polygons, vertices, triangles, np.empty(1), doubtful)
@@ -90,7 +91,7 @@ def _parse_lines(file: Path, content: bytes, polygons: bool, dtype: DTypeLike) -
                         cut = cut or number
                     triangles += _fan([_index(corner, len(positions)) for corner in corners])
         except ValueError as error:
-            raise DataError(f"{file}, line {number}, is not OBJ ({error}); export the mesh again") from error
+            raise DataError(f"{file}, line {number}, is not OBJ ({said(error)}); export the mesh again") from error
     if cut:
         raise DataError(
             f"{file}, line {cut}, is a face of more than three corners; give the mesh with the data's own triangles"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.lfs import LFS_POINTER, refuse_pointer
 
 TYPES = {
@@ -81,7 +81,7 @@ def read_ply(file: Path, *, dtype: DTypeLike = np.float32) -> Mesh:
             vertices = np.stack([tables["vertex"][axis] for axis in "xyz"], axis=-1).astype(dtype)
         faces = _triangles(tables, elements)
     except (KeyError, ValueError, IndexError, OverflowError) as error:
-        raise DataError(f"{file} is not a complete PLY mesh of triangles ({error}); export it again") from error
+        raise DataError(f"{file} is not a complete PLY mesh of triangles ({said(error)}); export it again") from error
     if faces.size and not 0 <= faces.min() <= faces.max() < len(vertices):
         raise DataError(f"{file} has a triangle with a corner outside its {len(vertices)} vertices; export it again")
     return Mesh(vertices, faces.astype(np.int32))
@@ -111,7 +111,9 @@ def _parse_header(file: Path, content: bytes) -> tuple[str, list[_Element], byte
         if any(len(element.dtype) > MOST_PROPERTIES for element in elements):
             raise ValueError(f"more than {MOST_PROPERTIES} properties")
     except (KeyError, IndexError, ValueError) as error:
-        raise DataError(f"{file} has a PLY header that cannot be understood ({error}); export it again") from error
+        raise DataError(
+            f"{file} has a PLY header that cannot be understood ({said(error)}); export it again"
+        ) from error
     return order, elements, content[body:]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.texts import read_text
 
 
@@ -30,7 +30,9 @@ def read_region(file: Path, vertices: int | None = None) -> NDArray[np.int64]:
     except (ValueError, OverflowError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{file} is not a list of vertex indices ({error}); write one whole number per line") from error
+        raise DataError(
+            f"{file} is not a list of vertex indices ({said(error)}); write one whole number per line"
+        ) from error
     if not len(indices):
         raise DataError(f"{file} is an empty region; write one vertex index per line")
     check_region(indices, vertices, str(file))

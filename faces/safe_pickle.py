@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.lfs import LFS_POINTER, refuse_pointer
 from faces.pickled_arrays import GLOBALS, Budget, Pending
 
@@ -61,9 +61,11 @@ def load_pickle(file: Path) -> Any:
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
     except (EOFError, pickle.UnpicklingError) as error:
-        raise DataError(f"{file} is cut short or is not a pickle ({error}); copy or download it again") from error
+        raise DataError(f"{file} is cut short or is not a pickle ({said(error)}); copy or download it again") from error
     except Exception as error:  # a damaged pickle can raise anything while it is rebuilt
-        raise DataError(f"{file} is a damaged pickle ({error!r}); copy or download it again") from error
+        raise DataError(
+            f"{file} is a damaged pickle ({type(error).__name__}: {said(error)}); copy or download it again"
+        ) from error
 
 
 class _Bounded:

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from faces.archives import Archive
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.lfs import LFS_POINTER, refuse_pointer
 
 MOST_PICKLE = 64 << 20
@@ -53,4 +53,4 @@ def _check_names(path: Path, content: bytes) -> None:
     except DataError:
         raise
     except Exception as error:  # a damaged pickle makes the reader raise anything
-        raise DataError(f"{path} is damaged ({error}); it was not loaded; download it again") from error
+        raise DataError(f"{path} is damaged ({said(error)}); it was not loaded; download it again") from error

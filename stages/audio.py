@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from stages.sound_file import NOT_SOUND, open_sound
 
 SAMPLE_RATE = 16_000
@@ -52,7 +52,7 @@ def _read(path: Path) -> tuple[NDArray[np.float32], int]:
         with open_sound(path) as sound:
             samples, rate = sound.read(dtype="float32", always_2d=True), sound.samplerate
     except NOT_SOUND as error:
-        raise DataError(f"{path} cannot be read as sound ({error}): convert it to wav, flac or ogg") from error
+        raise DataError(f"{path} cannot be read as sound ({said(error)}): convert it to wav, flac or ogg") from error
     if not len(samples):
         raise DataError(f"{path} is empty, it has no samples: leave the clip out, or record it again")
     return samples, int(rate)

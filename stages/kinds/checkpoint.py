@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.texts import read_json
 from pipeline import registry
 from pipeline.errors import RecipeError
@@ -90,7 +90,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise DataError(f"{file} is not there: give the file of a checkpoint, or train again") from None
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{file} cannot be read as weights ({error}): copy it again, or train again") from error
+        raise DataError(f"{file} cannot be read as weights ({said(error)}): copy it again, or train again") from error
     state.source = str(file)
     return state
 
@@ -136,7 +136,9 @@ class Checkpoint:
         try:
             return Config(**read_json(file))
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} does not describe a network ({error}): train again, or give its folder") from None
+            raise DataError(
+                f"{file} does not describe a network ({said(error)}): train again, or give its folder"
+            ) from None
 
     @cached_property
     def facts(self) -> DataFacts:

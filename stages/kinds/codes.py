@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.texts import read_json
 from stages.kinds.plain import remade_by, write_json
 
@@ -64,7 +64,7 @@ class Codes:
         try:
             return Info(**read_json(file))
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not an index of codes ({error}); make them again with encode") from None
+            raise DataError(f"{file} is not an index of codes ({said(error)}); make them again with encode") from None
 
     def __contains__(self, name: str) -> bool:
         return name in self.info.frames

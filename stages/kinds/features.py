@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.hdf5 import h5_dataset, h5_holds, h5_names, open_h5, read_h5
 from faces.texts import read_json
 from stages.kinds.plain import remade_by, write_json
@@ -90,7 +90,7 @@ class Features:
             return Encoder(**read_json(file))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(
-                f"{file} does not say what made the features ({error}): run the features step again"
+                f"{file} does not say what made the features ({said(error)}): run the features step again"
             ) from None
 
     @property

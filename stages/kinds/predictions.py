@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.texts import read_json
 from stages.kinds.plain import remade_by, write_json
 from stages.kinds.sequences import Sequences
@@ -79,7 +79,7 @@ class Predictions:
             items = {name: Item(**item) for name, item in facts.pop("items").items()}
             return Info(items=items, **facts)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DataError(f"{file} is not an index of predictions ({error}); make it with infer") from error
+            raise DataError(f"{file} is not an index of predictions ({said(error)}); make it with infer") from error
 
     @property
     def items(self) -> Mapping[str, Item]:

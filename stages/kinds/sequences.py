@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.texts import read_json
 from pipeline.stage import Given, of_json
 from stages.kinds.plain import remade_by, write_json
@@ -89,7 +89,7 @@ class Sequences:
             return Info(sequences=entries, **facts)
         except (TypeError, KeyError, AttributeError) as error:
             raise DataError(
-                f"{self.path / INDEX} is not an index of sequences ({error}); make it again with preprocess"
+                f"{self.path / INDEX} is not an index of sequences ({said(error)}); make it again with preprocess"
             ) from error
 
     @property
@@ -211,7 +211,7 @@ class Sequences:
                 f"{self.path} holds no sequences ({INDEX}: {error.strerror}); run preprocess first"
             ) from None
         except ValueError as error:
-            raise DataError(f"{file} is not JSON ({error}); make it again with preprocess") from None
+            raise DataError(f"{file} is not JSON ({said(error)}); make it again with preprocess") from None
         if not isinstance(facts, dict):
             raise DataError(f"{file} is not an index of sequences; make it again with preprocess")
         return facts

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from stages.sound_file import NOT_SOUND, open_sound
 
 WINDOW_S = 0.025
@@ -73,7 +73,7 @@ def read_wav(file: Path) -> Clip:
             samples = stream.read(dtype="int16" if stream.subtype == "PCM_16" else "float64")
             rate = stream.samplerate
     except NOT_SOUND as error:
-        raise DataError(f"{file} cannot be read as sound ({error})") from error
+        raise DataError(f"{file} cannot be read as sound ({said(error)})") from error
     try:
         return to_clip(np.clip(samples, -1, 1) if samples.dtype.kind == "f" else samples, rate)
     except DataError as error:

@@ -15,7 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.texts import read_toml
 from stages.kinds.sequences import check_name
 
@@ -73,7 +73,7 @@ def read_splits(file: Path) -> Splits:
     except OSError as error:
         raise DataError(f"the split file {file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise DataError(f"the split file {file} is not TOML: {error}") from error
+        raise DataError(f"the split file {file} is not TOML: {said(error)}") from error
     for name in (needed for needed in NEEDED if needed not in tables):
         raise DataError(f"the split file {file} has no table [{name}]; it must have {' and '.join(NEEDED)}")
     splits = Splits({_check_split_name(file, name): _parse_split(file, name, tables[name]) for name in tables})
@@ -141,7 +141,7 @@ def _parse_split(file: Path, name: str, table: Any) -> Split:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
             f"the split file {file}, table [{name}], needs subjects (a list of names) and sentences "
-            f'(a text such as "1-20, 25"): {error}'
+            f'(a text such as "1-20, 25"): {said(error)}'
         ) from error
     checked = tuple(check_name(subject, f"the split file {file}, table [{name}],") for subject in names)
     return Split(checked, sentences, prefix)

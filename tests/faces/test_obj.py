@@ -11,6 +11,7 @@ import pytest
 from faces import obj
 from faces.errors import DataError
 from faces.obj import read_obj, read_positions
+from faces.obj_kernels import parse_lines
 
 QUAD = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nf 1/1 2/1 3/1\nf 1/1 2/1 3/1 4/1\nf 1 2 3 4\n"
 
@@ -101,3 +102,17 @@ def test_without_the_compiled_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     slow = read_obj(tmp_path / "a.obj")
     assert fast.vertices.tobytes() == slow.vertices.tobytes() == read_positions(tmp_path / "a.obj").tobytes()
     np.testing.assert_array_equal(fast.faces, slow.faces)
+
+
+@pytest.mark.parametrize("text", ["v 1", "v 1 2", "v 1 2 3\nv 4 5", "f 1 2", "v 1 2 3\nf 1 1 1\nf 1 1"])
+def test_a_file_that_breaks_off_is_given_up_within_its_room(text: str) -> None:
+    """The compiled loop has no bounds of its own: a row lies behind each room as a guard."""
+    content = text.encode()
+    most = content.count(b" ")
+    vertices, triangles = np.full((most // 3 + 2, 3), -7.0), np.full((most + 1, 3), -7)
+    doubtful = np.full((most + 1, 4), -7)
+    found = parse_lines(np.frombuffer(content + b"\n", np.uint8), True, vertices, triangles, np.empty(1), doubtful)
+    assert found == (-1, -1, -1)
+    assert (vertices[-1] == -7).all()
+    assert (triangles[-1] == -7).all()
+    assert (doubtful[-1] == -7).all()

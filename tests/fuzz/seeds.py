@@ -30,7 +30,14 @@ TABLE = {
     "l": [(1, "ü"), {2.5}, None, True, np.array([1, "x"], object)],
 }
 OBJ = b"# a head\nv 0 0 0\nv 1 0.5 0\nv 0.25 1e0 0\nv 0 -1.5 0.123456789\nvt 0 0\nf 1/1 2/1 3/1\nf -1//1 -2 1 3\n"
-SPLITS = b'[train]\nsubjects = ["F1", "M2"]\nsentences = "1-32, 40"\n[val]\nsubjects = ["F1"]\nsentences = "33-36"\nprefix = "e"\n'
+SPLITS = b"""[train]
+subjects = ["F1", "M2"]
+sentences = "1-32, 40"
+[val]
+subjects = ["F1"]
+sentences = "33-36"
+prefix = "e"
+"""
 
 
 def pickles(folder: Path) -> list[Seed]:
@@ -42,9 +49,8 @@ def npy(folder: Path) -> list[Seed]:
 
 
 def npz(folder: Path) -> list[Seed]:
-    packed = [
-        _bytes(lambda stream, save=save: save(stream, A=POINTS, B=FACES)) for save in (np.savez, np.savez_compressed)
-    ]
+    savers: list[Any] = [np.savez, np.savez_compressed]
+    packed = [_bytes(lambda stream, save=save: save(stream, A=POINTS, B=FACES)) for save in savers]
     inner = Seed(_saved(POINTS), lambda content: _zip({"A.npy": content, "B.npy": _saved(FACES)}))
     return [*map(Seed, packed), inner]
 
@@ -67,12 +73,8 @@ FILES = {"F1/e01/frame_001.vl": b"\4\0\0\0" + POINTS.tobytes(), "F1/e01/" + "n" 
 def tar(folder: Path) -> list[Seed]:
     plain = [_tar(form) for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
     summed = [Seed(content, _right_sums) for content in plain]
-    return [
-        *map(Seed, plain),
-        *summed,
-        *(Seed(s.content, lambda c: gzip.compress(_right_sums(c), 1)) for s in summed),
-        Seed(gzip.compress(plain[0])),
-    ]
+    packed = [Seed(content, lambda inner: gzip.compress(_right_sums(inner), 1)) for content in plain]
+    return [*map(Seed, plain), *summed, *packed, Seed(gzip.compress(plain[0]))]
 
 
 def zips(folder: Path) -> list[Seed]:
@@ -88,24 +90,20 @@ def splits(folder: Path) -> list[Seed]:
 
 
 def index(folder: Path) -> list[Seed]:
-    facts = {"items": {"a": {"subject": "a", "condition": "b", "frames": 3}}, "fps": 25.0, "units": "m", "skipped": {}}
+    item = {"id": "a_s1", "subject": "a", "condition": "b", "split": "test", "frames": 3}
+    facts = {"items": {"a": item}, "fps": 25.0, "units": "m", "dataset": "d", "model": "m"}
     return [Seed(json.dumps(facts).encode()), Seed(json.dumps(facts, indent=1).encode())]
 
 
 def sounds(folder: Path) -> list[Seed]:
     wave = 0.5 * np.sin(np.arange(900) / 7)
-    kinds = [
-        ("WAV", "PCM_16"),
-        ("WAV", "FLOAT"),
-        ("WAV", "PCM_24"),
-        ("WAVEX", "PCM_16"),
-        ("FLAC", "PCM_16"),
-        ("OGG", "VORBIS"),
-        ("AIFF", "PCM_16"),
-    ]
-    return [
-        Seed(_bytes(lambda stream, k=k: soundfile.write(stream, wave, 16000, format=k[0], subtype=k[1]))) for k in kinds
-    ]
+
+    def sound(form: str, kind: str) -> Seed:
+        return Seed(_bytes(lambda stream: soundfile.write(stream, wave, 16000, format=form, subtype=kind)))
+
+    wavs = [sound("WAV", kind) for kind in ("PCM_16", "PCM_24", "FLOAT")]
+    others = [("WAVEX", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("AIFF", "PCM_16"), ("MP3", "MPEG_LAYER_III")]
+    return [*wavs, *(sound(form, kind) for form, kind in others)]
 
 
 def safetensors(folder: Path) -> list[Seed]:
