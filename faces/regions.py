@@ -31,7 +31,7 @@ def read_region(file: Path, vertices: int | None = None) -> NDArray[np.int64]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"{file} is not a list of vertex indices ({said(error)}); write one whole number per line"
+            f"{file} is not a list of vertex indices ({said(error)}); write a whole number a line"
         ) from error
     if not len(indices):
         raise DataError(f"{file} is an empty region; write one vertex index per line")

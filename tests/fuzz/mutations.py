@@ -64,19 +64,20 @@ def edited(content: bytes, kind: str, where: int, what: int, other: bytes) -> by
     return content
 
 
-MOST_EDITS = 5
+COUNTS = [1, 1, 1, 1, 2, 2, 3, 5]
+"""How many edits are made, each as often as it stands here."""
 EDIT = struct.Struct("<BII")
 
 
 def mutated(seeds: list[Seed]) -> st.SearchStrategy[bytes]:
-    """Files that are nearly valid. All choices are one draw of bytes, since a draw is what takes Hypothesis its time."""
+    """Files that are nearly valid. All choices are one draw of bytes: draws are what takes Hypothesis its time."""
 
     def make(choices: bytes) -> bytes:
         seed, other, count = choices[:3]
         content = seeds[seed % len(seeds)].content
-        for kind, where, what in EDIT.iter_unpack(choices[3 : 3 + (count % MOST_EDITS + 1) * EDIT.size]):
+        for kind, where, what in EDIT.iter_unpack(choices[3 : 3 + COUNTS[count % len(COUNTS)] * EDIT.size]):
             content = edited(content, KINDS[kind % len(KINDS)], where, what, seeds[other % len(seeds)].content)
         return seeds[seed % len(seeds)].finish(content)
 
-    size = 3 + MOST_EDITS * EDIT.size
+    size = 3 + max(COUNTS) * EDIT.size
     return st.binary(min_size=size, max_size=size).map(make)
