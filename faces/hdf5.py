@@ -58,8 +58,11 @@ def h5_holds(group: h5py.Group, name: str) -> bool:
         raise _damaged(group, error) from error
 
 
-def h5_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    """A checked dataset of numbers. KeyError where there is none of that name; DataError for what is not to be read."""
+def h5_dataset(group: h5py.Group, name: str, *, axes: int | None = None) -> h5py.Dataset:
+    """A checked dataset of numbers, of so many axes where that is said.
+
+    KeyError where there is none of that name; DataError for what is not to be read.
+    """
     import h5py
 
     path = group.file.filename
@@ -80,12 +83,14 @@ def h5_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
             raise
         raise _damaged(group, error) from error
     _check(path, name, part)
+    if axes not in (None, len(part.shape)):
+        raise DataError(f"{path}: {name} has {len(part.shape)} axes, not {axes}")
     return part
 
 
-def read_h5(group: h5py.Group, name: str) -> NDArray[np.floating]:
+def read_h5(group: h5py.Group, name: str, *, axes: int | None = None) -> NDArray[np.floating]:
     """All numbers of a dataset, in memory; errors as `h5_dataset` has them."""
-    dataset = h5_dataset(group, name)
+    dataset = h5_dataset(group, name, axes=axes)
     try:
         array: NDArray[np.floating] = dataset[()]
     except UNREADABLE as error:

@@ -70,7 +70,7 @@ class Features:
             raise DataError(f"{self.path / FILE} has no sequence {name}: run the features step on the same data")
         file = self._file
         with remade_by("features", self.path / FILE):
-            return int(h5_dataset(file, name).shape[0])
+            return int(h5_dataset(file, name, axes=2).shape[0])
 
     def hidden(self, name: str) -> NDArray[np.floating]:
         """(L, H), the encoder's last hidden state, where the stage was asked to keep it."""
@@ -113,7 +113,7 @@ class Features:
         file = self._file
         try:
             with remade_by("features", self.path / FILE):
-                return read_h5(file, name)
+                return read_h5(file, name, axes=2)
         except KeyError:
             raise DataError(
                 f"{self.path / FILE} has no sequence {name}: run the features step on the same data"

@@ -37,7 +37,7 @@ def read_folder(folder: Path, vertices: int) -> Regions:
 
 
 def _mask(file: Path, name: str, indices: Any, vertices: int) -> NDArray[np.int64]:
-    where = f"{file}, region {name}"
+    where = f"{file}, region {name if name.isprintable() else repr(name)}"
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         raise DataError(f"{where}: the name of a region may hold letters, digits, '_', '-' and '.'; rename it")
     array = np.asarray(indices)
