@@ -24,6 +24,7 @@ from faces.tar_index import Cut, Refused, Span, index_tar
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")
 MOST_MEMBERS = 500_000
+LONGEST_NAME = 1000
 MOST_BYTES = 512 << 20
 """Of a member, where the caller names no limit of its own."""
 MOST_RATIO = 200
@@ -290,13 +291,13 @@ def _check_name(raw: str) -> str:
     """The name with "./" and doubled "/" taken away."""
     parts = [part for part in raw.split("/") if part not in ("", ".")]
     outside = raw.startswith("/") or "\\" in raw or re.match("[A-Za-z]:", raw) or ".." in parts
-    if outside or not parts or not raw.isprintable():
+    if outside or not parts or not raw.isprintable() or len(raw) > LONGEST_NAME:
         raise Refused(f"is refused: the name {raw[:200]!r} in it leads out of the archive, or is no name")
     return "/".join(parts)
 
 
 def _check_entry(entry: ZipInfo) -> None:
-    name, mode = entry.orig_filename, entry.external_attr >> 28
+    name, mode = entry.orig_filename[:100], entry.external_attr >> 28
     if entry.create_system == 3 and mode not in (0, 4, 8):  # of Unix: S_IFDIR is 4, S_IFREG 8
         raise Refused(f"holds a link or a device, {name!r}; pack the files themselves")
     if entry.flag_bits & 0x1:

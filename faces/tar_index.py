@@ -53,7 +53,9 @@ def index_tar(stream: Stream) -> Iterator[tuple[str, Span]]:
             continue
         name = note.get("path") or _ustar_name(block)
         if kind in REFUSED or kind not in (*FILES, FOLDER):
-            raise Refused(f"holds {REFUSED.get(kind, 'a member of unknown kind')}, {name!r}; pack the files themselves")
+            raise Refused(
+                f"holds {REFUSED.get(kind, 'a member of unknown kind')}, {name[:100]!r}; pack the files themselves"
+            )
         if kind != FOLDER and not name.endswith("/"):
             size = _number(note["size"].encode(), 10) if "size" in note else size
             yield name, Span(stream.at, size)

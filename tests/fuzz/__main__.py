@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -76,6 +77,7 @@ def main() -> int:
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
+        warnings.simplefilter("ignore")
         try:
             fuzz(options.formats[0], options.count, options.seed, options.child)
         except BaseException:
