@@ -8,7 +8,6 @@ a table of region → list), or an array (.npy).
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
+from faces.texts import read_json, read_text
 
 Regions = dict[str, NDArray[np.int64]]
 
@@ -63,44 +63,40 @@ def _content(file: Path) -> Any:
 
 
 def _array(file: Path) -> NDArray[Any]:
-    try:
-        found: NDArray[Any] = np.load(file, allow_pickle=False, mmap_mode="r")
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{file} is no array of numbers ({error}); save it with numpy.save") from error
-    return found
+    from faces.arrays import open_npy
+
+    return open_npy(file)
 
 
 def _json(file: Path) -> Any:
-    text = _text(file)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not JSON ({error}); write a list of vertex indices") from error
+        return read_json(file)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{file} is not JSON ({said(error)}); write a list of vertex indices") from error
 
 
 def _words(file: Path) -> list[int]:
     try:
-        return [int(word) for word in _text(file).replace(",", " ").split()]
-    except ValueError as error:
-        raise DataError(f"{file} is not a list of vertex indices ({error}); write one whole number per line") from error
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
+        return [int(word) for word in read_text(file).replace(",", " ").split()]
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise DataError(f"{file} is not a list of vertex indices ({error}); write one whole number per line") from error
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{file} is not a list of vertex indices ({said(error)}); write a whole number a line"
+        ) from error
 
 
 def _checked_name(name: Any, file: Path) -> str:
     """A name that a file may have."""
     if not re.fullmatch(r"[\w-][\w.-]*", str(name)):
         raise DataError(
-            f"{file}, region {name}: the name of a region may hold letters, digits, '_', '-' and '.'; rename it"
+            f"{file}, region {said(repr(name))}: a region's name may hold letters, digits, '_', '-' and '.'; rename it"
         )
     return str(name)
 
@@ -114,7 +110,7 @@ def _indices(values: Any, vertices: int | None, where: str) -> NDArray[np.int64]
             raise ValueError(f"{array.dtype} {array.shape}")
         indices = array.astype(np.int64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"{where} is not a list of vertex indices ({error}); take another copy") from error
+        raise DataError(f"{where} is not a list of vertex indices ({said(error)}); take another copy") from error
     check_region(indices, vertices, where)
     return indices
 

@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from faces.errors import DataError
+from faces.errors import DataError, said
+from faces.texts import read_json
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.stage import replacing
@@ -89,7 +90,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise DataError(f"{file} is not there: give the file of a checkpoint, or train again") from None
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{file} cannot be read as weights ({error}): copy it again, or train again") from error
+        raise DataError(f"{file} cannot be read as weights ({said(error)}): copy it again, or train again") from error
     state.source = str(file)
     return state
 
@@ -133,9 +134,11 @@ class Checkpoint:
     def config(self) -> Config:
         file = self.path / CONFIG
         try:
-            return Config(**json.loads(file.read_text(encoding="utf-8")))
+            return Config(**read_json(file))
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} does not describe a network ({error}): train again, or give its folder") from None
+            raise DataError(
+                f"{file} does not describe a network ({said(error)}): train again, or give its folder"
+            ) from None
 
     @cached_property
     def facts(self) -> DataFacts:
@@ -145,7 +148,7 @@ class Checkpoint:
 
     def training(self) -> dict[str, Any]:
         """How it went: epochs, steps, best epoch and loss, motion energy, parameters."""
-        facts: dict[str, Any] = json.loads((self.path / TRAINING).read_text(encoding="utf-8"))
+        facts: dict[str, Any] = read_json(self.path / TRAINING)
         return facts
 
     def history(self) -> list[dict[str, Any]]:

@@ -153,3 +153,15 @@ def test_a_subject_named_twice_but_for_a_blank(tmp_path: Path) -> None:
     file.write_text("".join(f"[{split}]\nsubjects = ['a', 'a ']\nsentences = '1'\n" for split in ("train", "val")))
     with pytest.raises(DataError, match="named twice"):
         read_splits(file)
+
+
+def test_a_range_without_end_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "splits.toml"
+    file.write_text(
+        '[train]\nsubjects = ["A"]\nsentences = "1-99999999999999"\n[val]\nsubjects = []\nsentences = "1"\n'
+    )
+    with pytest.raises(DataError, match=r"99,999,999,999,999 is more than any sentence's number"):
+        read_splits(file)
+    file.write_text("x = " + "[" * 100_000)
+    with pytest.raises(DataError, match="not TOML: its lists lie too deep"):
+        read_splits(file)
