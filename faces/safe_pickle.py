@@ -8,6 +8,7 @@ run code. Whatever cannot be read is a `DataError`.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from faces.errors import DataError
 LFS_POINTER = b"version https://git-lfs"
 
 
-def load_pickle(file: Path) -> Any:
+def load_pickle(file: Path, also: Mapping[tuple[str, str], Any] | None = None) -> Any:
     """Read one pickle of arrays and containers; Python-2 strings are taken as latin1.
+
+    also: (module, name) → what stands in for a name that a format cannot do without. It must be harmless whatever
+    the file calls it with: it is called by the file.
 
     Raises:
         DataError: the file is absent, cut short, no pickle, a git-LFS pointer, or asks for anything but arrays.
@@ -30,7 +34,7 @@ def load_pickle(file: Path) -> Any:
             head = stream.read(len(LFS_POINTER))
             stream.seek(0)
             refuse_pointer(file, head)
-            return _ArrayUnpickler(stream, file).load()
+            return _ArrayUnpickler(stream, file, also or {}).load()
     except DataError:
         raise
     except OSError as error:
@@ -73,11 +77,11 @@ def _allowed() -> dict[tuple[str, str], Any]:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    allowed = _allowed()
+    arrays = _allowed()
 
-    def __init__(self, stream: Any, file: Path) -> None:
+    def __init__(self, stream: Any, file: Path, also: Mapping[tuple[str, str], Any]) -> None:
         super().__init__(stream, encoding="latin1")
-        self.file = file
+        self.file, self.allowed = file, {**also, **self.arrays}
 
     def find_class(self, module: str, name: str) -> Any:
         try:
