@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.app_cache import cache_app
+from pipeline.app_data import data_app
 from pipeline.app_remote import add
 from pipeline.options import (
     Device,
@@ -36,6 +37,7 @@ app = typer.Typer(
 recipe_app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(cache_app, name="cache")
+app.add_typer(data_app, name="data")
 add(cache_app)
 
 

@@ -2,8 +2,8 @@
 
 A name is looked up in the table, then among the entry points of installed packages (groups "facepipe.stages",
 "facepipe.models", "facepipe.datasets"); a value with a colon or a dot in it is taken as a dotted path itself, so a
-recipe can name a stage of the user's own: `stage = "my_lab.stages:Smooth"`. Commands that know of faces are found in the
-same way, since the engine imports none of what they need.
+recipe can name a stage of the user's own: `stage = "my_lab.stages:Smooth"`. Commands that know of faces are found in
+the same way, since the engine imports none of what they need.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = ("run", "status", "why", "accept", "graph", "stage", "table", "runs", "show", "doctor", "config")
 GROUPS = (
-    *("recipe ls", "recipe show", "recipe check"),
+    *("recipe ls", "recipe show", "recipe check", "data card"),
     *(
         f"cache {name}"
         for name in ("ls", "show", "du", "verify", "gc", "pin", "unpin", "export", "import", "push", "pull")
@@ -42,7 +42,7 @@ def commands(page: Path) -> list[list[str]]:
 
 def options_of(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
     """The help of the command that the words begin with."""
-    name = " ".join(words[:2]) if words[0] in ("recipe", "cache") else words[0]
+    name = " ".join(words[:2]) if words[0] in ("recipe", "cache", "data") else words[0]
     assert name in (*COMMANDS, *GROUPS), f"`pipe {name}` is no command"
     if name == "stage":
         if len(words) < 2 or words[1] == "NAME":

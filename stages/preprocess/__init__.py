@@ -13,15 +13,17 @@ from typing import Any, ClassVar, Protocol
 
 from pipeline.errors import StageError
 from pipeline.stage import Given, Items, Job, Needs, Sources, Stage, Upstream, param
+from stages.kinds.card import Source
 
 
 class Dataset(Protocol):
     """What the `Settings` of a data set's module offer beside their fields. Light until `prepare`.
 
-    native_fps: frames per second as recorded.
+    native_fps: frames per second as recorded. source: whose data these are, for the card.
     """
 
     native_fps: ClassVar[float]
+    source: ClassVar[Source]
 
     def sources(self) -> Sources:
         """The raw files."""

@@ -20,6 +20,7 @@ from faces.errors import DataError
 from faces.ply import write_ply
 from pipeline.stage import Job
 from stages.kinds import sequences as kind
+from stages.kinds.card import Card, Check, Source, write_card
 from stages.kinds.sequences import Entry, Info, sequence_id
 from stages.preprocess.region_files import Regions
 from stages.preprocess.sound import Clip, Unusable, write_wav
@@ -78,14 +79,19 @@ class Recordings(Protocol):
         """What the user should know of the sequences that can be used, a line each."""
         ...
 
+    def checks(self, sounds: Mapping[Name, Sound]) -> Iterable[Check]:
+        """What is known of this data set, and whether it is so, for its card."""
+        ...
+
 
 @dataclass(frozen=True)
 class Choice:
-    """What is wanted of a data set. dataset: its name in the index. skip: ids to leave out. step: every `step`-th frame
-    is kept. limit: at most so many sequences of each subject in each split; 0: all.
+    """What is wanted of a data set. dataset: its name in the index. source: whose it is. skip: ids to leave out. step:
+    every `step`-th frame is kept. limit: at most so many sequences of each subject in each split; 0: all.
     """
 
     dataset: str
+    source: Source
     splits: Splits
     skip: Sequence[str]
     step: int
@@ -97,8 +103,9 @@ def prepare(data: Recordings, choice: Choice, job: Job, *, threads: int = 1) -> 
     sounds, skipped = _choose(data, choice.skip)
     chosen = {sequence_id(*name): name for name in _limited(sounds, choice.splits, choice.limit)}
     _tell(job, len(sounds), skipped, choice.limit, len(chosen))
-    for remark in data.remarks(sounds):
-        job.say(remark)
+    card = Card(choice.source, list(data.checks(sounds)), list(data.remarks(sounds)))
+    for line in [*card.remarks, *(f"warning: {check}" for check in card.checks if check.passed is False)]:
+        job.say(line)
     entries = {key: _entry(data, choice, name, sounds[name]) for key, name in chosen.items()}
     _tell_splits(job, choice.splits, entries)
     for folder in (kind.VERTICES, kind.SOUND):
@@ -110,6 +117,7 @@ def prepare(data: Recordings, choice: Choice, job: Job, *, threads: int = 1) -> 
         choice.dataset, fps, data.units, data.up, len(next(iter(data.templates.values()))), subjects, entries, skipped
     )
     kind.write_index(job.out, info)
+    write_card(job.out, card, data.root)
 
 
 def leave_out(name: Name) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.stage import Items, Job, Sources, param
+from stages.kinds.card import Source
 
 OFFICIAL_SPLITS = Path(__file__).parent.parent / "splits" / "biwi.toml"
 
@@ -47,6 +48,13 @@ class Settings:
     skip: list[str] = param([], selects=True, help="ids <subject>_<sentence> to leave out")
 
     native_fps: ClassVar[float] = 25.0
+    source: ClassVar[Source] = Source(
+        title="BIWI 3D Audiovisual Corpus of Affective Communication, B3D(AC)²",
+        citation="Fanelli et al., A 3-D Audio-Visual Corpus of Affective Communication, IEEE Trans. Multimedia 2010",
+        url="no longer handed out by its owners, ETH Zürich",
+        licence="of ETH Zürich, by agreement",
+        terms="research; may not be passed on",
+    )
 
     @property
     def split_file(self) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from faces.errors import DataError
 from faces.regions import read_region
 from pipeline.stage import Job
+from stages.kinds.card import Check, Source
 from stages.preprocess import prepare as shared
 from stages.preprocess.biwi import Settings, remarks
 from stages.preprocess.biwi.frames import Motion, open_motion
@@ -24,14 +25,18 @@ from stages.preprocess.split_file import read_splits
 Opener = Callable[[Path, Name], Motion]
 
 
-def prepare(settings: Settings, job: Job, *, dataset: str, step: int, limit: int, opener: Opener = open_motion) -> None:
-    """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index.
+def prepare(
+    settings: Settings, job: Job, *, dataset: str, step: int, limit: int,
+    source: Source = Settings.source, opener: Opener = open_motion,
+) -> None:  # fmt: skip
+    """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index, `source`
+    for the card.
 
     opener: what makes the motion of a sequence's path.
     """
     data = Biwi(settings, find(settings), opener)
     splits = read_splits(settings.split_file)
-    shared.prepare(data, Choice(dataset, splits, settings.skip, step, limit), job, threads=job.workers)
+    shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job, threads=job.workers)
 
 
 class Biwi:
@@ -94,6 +99,9 @@ class Biwi:
 
     def remarks(self, sounds: Mapping[Name, Sound]) -> Iterable[str]:
         return remarks.all_of(self, sounds)
+
+    def checks(self, sounds: Mapping[Name, Sound]) -> Iterable[Check]:
+        yield Check("vertices", f"{remarks.VERTICES:,}", f"{self.vertices:,}", self.vertices == remarks.VERTICES)
 
     def _template(self, stored: Templates, subject: str) -> NDArray[np.float32]:
         vertices, place = stored.vertices[subject].astype(np.float32), self.places[subject]

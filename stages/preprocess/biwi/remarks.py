@@ -34,8 +34,6 @@ def all_of(data: Biwi, sounds: Mapping[Name, Sound]) -> Iterator[str]:
     """The lines, most important first. sounds: of the sequences that can be used."""
     yield _what_was_done(data, sounds)
     yield from _not_read(data)
-    if data.vertices != VERTICES:
-        yield f"the meshes have {data.vertices:,} vertices; BIWI's own have {VERTICES:,}"
     yield from first_lines(list(_places(data, sounds)))
     yield from _upside_down(data)
     yield from first_lines(list(_lengths(data, sounds)))

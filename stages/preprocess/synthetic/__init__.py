@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipeline.stage import Job, Sources, param
+from stages.kinds.card import Source
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Settings:
     noise: float = param(2e-5, low=0.0, high=1e-3, help="standard deviation of the capture noise, in metres")
 
     native_fps: ClassVar[float] = 60.0
+    source: ClassVar[Source] = Source(
+        title="Synthetic talking heads",
+        citation="made by facepipe",
+        url="part of facepipe",
+        licence="Apache-2.0",
+        terms="any use; figures on it say that the machinery works, and nothing about a paper",
+    )
 
     def sources(self) -> Sources:
         return Sources()

@@ -20,7 +20,7 @@ def produce(settings: Settings, job: Job, *, step: int, limit: int) -> None:
     cast = Cast(settings.subjects, settings.sentences, settings.seconds, settings.data_seed, settings.noise)
     root = written_once(job, lambda folder, track: write_raw(folder, cast, track))
     read = vocaset.Settings(str(root), regions=str(root / "regions"), splits=str(root / "splits.toml"))
-    prepare(read, job, dataset="synthetic", step=step, limit=limit)
+    prepare(read, job, dataset="synthetic", step=step, limit=limit, source=Settings.source)
 
 
 def written_once(job: Job, write: Callable[[Path, Track], None]) -> Path:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipeline.stage import Job, Sources, param
+from stages.kinds.card import Source
+from stages.preprocess import synthetic
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Settings:
     )
 
     native_fps: ClassVar[float] = 25.0
+    source: ClassVar[Source] = synthetic.Settings.source
 
     def sources(self) -> Sources:
         return Sources()

@@ -35,6 +35,7 @@ def produce(settings: Settings, job: Job, *, step: int, limit: int) -> None:
         dataset="synthetic-biwi",
         step=step,
         limit=limit,
+        source=Settings.source,
         opener=lambda path, name: Performance(path, name, cast),
     )
 

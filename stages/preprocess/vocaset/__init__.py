@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.stage import Items, Job, Sources, param
+from stages.kinds.card import Source
 
 OFFICIAL_SPLITS = Path(__file__).parent.parent / "splits" / "vocaset.toml"
 
@@ -48,6 +49,13 @@ class Settings:
     skip: list[str] = param([], selects=True, help="ids <subject>_<sentence> to leave out")
 
     native_fps: ClassVar[float] = 60.0
+    source: ClassVar[Source] = Source(
+        title="VOCASET",
+        citation="Cudeiro et al., Capture, Learning, and Synthesis of 3D Speaking Styles, CVPR 2019",
+        url="https://voca.is.tue.mpg.de",
+        licence="of the Max Planck Institute for Intelligent Systems, after registration",
+        terms="non-commercial research; may not be passed on",
+    )
 
     @property
     def files(self) -> dict[str, Path]:

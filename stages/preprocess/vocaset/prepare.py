@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from faces.errors import DataError
 from pipeline.stage import Job
+from stages.kinds.card import Check, Source
 from stages.kinds.sequences import sequence_id
 from stages.preprocess import prepare as shared
 from stages.preprocess.prepare import Choice, Name, Sound, leave_out
@@ -19,15 +20,20 @@ from stages.preprocess.split_file import read_splits
 from stages.preprocess.vocaset import RAW_FILES, Settings
 from stages.preprocess.vocaset.raw import Raw, read_raw
 
+VERTICES = 5023
 DISAGREEMENT_S = 0.5
 """Sound and motion of VOCASET differ by a few frames; more than this is worth a look."""
 
 
-def prepare(settings: Settings, job: Job, *, dataset: str, step: int, limit: int) -> None:
-    """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index."""
+def prepare(
+    settings: Settings, job: Job, *, dataset: str, step: int, limit: int, source: Source = Settings.source
+) -> None:
+    """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index, `source`
+    for the card.
+    """
     data = Vocaset(settings, read_raw(settings.files))
     splits = read_splits(settings.files["splits"])
-    shared.prepare(data, Choice(dataset, splits, settings.skip, step, limit), job)
+    shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job)
 
 
 class Vocaset:
@@ -68,6 +74,17 @@ class Vocaset:
             motion = self.frames(name) / self.fps
             if abs(motion - sound.seconds) > DISAGREEMENT_S:
                 yield f"{sequence_id(*name)}: {motion:.2f} s of motion but {sound.seconds:.2f} s of sound"
+
+    def checks(self, sounds: Mapping[Name, Sound]) -> Iterable[Check]:
+        vertices = self._raw.vertices.vertices
+        yield Check("vertices", f"{VERTICES:,}", f"{vertices:,}", vertices == VERTICES)
+        apart = [abs(self.frames(name) / self.fps - sound.seconds) for name, sound in sounds.items()]
+        yield Check(
+            "sound and motion of a sequence, apart at most",
+            f"{DISAGREEMENT_S:g} s",
+            f"{max(apart):.2f} s",
+            max(apart) <= DISAGREEMENT_S,
+        )
 
     def _read_clip(self, name: Name) -> Clip:
         if not len(self._raw.rows.get(name, ())):

@@ -197,7 +197,7 @@ def test_a_second_run_gives_the_same_bytes(tmp_path: Path) -> None:
     root = biwi_data().write(tmp_path / "raw")
     one, two = (run_biwi(tmp_path / name, root).out for name in ("one", "two"))
     files = sorted(file.relative_to(one) for file in one.rglob("*") if file.is_file())
-    assert len(files) == 2 * 9 + 3 + 2
+    assert len(files) == 2 * 9 + 4 + 2
     assert all((one / file).read_bytes() == (two / file).read_bytes() for file in files)
 
 

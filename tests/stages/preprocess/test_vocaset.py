@@ -133,7 +133,7 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
     root = raw_data().write(tmp_path / "raw")
     one, two = (run_stage(tmp_path / name, root).out for name in ("one", "two"))
     files = sorted(file.relative_to(one) for file in one.rglob("*") if file.is_file())
-    assert len(files) == 2 * 9 + 3
+    assert len(files) == 2 * 9 + 4
     assert all((one / file).read_bytes() == (two / file).read_bytes() for file in files)
 
 

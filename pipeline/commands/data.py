@@ -1,0 +1,52 @@
+"""`pipe data …`: where the data lie is settled here, what is in them by what the registry names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.errors import RecipeError
+from pipeline.plan import plan
+from pipeline.recipe import load
+from pipeline.registry import load_command
+from pipeline.stored import named
+from pipeline.toml import shown
+from pipeline.workspace import Workspace
+
+KIND, INDEX = "sequences", "sequences.json"
+
+
+def card(targets: Sequence[str], workspace: Workspace, *, as_json: bool) -> None:
+    """Show the data cards of artifacts, folders and recipes; of the whole store where none is named."""
+    folders = [folder for target in targets for folder in _meant(target, workspace)] if targets else _all(workspace)
+    load_command("data card")(list(dict.fromkeys(folders)), as_json=as_json)
+
+
+def _all(workspace: Workspace) -> list[Path]:
+    found = [artifact.path for artifact in workspace.store.artifacts() if artifact.kind == KIND]
+    if not found:
+        raise RecipeError(f"the store {shown(workspace.store.root)} holds no prepared data set; run a recipe first")
+    return found
+
+
+def _meant(target: str, workspace: Workspace) -> Iterator[Path]:
+    path = Path(target)
+    if path.suffix == ".toml":
+        yield from _of_recipe(path, workspace)
+    elif (path / INDEX).is_file():
+        yield path
+    else:
+        artifact = named(workspace.store, target)
+        if artifact.kind != KIND:
+            raise RecipeError(f"{artifact.name} is of the kind {artifact.kind}; data cards are of {KIND}")
+        yield artifact.path
+
+
+def _of_recipe(path: Path, workspace: Workspace) -> list[Path]:
+    """The data sets that a recipe's steps have made, as it stands."""
+    planned = {name: entry for name, entry in plan(load(path), workspace).items() if entry.step.stage.output == KIND}
+    found = [entry.artifact.path for entry in planned.values() if entry.artifact]
+    if not found:
+        steps = " and ".join(planned) or "preprocess"
+        raise RecipeError(f"{shown(path)}: {steps} must run first: pipe run {shown(path)} --until {steps}")
+    return found
