@@ -24,9 +24,7 @@ def read_npz(file: Path, limit: int, names: Container[str] | None = None) -> dic
             members = [m for m in archive.infolist() if names is None or m.filename.removesuffix(".npy") in names]
         size = sum(member.file_size for member in members)
         if size > limit:
-            raise DataError(
-                f"{file} holds {size:,} bytes of arrays, more than the {limit:,} of its kind; is it another?"
-            )
+            raise DataError(f"{file} holds {size:,} bytes in arrays, more than {limit:,}: is it another file?")
         with np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files if names is None or name in names}
         for name in (name for name, array in found.items() if not isinstance(array, np.ndarray)):
