@@ -55,7 +55,7 @@ class Splits:
         found = [name for name, part in self.parts.items() if part.holds(subject, sentence)]
         if len(found) > 1:
             raise DataError(
-                f"the splits {' and '.join(found)} both hold {subject}_{sentence}; a sequence may be in one split only: "
+                f"the splits {' and '.join(found)} both hold {subject}_{sentence}; a sequence may be in one split: "
                 "mend the split file"
             )
         return found[0] if found else ""

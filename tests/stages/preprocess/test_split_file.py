@@ -109,7 +109,7 @@ def test_a_suffix_says_what_follows_the_number(tmp_path: Path) -> None:
     names = ["001_7_2", "002_0_0", "003_0_1", "003_4_1", "001", "1_0_0_0"]
     assert [splits.of("M3", name) for name in names] == ["train", "train", "val", "", "", ""]
     assert splits.of("W9", "003_4_1") == "test"
-    with pytest.raises(DataError, match="val and test both hold W9_003_0_1; a sequence may be in one split only"):
+    with pytest.raises(DataError, match="val and test both hold W9_003_0_1; a sequence may be in one split: mend"):
         splits.of("W9", "003_0_1")
     assert read_splits(write_splits(tmp_path / "again.toml", splits)) == splits
 
