@@ -15,36 +15,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.arrays import read_npz
 from faces.errors import DataError
 from faces.flame import JOINTS, SHAPES, Flame
-from faces.npz import read_npz
-from faces.safe_pickle import load_pickle
+from faces.safe_pickle import StandIn, load_pickle
 
 NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights", "f")
 """What the model is made of, by the release's own names."""
-LIMIT = 1 << 29
-"""Bytes; the arrays of 5,023 vertices in float64 take 55 million."""
 MOST_CELLS = 1 << 24
 """Of a sparse matrix when it is filled up; FLAME's regressor has 25,115."""
 
 
-class _Kept:
-    """Stands for an object of another library: it takes its state, and is nothing but that."""
-
-    state: Any = None
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-class _Chumpy(_Kept):
+class _Chumpy(StandIn):
     """`chumpy.ch.Ch`: an array under the name `x`."""
 
     def array(self, where: str) -> NDArray[Any]:
         return np.asarray(_entry(self.state, "x", where))
 
 
-class _Sparse(_Kept):
+class _Sparse(StandIn):
     """A compressed sparse matrix of SciPy, by columns; `_SparseRows` by rows."""
 
     by_rows = False
@@ -52,7 +41,7 @@ class _Sparse(_Kept):
     def array(self, where: str) -> NDArray[Any]:
         """Filled up."""
         values, inner, starts = (np.asarray(_entry(self.state, name, where)) for name in ("data", "indices", "indptr"))
-        shape = self.state.get("_shape", self.state.get("shape"))
+        shape = _entry(self.state, "_shape", where)
         try:
             rows, columns = (int(size) for size in shape)
             if not 0 < rows * columns <= MOST_CELLS:
@@ -69,23 +58,18 @@ class _SparseRows(_Sparse):
     by_rows = True
 
 
-class _New:
-    """What Python 2 calls to make an empty object; here of the stand-ins alone. Nothing can be set on it, as a file
-    could on a plain function."""
-
-    __slots__ = ()
-
-    def __call__(self, kind: Any, base: Any, state: Any) -> Any:
-        if not (isinstance(kind, type) and issubclass(kind, _Kept)) or base is not object or state is not None:
-            raise ValueError("it rebuilds an object that is neither an array nor a sparse matrix")
-        return kind()
+def _new(budget: Any, kind: Any, base: Any, state: Any) -> Any:
+    """What Python 2 calls to make an empty object; here of the stand-ins alone."""
+    if not (isinstance(kind, type) and issubclass(kind, StandIn)) or base is not object or state is not None:
+        raise ValueError("it rebuilds an object that is neither an array nor a sparse matrix")
+    return kind()
 
 
 _STAND_INS: dict[tuple[str, str], Any] = {
     ("chumpy.ch", "Ch"): _Chumpy,
     ("chumpy", "Ch"): _Chumpy,
-    ("copy_reg", "_reconstructor"): _New(),
-    ("copyreg", "_reconstructor"): _New(),
+    ("copy_reg", "_reconstructor"): _new,
+    ("copyreg", "_reconstructor"): _new,
     ("__builtin__", "object"): object,
     ("builtins", "object"): object,
 }
@@ -101,7 +85,7 @@ def read_flame(file: Path) -> Flame:
         DataError: the file is absent or damaged, asks to run code, or is no FLAME model.
     """
     file = Path(file)
-    table = read_npz(file, LIMIT, NEEDED) if file.suffix.lower() == ".npz" else load_pickle(file, _STAND_INS)
+    table = read_npz(file) if file.suffix.lower() == ".npz" else load_pickle(file, _STAND_INS)
     if not isinstance(table, Mapping) or not all(name in table for name in NEEDED):
         raise DataError(f"{file} is no FLAME model: it must hold {', '.join(NEEDED)}; give generic_model.pkl")
     parts = {name: _array(table[name], f"{file}, {name},") for name in NEEDED}

@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.arrays import read_npz
 from faces.errors import DataError
-from faces.npz import read_npz
 from faces.safe_pickle import load_pickle
 from stages.kinds.sequences import check_name
-
-LIMIT = 1 << 30
 
 
 def read_table(file: Path) -> dict[str, NDArray[np.float32]]:
     """Subject → (V, 3) float32, sorted, V the same for all. DataError for what is no such table."""
-    table = read_npz(file, LIMIT) if file.suffix.lower() == ".npz" else load_pickle(file)
+    table = read_npz(file) if file.suffix.lower() == ".npz" else load_pickle(file)
     if not isinstance(table, dict) or not table:
         raise DataError(f"{file} must hold a dictionary of subject → template; it is another file")
     names = {check_name(str(subject), str(file)): template for subject, template in table.items()}

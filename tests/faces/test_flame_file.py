@@ -72,7 +72,7 @@ def test_a_stand_in_cannot_be_changed_by_a_file(tmp_path: Path) -> None:
     for state in (b"}X\x01\x00\x00\x00xK\x01s", b"N}X\x0c\x00\x00\x00__defaults__)s\x86"):
         file = tmp_path / "generic_model.pkl"
         file.write_bytes(b"\x80\x02ccopy_reg\n_reconstructor\n" + state + b"b.")
-        with pytest.raises(DataError, match="damaged pickle"):
+        with pytest.raises(DataError, match="a state of what is no array"):
             read_flame(file)
 
 
@@ -115,5 +115,5 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_flame(tmp_path / "absent.pkl")
     (tmp_path / "model.npz").write_bytes(b"PK\x03\x04 cut")
-    with pytest.raises(DataError, match="cannot be read as an archive"):
+    with pytest.raises(DataError, match=r"model\.npz is damaged"):
         read_flame(tmp_path / "model.npz")

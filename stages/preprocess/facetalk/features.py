@@ -7,7 +7,6 @@ The pickle may rebuild arrays and tensors of plain numbers and nothing else; a t
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +17,34 @@ from faces.errors import DataError
 from faces.safe_pickle import load_pickle
 
 
-class _Storage:
+def _storage(budget: Any, content: bytes) -> Any:
     """`torch.storage._load_from_bytes`, which itself would trust what it is given."""
+    import io
 
-    __slots__ = ()
+    import torch
 
-    def __call__(self, content: bytes) -> Any:
-        import io
-
-        import torch
-
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
-class _Tensor:
+def _tensor(
+    budget: Any, storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
+) -> NDArray[Any]:
     """`torch._utils._rebuild_tensor_v2`, as an array. What the storage does not hold is an error, and not made room for
     as torch would."""
+    import torch
 
-    __slots__ = ()
-
-    def __call__(
-        self, storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
-    ) -> NDArray[Any]:
-        import torch
-
-        flat = torch.empty(0, dtype=storage.dtype).set_(storage._untyped_storage).numpy()
-        array = flat[offset : offset + math.prod(size)].reshape(size)
-        steps = zip(size, stride, array.strides, strict=True)
-        if any(count > 1 and step * array.itemsize != plain for count, step, plain in steps):
-            raise ValueError("a tensor that does not lie in one piece")
-        return array
+    flat = torch.empty(0, dtype=storage.dtype).set_(storage._untyped_storage).numpy()
+    array = flat[offset : offset + math.prod(size)].reshape(size)
+    steps = zip(size, stride, array.strides, strict=True)
+    if any(count > 1 and step * array.itemsize != plain for count, step, plain in steps):
+        raise ValueError("a tensor that does not lie in one piece")
+    return array
 
 
 TENSORS: dict[tuple[str, str], Any] = {
-    ("torch.storage", "_load_from_bytes"): _Storage(),
-    ("torch._utils", "_rebuild_tensor_v2"): _Tensor(),
-    ("collections", "OrderedDict"): OrderedDict,
+    ("torch.storage", "_load_from_bytes"): _storage,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("collections", "OrderedDict"): lambda budget: {},
 }
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.arrays import read_npz
 from faces.errors import DataError
-from faces.npz import read_npz
 from faces.ply import Mesh, read_ply
 from stages.kinds.sequences import sequence_id
 from stages.preprocess.facetalk.layout import CODES, MESHES, Layout
@@ -23,7 +23,8 @@ from stages.preprocess.prepare import Name, check_finite, leave_out
 
 FORMS = {MESHES: ".ply", CODES: ".npz"}
 STEM = "frame_"
-CODE_LIMIT = 1 << 20
+LONGEST_CODE = 4096
+"""Numbers; NPHM's have 200, MonoNPHM's 100."""
 MOST_NAMED = 3
 """Sequences that an error describes; it names all for `skip`."""
 
@@ -67,11 +68,11 @@ def read_codes(files: Sequence[Path], name: Name) -> NDArray[np.float32]:
 
 
 def _read_code(file: Path) -> NDArray[np.float32]:
-    arrays = read_npz(file, CODE_LIMIT)
+    arrays = read_npz(file)
     if len(arrays) != 1:
         raise DataError(f"{file} holds {len(arrays)} arrays ({', '.join(arrays)}), not the one of an expression code")
     ((key, code),) = arrays.items()
-    if code.dtype.kind != "f" or not code.size:
+    if code.dtype.kind != "f" or not 0 < code.size <= LONGEST_CODE:
         raise DataError(f"{file}, {key}, is {code.dtype} {code.shape}, not the numbers of an expression code")
     return code.astype(np.float32).reshape(-1)
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.arrays import open_npy, read_header
 from faces.errors import DataError
-from faces.safe_pickle import LFS_POINTER, refuse_pointer
+from faces.hdf5 import open_h5
 
 Array = NDArray[np.float64]
 
@@ -40,20 +41,12 @@ def open_parameters(file: Path) -> Parameters:
 
 
 def _open_npy(file: Path) -> Parameters:
-    try:
-        with open(file, "rb") as stream:
-            refuse_pointer(file, stream.read(len(LFS_POINTER)))
-        stored = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{file} cannot be read as an array ({error}); copy it again") from error
-    width = sum(WIDTHS.values())
-    frames = _frames(file, "array", stored.shape, stored.dtype, width)
+    header, width = read_header(file), sum(WIDTHS.values())
+    frames = _frames(file, "array", header.shape, header.dtype, width)
     starts = dict(zip(WIDTHS, np.cumsum([0, *WIDTHS.values()]), strict=False))
 
     def read(*parts: str) -> Mapping[str, Array]:
-        rows = np.load(file, mmap_mode="r", allow_pickle=False).reshape(frames, width)
+        rows = open_npy(file).reshape(frames, width)
         return {part: _numbers(file, part, rows[:, starts[part] : starts[part] + WIDTHS[part]]) for part in parts}
 
     return Parameters(frames, read)
@@ -74,10 +67,8 @@ def _open_hdf5(file: Path) -> Parameters:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    import h5py
-
     try:
-        with h5py.File(file, "r") as stored:
+        with open_h5(file) as stored:
             yield stored
     except DataError:
         raise

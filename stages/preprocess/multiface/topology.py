@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.arrays import read_npy
 from faces.errors import DataError
 from faces.obj import read_obj
 from faces.ply import Mesh
@@ -94,10 +95,7 @@ def read_frame(file: Path) -> NDArray[np.float32]:
 def _read_list(file: Path) -> NDArray[np.int64]:
     if file.suffix.lower() != ".npy":
         return read_region(file, TRACKED)
-    try:
-        found = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{file} cannot be read as an array ({error}); copy it again") from error
+    found = read_npy(file)
     if found.dtype.kind not in "iu" or not found.size:
         raise DataError(f"{file} holds {found.dtype}, not vertex indices; it must be {REMOVED}")
     check_region(found, TRACKED, str(file))

@@ -22,7 +22,7 @@ from tests.stages.preprocess.mead_files import IDS, parameters, refuse, run_mead
         (np.zeros((2, 9, 403)), "not \\(1, frames, 403\\)"),
         (np.zeros((1, 9, 403), np.int64), "is int64"),
         (np.broadcast_to(np.float32(0), (1, 70_000, 403)), "is of 70,000 frames; it is no sentence"),
-        (np.array([{}], object), "cannot be read as an array"),
+        (np.array([{}], object), "holds Python objects, not numbers"),
     ],
 )
 def test_arrays_of_another_form(tmp_path: Path, array: Any, match: str) -> None:
