@@ -98,8 +98,13 @@ class Flame:
         bent = (turns[:, 1:] - np.eye(3)).reshape(len(turns), -1)
         rest = moved + np.tensordot(bent, self.correctives, (1, 2))
         posed = np.zeros_like(rest)
+        still = np.zeros(len(self.template))
         for joint, (turn, offset) in enumerate(zip(*self._chain(turns, self.regressor @ moved), strict=True)):
-            posed += self.weights[:, joint, None] * (rest @ turn.transpose(0, 2, 1) + offset[:, None])
+            if not offset.any() and (turn == np.eye(3)).all():
+                still += self.weights[:, joint]
+            else:
+                posed += self.weights[:, joint, None] * (rest @ turn.transpose(0, 2, 1) + offset[:, None])
+        posed += still[:, None] * rest
         return posed
 
     def _chain(self, turns: Array, joints: Array) -> tuple[list[Array], list[Array]]:

@@ -70,6 +70,15 @@ def test_equal_to_a_loop_over_vertices(model: Flame) -> None:
     np.testing.assert_allclose(made, expected, atol=2e-7)
 
 
+def test_a_joint_that_turns_back_has_moved_all_the_same(model: Flame) -> None:
+    """Half a turn of the neck and half of the jaw: the jaw looks as before, from another place."""
+    half = np.array([[np.pi, 0, 0]])
+    pose = np.zeros((5, 3))
+    pose[1] = pose[JAW] = half[0]
+    made = model.vertices(np.zeros((1, 0)), {1: half, JAW: half})[0]
+    np.testing.assert_allclose(made, slow(tiny_tables(), np.zeros(0), np.zeros(0), pose), atol=2e-7)
+
+
 def test_without_numbers_it_is_the_template(model: Flame) -> None:
     made = model.vertices(np.zeros((2, 50)), {JAW: np.zeros((2, 3))})
     np.testing.assert_allclose(made, np.stack([model.template] * 2), atol=1e-8)
