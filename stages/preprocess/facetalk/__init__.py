@@ -38,8 +38,8 @@ class Settings:
         citation="Aneja et al., FaceTalk: Audio-Driven Motion Diffusion for Neural Parametric Head Models, CVPR 2024; "
         "Kirschstein et al., NeRSemble: Multi-View Radiance Field Reconstruction of Human Heads, SIGGRAPH 2023",
         url="https://shivangi-aneja.github.io/projects/facetalk",
-        licence="of the Technical University of Munich, on request",
-        terms="non-commercial research; may not be passed on",
+        licence="its owners', which comes with the data",
+        terms="research; what comes with the data says the rest",
     )
 
     @property

@@ -43,8 +43,8 @@ class Settings:
         citation="Wuu et al., Multiface: A Dataset for Neural Face Rendering, 2022; prepared as in Stan et al., "
         "FaceDiffuser, MIG 2023",
         url="https://github.com/facebookresearch/multiface",
-        licence="CC BY-NC 4.0",
-        terms="non-commercial, with attribution",
+        licence="Meta's, in the repository of the data set",
+        terms="non-commercial; the licence says the rest",
     )
 
     @property
