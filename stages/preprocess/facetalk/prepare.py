@@ -112,9 +112,9 @@ class FaceTalk:
 
     def checks(self, sounds: Mapping[Name, Sound]) -> Iterator[Check]:
         yield Check("vertices", f"{VERTICES:,}", f"{self.vertices:,}", self.vertices == VERTICES)
-        coded = next((files[CODES] for name in sounds if CODES in (files := self.opened[name])), None)
-        if coded and coded.files:
-            size = len(read_codes(coded.files[:1], next(iter(sounds)))[0])
+        coded = next((name for name in sounds if CODES in self.opened[name] and self.opened[name][CODES].files), None)
+        if coded:
+            size = read_codes(self.opened[coded][CODES].files[:1], coded).shape[1]
             yield Check("numbers of an expression code", str(CODE), str(size), size == CODE)
         apart = {name: abs(self.frames(name) / self.fps - sound.seconds) for name, sound in sounds.items()}
         worst = max(apart, key=lambda name: apart[name])
