@@ -11,7 +11,7 @@ Whatever cannot be read is a `DataError`.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,7 +31,6 @@ LARGEST_KEY = 1 << 40
 REFUSED = {
     pickle.INST: "an object of a class",
     pickle.OBJ: "an object of a class",
-    pickle.NEWOBJ: "an object of a class",
     pickle.NEWOBJ_EX: "an object of a class",
     pickle.EXT1: "a registered class",
     pickle.EXT2: "a registered class",
@@ -43,8 +42,18 @@ REFUSED = {
 }
 
 
-def load_pickle(file: Path) -> Any:
+class StandIn:
+    """Stands for an object of another library that a format cannot do without: it keeps the state that the file gives
+    it, which must be data too, and is nothing but that."""
+
+    state: Mapping[Any, Any] | None = None
+
+
+def load_pickle(file: Path, stand_ins: Mapping[tuple[str, str], Any] | None = None) -> Any:
     """Read one pickle of arrays and containers; Python-2 strings are taken as latin1. Arrays are read-only.
+
+    stand_ins: (module, name) → what is let through beside arrays: a `StandIn`, or a function, which the file may call
+    with anything after its `Budget` and which must be harmless then.
 
     Raises:
         DataError: the file is absent, cut short, no pickle, a git-LFS pointer, or asks for anything but arrays.
@@ -55,7 +64,7 @@ def load_pickle(file: Path) -> Any:
             stream.seek(0)
             refuse_pointer(file, head)
             size = Path(file).stat().st_size
-            return _ArrayUnpickler(_Bounded(stream, size), file, size).load()
+            return _ArrayUnpickler(_Bounded(stream, size), file, size, stand_ins or {}).load()
     except DataError:
         raise
     except OSError as error:
@@ -113,9 +122,9 @@ class _ArrayUnpickler(pickle._Unpickler):
     pop_mark: Callable[[], list[Any]]
     read: Callable[[int], bytes]
 
-    def __init__(self, stream: _Bounded, file: Path, size: int) -> None:
+    def __init__(self, stream: _Bounded, file: Path, size: int, stand_ins: Mapping[tuple[str, str], Any]) -> None:
         super().__init__(stream, encoding="latin1")
-        self.file = file
+        self.file, self.known = file, {**stand_ins, **GLOBALS}
         self.budget = Budget(2 * size + (1 << 24))
         self.memo = _Memo()
         self.dispatch = _Steps(STEPS)  # type: ignore[misc]
@@ -127,7 +136,7 @@ class _ArrayUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return GLOBALS[module, name]
+            return self.known[module, name]
         except KeyError:
             raise DataError(
                 f"{self.file} is refused: it asks for {_shown(module)}.{_shown(name)}, and a file of arrays has no "
@@ -140,9 +149,19 @@ class _ArrayUnpickler(pickle._Unpickler):
             raise pickle.UnpicklingError("a call of what is no function")
         self.stack[-1] = function(self.budget, *arguments)
 
+    def load_newobj(self) -> None:
+        """An empty object: of the stand-ins alone."""
+        arguments, kind = self.stack.pop(), self.stack[-1]
+        if not (isinstance(kind, type) and issubclass(kind, StandIn)) or arguments != ():
+            _refuse("an object of a class")(self)
+        self.stack[-1] = kind()
+
     def load_build(self) -> None:
         """The state of an array or of its type; the finished array takes its place."""
         state, pending = self.stack.pop(), self.stack[-1]
+        if isinstance(pending, StandIn) and type(state) is dict:
+            pending.state = state
+            return
         if not isinstance(pending, Pending) or not isinstance(state, tuple):
             raise pickle.UnpicklingError("a state of what is no array")
         self.stack[-1] = done = pending.filled(self.budget, *state)
@@ -197,6 +216,7 @@ def _steps() -> dict[int, Callable[[Any], None]]:
     """The standard library's, but for those of this module."""
     ours = {
         pickle.REDUCE: _ArrayUnpickler.load_reduce,
+        pickle.NEWOBJ: _ArrayUnpickler.load_newobj,
         pickle.BUILD: _ArrayUnpickler.load_build,
         pickle.LONG4: _ArrayUnpickler.load_long4,
         pickle.BYTEARRAY8: _ArrayUnpickler.load_bytearray8,
@@ -259,6 +279,8 @@ def _check_plain(file: Path, thing: Any) -> None:
                     if id(one) not in seen:
                         seen.add(id(one))
                         deeper += one.values() if isinstance(one, dict) else one
+                case StandIn():
+                    deeper.append(one.state)
                 case np.ndarray() if one.dtype.hasobject:
                     deeper += one.ravel().tolist() if one.size else []
                 case str() | bytes() | bytearray() | int() | float() | complex() | None | np.ndarray() | np.generic():

@@ -35,6 +35,9 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "datasets": {
         "biwi": "stages.preprocess.biwi",
+        "facetalk": "stages.preprocess.facetalk",
+        "mead": "stages.preprocess.mead",
+        "multiface": "stages.preprocess.multiface",
         "synthetic": "stages.preprocess.synthetic",
         "synthetic-biwi": "stages.preprocess.synthetic_biwi",
         "vocaset": "stages.preprocess.vocaset",

@@ -6,16 +6,18 @@ import math
 
 from faces.metrics_definitions import Definition
 
-MM_PER_M = 1000.0
-UNIT_NAMES = {"unit-area": "√area", "template-area": "√template area"}
+MM_PER = {"m": 1000.0, "nphm": 250.0}
+"""Units of length that are shown in millimetres. NPHM's are FLAME's metres times 4."""
+UNIT_NAMES = {"unit-area": "√area", "template-area": "√template area", "multiface-box": "half boxes"}
 """BIWI's meshes are scaled to unit surface area, each frame's own or their template's: the unit of length is the root
-of that area, not a millimetre."""
+of that area, not a millimetre. Multiface's are scaled to a box of ±1, each axis by itself: a unit is another length on
+each, so that no factor makes millimetres of distances; data that are prepared in millimetres give them."""
 POWERS = {1: "", 2: "²"}
 
 
 def length_unit(units: str) -> tuple[float, str]:
     """The factor and the name of the unit in which lengths are shown: data in metres in mm, anything else as it is."""
-    return (MM_PER_M, "mm") if units == "m" else (1.0, UNIT_NAMES.get(units, units))
+    return (MM_PER[units], "mm") if units in MM_PER else (1.0, UNIT_NAMES.get(units, units))
 
 
 def unit_of(definition: Definition, units: str) -> str:

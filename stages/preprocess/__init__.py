@@ -46,7 +46,7 @@ class Preprocess(Stage):
 
     @dataclass(frozen=True)
     class Params:
-        dataset: str = param(component="datasets", help="synthetic, synthetic-biwi, vocaset, biwi, or one of your own")
+        dataset: str = param(component="datasets", help="synthetic, vocaset, biwi, mead, …, or one of your own")
         fps: float = param(30.0, low=1.0, help="frames per second to keep; must divide the recorded rate evenly")
         limit: int = param(
             0, low=0, selects=True, help="at most this many sequences per subject and split, for a trial; 0: all"

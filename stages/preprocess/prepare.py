@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ from pipeline.stage import Job
 from stages.kinds import sequences as kind
 from stages.kinds.card import Card, Check, Source, write_card
 from stages.kinds.sequences import Entry, Info, sequence_id
+from stages.kinds.tracks import Track, write_rows
+from stages.kinds.tracks import write_index as write_track_index
 from stages.preprocess.sound import Clip, Unusable, write_wav
 from stages.preprocess.split_file import Splits
 
@@ -85,6 +87,20 @@ class Recordings(Protocol):
         ...
 
 
+@runtime_checkable
+class Tracked(Protocol):
+    """What `Recordings` have beside, if they have more than vertices and sound.
+
+    tracks: name → what it is, without size and lengths.
+    """
+
+    tracks: Mapping[str, Track]
+
+    def rows(self, name: Name, step: int) -> Mapping[str, NDArray[np.floating]]:
+        """Track → (N, D), of those that the sequence has; of framewise ones every `step`-th row."""
+        ...
+
+
 @dataclass(frozen=True)
 class Choice:
     """What is wanted of a data set. dataset: its name in the index. source: whose it is. skip: ids to leave out. step:
@@ -114,6 +130,8 @@ def prepare(data: Recordings, choice: Choice, job: Job, *, threads: int = 1) -> 
         (job.out / folder).mkdir(exist_ok=True)
     job.each(list(chosen), lambda key: _write_sequence(job.out, key, data, chosen[key], choice.step), threads=threads)
     _write_shared(job.out, data, choice.splits)
+    if isinstance(data, Tracked):
+        write_track_index(job.out, data.tracks, chosen)
     fps, subjects = data.fps / choice.step, choice.splits.subjects
     info = Info(
         choice.dataset, fps, data.units, data.up, len(next(iter(data.templates.values()))), subjects, entries, skipped
@@ -182,9 +200,11 @@ def _entry(data: Recordings, choice: Choice, name: Name, sound: Sound) -> Entry:
 
 def _write_sequence(out: Path, key: str, data: Recordings, name: Name, step: int) -> list[Path]:
     frames = data.motion(name, step)
+    beside = data.rows(name, step) if isinstance(data, Tracked) else {}
     return [
         _write_npy(out / kind.VERTICES / f"{key}.npy", frames.reshape(len(frames), -1)),
         write_wav(out / kind.SOUND / f"{key}.wav", data.clip(name)),
+        *(write_rows(out, track, key, rows) for track, rows in beside.items()),
     ]
 
 

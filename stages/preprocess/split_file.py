@@ -2,15 +2,16 @@
 
 `read_splits` reads such a file (the official ones lie in the folder `splits/`), `write_splits` writes one. "train" and
 "val" are always among them; the others, whatever they are called, test. Sentences are numbers, taken from the digits
-that end a sentence's name. A file that cannot be understood, or that puts one sequence into two splits, is a
-`DataError`.
+that end a sentence's name, or that stand before the split's `suffix`. The subject "*" stands for all that the data
+have. A file that cannot be understood, or that puts one sequence into two splits, is a `DataError`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,21 +24,26 @@ NEEDED = ("train", "val")
 """What training asks for by name. All other splits are for testing."""
 LARGEST_NUMBER = 999_999
 """Of a sentence: ranges are kept as the numbers in them."""
+EVERYBODY = "*"
 
 
 @dataclass(frozen=True)
 class Split:
     """subjects: in the order of the one-hot style. sentences: their numbers. prefix: what stands before the number in
-    the names of this split's sentences, "e" for BIWI's emotional ones; None: anything.
+    the names of this split's sentences, "e" for BIWI's emotional ones; None: anything. suffix: what follows the number,
+    with "*" for anything and "?" for one character; 3D-MEAD's emotion and level are "_?_?".
     """
 
     subjects: tuple[str, ...]
     sentences: frozenset[int]
     prefix: str | None = None
+    suffix: str = ""
 
     def holds(self, subject: str, sentence: str) -> bool:
-        prefix, number = split_name(sentence)
-        return subject in self.subjects and number in self.sentences and self.prefix in (None, prefix)
+        if subject not in self.subjects:
+            return False
+        prefix, number = split_name(sentence, self.suffix)
+        return number in self.sentences and self.prefix in (None, prefix)
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,23 @@ class Splits:
     parts: Mapping[str, Split]
 
     def of(self, subject: str, sentence: str) -> str:
-        """The name of a sequence's split, or "" where it is in none."""
-        return next((name for name, part in self.parts.items() if part.holds(subject, sentence)), "")
+        """The name of a sequence's split, or "" where it is in none. DataError where it is in two."""
+        found = [name for name, part in self.parts.items() if part.holds(subject, sentence)]
+        if len(found) > 1:
+            raise DataError(
+                f"the splits {' and '.join(found)} both hold {subject}_{sentence}; a sequence may be in one split: "
+                "mend the split file"
+            )
+        return found[0] if found else ""
+
+    def among(self, subjects: Iterable[str]) -> Splits:
+        """The same with "*" replaced by all of these subjects, sorted."""
+        everybody = tuple(sorted(subjects))
+        named = {
+            name: replace(part, subjects=everybody) if part.subjects == (EVERYBODY,) else part
+            for name, part in self.parts.items()
+        }
+        return Splits(named)
 
     @property
     def subjects(self) -> dict[str, list[str]]:
@@ -56,10 +77,15 @@ class Splits:
         return {name: list(part.subjects) for name, part in self.parts.items()}
 
 
-def split_name(sentence: str) -> tuple[str, int | None]:
-    """("sentence", 7) for "sentence07", ("e", 7) for "e07"; the number is None where the name does not end in one."""
-    digits = re.search(r"\d+$", sentence)
-    return (sentence[: digits.start()], int(digits[0])) if digits else (sentence, None)
+def split_name(sentence: str, suffix: str = "") -> tuple[str, int | None]:
+    """("sentence", 7) for "sentence07", ("e", 7) for "e07"; the number is None where the name does not end in one.
+
+    suffix: what follows the number, the first in the name that it fits: ("", 7) for "007_3_1" and "_*".
+    """
+    for digits in re.finditer(r"\d+", sentence):
+        if fnmatchcase(sentence[digits.end() :], suffix):
+            return sentence[: digits.start()], int(digits[0])
+    return sentence, None
 
 
 def read_splits(file: Path) -> Splits:
@@ -86,8 +112,9 @@ def write_splits(file: Path, splits: Splits) -> Path:
     blocks = []
     for name, part in splits.parts.items():
         subjects = ", ".join(f'"{subject}"' for subject in part.subjects)
-        prefix = "" if part.prefix is None else f'prefix = "{part.prefix}"\n'
-        blocks.append(f'[{name}]\nsubjects = [{subjects}]\nsentences = "{format_numbers(part.sentences)}"\n{prefix}')
+        around = "" if part.prefix is None else f'prefix = "{part.prefix}"\n'
+        around += f'suffix = "{part.suffix}"\n' if part.suffix else ""
+        blocks.append(f'[{name}]\nsubjects = [{subjects}]\nsentences = "{format_numbers(part.sentences)}"\n{around}')
     file.write_text("\n".join(blocks), encoding="utf-8")
     return file
 
@@ -130,8 +157,11 @@ def _check_split_name(file: Path, name: str) -> str:
 def _parse_split(file: Path, name: str, table: Any) -> Split:
     try:
         subjects, sentences, prefix = table["subjects"], parse_numbers(table["sentences"]), table.get("prefix")
+        suffix = table.get("suffix", "")
         if prefix is not None and not isinstance(prefix, str):
             raise ValueError("prefix must be a text")
+        if not isinstance(suffix, str):
+            raise ValueError("suffix must be a text")
         if not isinstance(subjects, list) or not all(isinstance(subject, str) for subject in subjects):
             raise ValueError("subjects must be a list of names")
         # a stray blank around a name changes the size of the one-hot style in the published code; never here
@@ -143,14 +173,16 @@ def _parse_split(file: Path, name: str, table: Any) -> Split:
             f"the split file {file}, table [{name}], needs subjects (a list of names) and sentences "
             f'(a text such as "1-20, 25"): {said(error)}'
         ) from error
-    checked = tuple(check_name(subject, f"the split file {file}, table [{name}],") for subject in names)
-    return Split(checked, sentences, prefix)
+    where = f"the split file {file}, table [{name}],"
+    checked = names if names == (EVERYBODY,) else tuple(check_name(subject, where) for subject in names)
+    return Split(checked, sentences, prefix, suffix)
 
 
 def _refuse_overlap(file: Path, splits: Splits) -> None:
     for (one, a), (other, b) in combinations(splits.parts.items(), 2):
         subjects, numbers = set(a.subjects) & set(b.subjects), a.sentences & b.sentences
-        if subjects and numbers and (a.prefix == b.prefix or None in (a.prefix, b.prefix)):
+        alike = a.suffix == b.suffix and (a.prefix == b.prefix or None in (a.prefix, b.prefix))
+        if subjects and numbers and alike:
             raise DataError(
                 f"the split file {file} puts sentence {min(numbers)} of {min(subjects)} into both {one} and {other}; "
                 "a sequence may be in one split only"

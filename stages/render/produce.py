@@ -26,7 +26,7 @@ from stages.render.stills import informative_frames, mouth_opening, write_png
 from stages.render.video import exact_rate, open_video
 
 INDEX, STILLS = "video.json", "stills"
-MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "nphm": 250.0}
 """Units of length → millimetres. Errors of other data ("unit-area") are shown in their own units."""
 SCALE_FRAMES, SCALE_PERCENTILE = 24, 99.0
 SMALLEST_SCALE = 1e-6

@@ -88,6 +88,38 @@ def test_a_prefix_tells_sentences_of_one_number_apart(tmp_path: Path) -> None:
             read_splits(written(tmp_path, FREE + twice + prefix))
 
 
+MEAD = """[train]
+subjects = ["*"]
+sentences = "1-2"
+suffix = "_?_?"
+[val]
+subjects = ["*"]
+sentences = "3"
+suffix = "_0_?"
+[test]
+subjects = ["W9"]
+sentences = "3"
+suffix = "_*"
+"""
+
+
+def test_a_suffix_says_what_follows_the_number(tmp_path: Path) -> None:
+    splits = read_splits(written(tmp_path, MEAD)).among(["W9", "M3"])
+    assert splits.subjects == {"train": ["M3", "W9"], "val": ["M3", "W9"], "test": ["W9"]}
+    names = ["001_7_2", "002_0_0", "003_0_1", "003_4_1", "001", "1_0_0_0"]
+    assert [splits.of("M3", name) for name in names] == ["train", "train", "val", "", "", ""]
+    assert splits.of("W9", "003_4_1") == "test"
+    with pytest.raises(DataError, match="val and test both hold W9_003_0_1; a sequence may be in one split: mend"):
+        splits.of("W9", "003_0_1")
+    assert read_splits(write_splits(tmp_path / "again.toml", splits)) == splits
+
+
+def test_everybody_is_nobody_until_the_data_are_known(tmp_path: Path) -> None:
+    splits = read_splits(written(tmp_path, MEAD))
+    assert splits.of("M3", "001_7_2") == ""
+    assert read_splits(write_splits(tmp_path / "again.toml", splits)) == splits
+
+
 def test_the_official_splits_of_biwi() -> None:
     splits = read_splits(OFFICIAL_SPLITS)
     trained = ["F2", "F3", "F4", "M3", "M4", "M5"]
@@ -108,6 +140,9 @@ def test_numbers(text: str, numbers: set[int]) -> None:
 def test_sentence_numbers() -> None:
     names = {"sentence07": ("sentence", 7), "e33": ("e", 33), "40": ("", 40), "hello": ("hello", None)}
     assert {name: split_name(name) for name in names} == names
+    assert split_name("SEN-01-cramp_2_danger", "-*") == ("SEN-", 1)
+    assert split_name("001_7_2", "_?_?") == ("", 1)
+    assert split_name("001_7_2", "_?") == ("001_", 7)
     assert split_name("x2y") == ("x2y", None)
 
 
@@ -118,6 +153,7 @@ def test_sentence_numbers() -> None:
         ("[test]", "[Test-A]", r"has a table 'Test-A', and a split's name is made of small letters"),
         ("[test]", "[test_a]", "has a table 'test_a'"),
         ('"1-4"', '"1-4"\nprefix = 3', "prefix must be a text"),
+        ('"1-4"', '"1-4"\nsuffix = 0', "suffix must be a text"),
         ('"1-4"', '"1-four"', r"table \[train\].*'1-four'"),
         ('"1-4"', "[1, 4]", r"table \[train\]"),
         ('["a", "b"]', '"a"', r"table \[train\].*list of names"),

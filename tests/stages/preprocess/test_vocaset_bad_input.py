@@ -278,7 +278,7 @@ def test_masks_that_are_no_indices_of_the_mesh(tmp_path: Path, mask: Any) -> Non
 def test_a_region_whose_name_is_a_path(tmp_path: Path) -> None:
     root = raw_data().write(tmp_path / "raw")
     (tmp_path / "masks.pkl").write_bytes(pickle.dumps({"../../lips": np.array([1])}, protocol=2))
-    refuse(tmp_path, root, "the name of a region may hold", masks=str(tmp_path / "masks.pkl"))
+    refuse(tmp_path, root, "a region's name may hold", masks=str(tmp_path / "masks.pkl"))
 
 
 BAD_NAMES = ["../../escaped", "/elsewhere/escaped", "a/b", "a\\b", "a\0b", ".hidden", "..", "", "a b", "a\nb"]

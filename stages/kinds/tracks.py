@@ -1,0 +1,105 @@
+"""An optional part of the kind `sequences`: tracks, rows of numbers beside a sequence's vertices.
+
+A track is what a model may work in instead of vertices or sound: a head model's expression codes, parameters of FLAME,
+features of the speech that somebody computed before. `tracks/<track>/<id>.npy` is float32 (N, D), and `tracks.json`
+says of every track what it is, whether its rows are the sequence's frames, D, and N by id. A sequence may lack a track,
+and most data sets have none: `read_tracks` is then empty. What is missing or not as it should be is a `DataError`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faces.errors import DataError
+from stages.kinds.plain import write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+INDEX = "tracks.json"
+FOLDER = "tracks"
+
+
+@dataclass(frozen=True)
+class Track:
+    """about: what the numbers are. framewise: row i belongs to frame i of the sequence. size: D. rows: id → N."""
+
+    about: str
+    framewise: bool
+    size: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+class Rows:
+    """One track of an artifact: `rows[id]` is (N, D) float32, a read-only memory map."""
+
+    def __init__(self, folder: Path, track: Track) -> None:
+        self.folder, self.track = folder, track
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.track.rows
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        import numpy as np
+
+        if name not in self:
+            raise DataError(f"{self.folder} has no rows of {name}, whose raw data lack them")
+        file, shape = self.folder / f"{name}.npy", (self.track.rows[name], self.track.size)
+        try:
+            found: NDArray[np.float32] = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{file} cannot be read ({error}); make it again with preprocess") from error
+        if found.shape != shape or found.dtype != np.float32:
+            raise DataError(
+                f"{file} holds {found.dtype} {found.shape}, not float32 {shape}: make it again with preprocess"
+            )
+        return found
+
+
+def read_tracks(path: Path) -> dict[str, Rows]:
+    """All tracks of an artifact of the kind `sequences`, by name."""
+    file = Path(path) / INDEX
+    if not file.is_file():
+        return {}
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        return {name: Rows(Path(path) / FOLDER / name, Track(**track)) for name, track in facts.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{file} is no index of tracks ({error}); make it again with preprocess") from None
+
+
+def write_rows(folder: Path, track: str, name: str, rows: NDArray[np.floating]) -> Path:
+    """Write (N, D) rows of one sequence below an artifact's folder."""
+    import numpy as np
+
+    file = folder / FOLDER / track / f"{name}.npy"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, np.ascontiguousarray(rows, np.float32))
+    return file
+
+
+def write_index(folder: Path, tracks: Mapping[str, Track], names: Iterable[str]) -> None:
+    """Write `tracks.json` of what was written for these sequences; nothing where there is nothing.
+
+    DataError where the rows of one track have different sizes.
+    """
+    facts = {track: _measured(folder / FOLDER / track, declared, names) for track, declared in tracks.items()}
+    if found := {track: asdict(measured) for track, measured in facts.items() if measured.rows}:
+        write_json(folder / INDEX, found)
+
+
+def _measured(folder: Path, track: Track, names: Iterable[str]) -> Track:
+    import numpy as np
+
+    files = {name: folder / f"{name}.npy" for name in sorted(names)}
+    shapes = {name: np.load(file, mmap_mode="r").shape for name, file in files.items() if file.is_file()}
+    sizes = {shape[1]: name for name, shape in shapes.items()}
+    if len(sizes) > 1:
+        told = " and ".join(f"{size} in {name}" for size, name in sorted(sizes.items()))
+        raise DataError(f"the track {folder.name} has rows of {told}; all must be of one size")
+    return Track(track.about, track.framewise, next(iter(sizes), 0), {name: shape[0] for name, shape in shapes.items()})
