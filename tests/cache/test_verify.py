@@ -56,6 +56,11 @@ DAMAGE = {
         "wav/a.wav is no plain file any more",
     ),
     "no record": (lambda f: (f / "record.json").unlink(), "record.json is missing"),
+    "another tale of how it was made": (
+        lambda f: swap_record(f, provenance={"recipe": "r", "step": "other"}),
+        "record.json is no longer what was written",
+    ),
+    "another kind": (lambda f: swap_record(f, kind="video"), "record.json is no longer what was written"),
     "torn record": (lambda f: (f / "record.json").write_text('{"kind"'), "record.json is no longer what was written"),
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "manifest.json is missing"),
     "torn manifest": (lambda f: (f / "manifest.json").write_text("[]"), "manifest.json is no longer what was written"),
