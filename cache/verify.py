@@ -176,9 +176,9 @@ def _papers(folder: Path, record: Any) -> tuple[Manifest | None, list[Finding]]:
 
 
 def _is_broken(record: Mapping[str, Any]) -> bool:
-    """Whether a record has another seal than its own. Those of earlier releases have none."""
-    told = record.get("seal", "")
-    return bool(told) and (not isinstance(told, str) or (told.startswith(digest.PREFIX) and told != seal(record)))
+    """Whether a record has another seal than its own, made with the hash of its key. Earlier releases set none."""
+    comparable = str(record["key_digest"]).startswith(digest.PREFIX)
+    return "seal" in record and comparable and record["seal"] != seal(record)
 
 
 def _paper(path: Path) -> Finding:
