@@ -54,6 +54,12 @@ def seal(record: Mapping[str, Any]) -> str:
     return digest.of_json(json.loads(digest.canonical(told)))  # as it is read back: keys are texts there
 
 
+def is_broken(record: Mapping[str, Any]) -> bool:
+    """Whether a record has another seal than its own, made with the hash of its key. Earlier releases set none."""
+    comparable = str(record["key_digest"]).startswith(digest.PREFIX)
+    return "seal" in record and comparable and record["seal"] != seal(record)
+
+
 def refuse_newer(number: int, what: str) -> None:
     """CacheError for a format that this program does not know yet."""
     if number > FORMAT:

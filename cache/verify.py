@@ -20,7 +20,7 @@ from cache import digest
 from cache.files import read_json
 from cache.manifest import Manifest
 from cache.names import inside
-from cache.record import seal
+from cache.record import is_broken
 from cache.store import MANIFEST, RECORD, Artifact, Store
 
 _OWN = (RECORD, MANIFEST)
@@ -170,15 +170,9 @@ def _papers(folder: Path, record: Any) -> tuple[Manifest | None, list[Finding]]:
         found.append(Finding(Kind.DAMAGE, RECORD, "holds another key than it was published for"))
     if not whole.partition(":")[2].startswith(folder.name.rpartition("--")[2]):
         found.append(Finding(Kind.DAMAGE, "", f"the folder has the name of another key than its {RECORD}"))
-    if not found and _is_broken(record):
+    if not found and is_broken(record):
         found.append(Finding(Kind.DAMAGE, RECORD, "is no longer what was written"))
     return manifest, found
-
-
-def _is_broken(record: Mapping[str, Any]) -> bool:
-    """Whether a record has another seal than its own, made with the hash of its key. Earlier releases set none."""
-    comparable = str(record["key_digest"]).startswith(digest.PREFIX)
-    return "seal" in record and comparable and record["seal"] != seal(record)
 
 
 def _paper(path: Path) -> Finding:
