@@ -78,5 +78,5 @@ def _looked_up_again(folder: Path) -> Any:
             f"{error.filename} cannot be read ({error.strerror}); ask its owner for the rights: a store that is shared "
             "wants umask 002"
         ) from error
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
