@@ -291,6 +291,7 @@ class Store:
 
     def stage_folders(self) -> list[Path]:
         """The folders that hold artifacts, one for a stage."""
+        self._check()
         if not self.root.is_dir():
             return []
         return [path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in OWN_FOLDERS]
