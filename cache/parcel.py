@@ -21,7 +21,16 @@ from cache.store import OWN_FOLDERS, Artifact
 
 FORMAT = 1
 _WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
-_TYPES = {"format": int, "stage": str, "kind": str, "key": dict, "key_digest": str, "content": dict, "bytes": int, "provenance": dict}
+_TYPES = {
+    "format": int,
+    "stage": str,
+    "kind": str,
+    "key": dict,
+    "key_digest": str,
+    "content": dict,
+    "bytes": int,
+    "provenance": dict,
+}
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def _papers(folder: Path, record: Any) -> tuple[Manifest | None, list[Finding]]:
     except Unreadable:
         found.append(_paper(folder / RECORD))
     except CacheError:
-        return None, [Finding(Kind.UNKNOWN, RECORD, "cannot be checked here: it was made by a newer version of facepipe")]
+        return None, [Finding(Kind.UNKNOWN, RECORD, "cannot be checked here: a newer version of facepipe made it")]
     try:
         manifest = Manifest.from_json(read_json(folder / MANIFEST))
         content = manifest.content()
