@@ -25,6 +25,7 @@ from cache.files import replacing, sync_folder
 from cache.lease import lease
 from cache.manifest import Manifest
 from cache.names import inside
+from cache.record import is_broken
 from cache.store import MANIFEST, OWN_FOLDERS, RECORD, Artifact, Store
 from cache.work import Work
 
@@ -198,6 +199,7 @@ class _Import:
             manifest, record = Manifest.from_json(json.loads(manifest_text)), json.loads(record_text)
             same = manifest.content() == record["content"] and manifest.size == record["bytes"]
             same &= manifest.items_digest() == record["items"]
+            same &= not is_broken(record)
             same &= record["key_digest"] == digest.of_json(record["key"]) and record.get("stage", stage) == stage
             plain = all(type(size) is int and size >= 0 and digest.known(h) for size, h in manifest.files.values())
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

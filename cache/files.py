@@ -39,7 +39,7 @@ def read_json(path: Path) -> Any:
     """The value in a JSON file, or None where the file is absent or not JSON."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

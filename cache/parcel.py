@@ -1,8 +1,8 @@
 """All of an artifact but its files, as it travels to a remote and back.
 
 What arrives is believed only as far as it can be checked: the record must belong to its key, the manifest to the
-record, and no name may leave the artifact's folder. CacheError says what does not fit. The files are checked by who
-brings them.
+record, and no name may leave the artifact's folder. CacheError says what does not fit; RemoteError, what is beyond this
+program and no damage. The files are checked by who brings them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from cache import digest
-from cache.errors import CacheError
+from cache.errors import CacheError, RemoteError
 from cache.manifest import Manifest
 from cache.names import inside
+from cache.record import FORMAT as RECORD_FORMAT
 from cache.store import OWN_FOLDERS, Artifact
 
 FORMAT = 1
 _WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
-_TYPES = {"stage": str, "kind": str, "key": dict, "key_digest": str, "content": dict, "bytes": int, "provenance": dict}
+_TYPES = {
+    "format": int,
+    "stage": str,
+    "kind": str,
+    "key": dict,
+    "key_digest": str,
+    "content": dict,
+    "bytes": int,
+    "provenance": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -40,10 +50,12 @@ class Parcel:
         """Unpack what `to_json` made; `source` is what an error names."""
         if not isinstance(value, dict) or not isinstance(value.get("format"), int):
             raise CacheError(f"{source} is damaged: it is no record of an artifact")
-        if value["format"] > FORMAT:
-            raise CacheError(f"{source} was written by a newer version of facepipe; upgrade to read it")
-        if not str(value.get("digest")).startswith(digest.PREFIX):
-            raise CacheError(f"{source} was hashed by another algorithm; install blake3 on both machines")
+        record = value.get("record")
+        formats = (value["format"], FORMAT), (record.get("format") if isinstance(record, dict) else 0, RECORD_FORMAT)
+        if any(isinstance(theirs, int) and theirs > ours for theirs, ours in formats):
+            raise RemoteError(f"{source} was written by a newer version of facepipe; upgrade to read it")
+        if re.match(r"\w\w:", str(value.get("digest"))) and not value["digest"].startswith(digest.PREFIX):
+            raise RemoteError(f"{source} was hashed by another algorithm; install blake3 on both machines")
         if value.get("digest") != digest.of_json([value.get("label"), value.get("record"), value.get("manifest")]):
             raise CacheError(f"{source} is damaged: its digest does not fit")
         try:
@@ -95,6 +107,8 @@ class Parcel:
         for name, kind in _TYPES.items():
             if not isinstance(record[name], kind):
                 return f"{name} is no {kind.__name__}"
+        if record["format"] != RECORD_FORMAT:
+            return f"its record is of format {record['format']}"
         if digest.of_json(record["key"]) != record["key_digest"]:
             return "its key has another digest"
         if (self.manifest.content(), self.manifest.items_digest()) != (record["content"], record.get("items")):

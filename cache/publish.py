@@ -21,6 +21,7 @@ from cache.errors import CacheError, LeaseLost
 from cache.files import sync_folder, sync_tree, write_json
 from cache.manifest import Made, Manifest
 from cache.record import FORMAT, MANIFEST, OWN_FILES, RECORD, read_record
+from cache.record import seal as sealed
 from cache.work import Work
 
 SEPARATOR = "--"
@@ -50,6 +51,7 @@ def seal(work: Work, kind: str, items: Mapping[str, Made], provenance: Mapping[s
         "bytes": manifest.size,
         "provenance": dict(provenance),
     }
+    record["seal"] = sealed(record)
     write_json(work.out / RECORD, record, sync=True)
     _protect(work, manifest)
     return record

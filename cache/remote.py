@@ -104,9 +104,9 @@ class Remote:
         moved.there = len(parcel.once()) - len(todo)
         yield parcel.weight - sum(size for _, size, _ in todo)
 
-        def put(name: str, _: int, hash_: str, tell: Tell) -> None:
+        def put(name: str, size: int, hash_: str, tell: Tell) -> None:
             path = artifact.path / name
-            if digest.of_file(path) != hash_:
+            if not _holds(path, size, hash_):
                 raise CacheError(f"{artifact.name}: {name} is damaged here, so it was not uploaded; make it again")
             self._at.put(path, _object(hash_), tell)
 
@@ -168,8 +168,10 @@ class Remote:
         source = f"{self.address}/{name}"
         try:
             parcel = Parcel.from_json(json.loads(data), source)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RemoteDamaged(f"{source} is damaged: it is not JSON") from error
+        except RemoteError:
+            raise
         except CacheError as error:
             raise RemoteDamaged(str(error)) from error
         if _record(parcel.stage, parcel.key_digest) != name:

@@ -45,7 +45,7 @@ class StatCache:
             name = os.path.abspath(name)
         stamp = self._stamp(os.stat(name))
         entry = self._load().get(name)
-        if self._trust != "content" and entry is not None and entry[0] == stamp:
+        if self._trust != "content" and isinstance(entry, list) and entry[:1] == [stamp]:
             return entry[1]
         value = compute(Path(path))
         self._remember(name, stamp, value)
@@ -70,7 +70,8 @@ class StatCache:
         if self._entries is None:
             stored = read_json(self._path)
             valid = isinstance(stored, dict) and stored.get("format") == _FORMAT
-            self._entries = stored["files"] if valid else {}
+            files = stored.get("files") if valid else None
+            self._entries = files if isinstance(files, dict) else {}
         return self._entries
 
     def _stamp(self, stat: os.stat_result) -> list[int]:
@@ -80,7 +81,8 @@ class StatCache:
 
     def _remember(self, name: str, stamp: list[int], value: Any) -> None:
         entries = self._load()
-        if max(stamp[1:3]) > time.time_ns() - GRAIN_NS or self._stamp(os.stat(name)) != stamp:
+        changed = stamp[1] if self._trust == "size+mtime" else stamp[2]  # a modification time can be set, even ahead
+        if changed > time.time_ns() - GRAIN_NS or self._stamp(os.stat(name)) != stamp:
             self._changed |= entries.pop(name, None) is not None
             return
         entries[name] = [stamp, value]

@@ -88,7 +88,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._checked = self._swept = False
-        self._known: dict[Path, tuple[tuple[int, int, int], Artifact]] = {}
+        self._known: dict[str, tuple[tuple[int, int, int], Artifact]] = {}
 
     def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
         """Another process looks for itself."""
@@ -118,22 +118,22 @@ class Store:
         """All published artifacts, damaged ones included, by stage and name."""
         self._check()
         for folder in [self.root / stage] if stage else self.stage_folders():
-            for path in sorted(folder.glob(f"*{SEPARATOR}*")) if folder.is_dir() else []:
+            for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
                 with contextlib.suppress(Unreadable):
-                    if (artifact := self._listed(path)) is not None:
+                    if SEPARATOR in name and (artifact := self._listed(f"{folder}/{name}")) is not None:
                         yield artifact
 
-    def _listed(self, path: Path) -> Artifact | None:
+    def _listed(self, path: str) -> Artifact | None:
         """As `at`, but a record is read once: a plan lists a stage for every step that must run."""
         try:
-            found = os.stat(path / RECORD)
+            found = os.stat(f"{path}/{RECORD}")
         except OSError:
-            return self.at(path)
+            return self.at(Path(path))
         stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
         known = self._known.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
-        artifact = self.at(path)
+        artifact = self.at(Path(path))
         if artifact is not None:
             self._known[path] = (stamp, artifact)
         return artifact
@@ -291,6 +291,7 @@ class Store:
 
     def stage_folders(self) -> list[Path]:
         """The folders that hold artifacts, one for a stage."""
+        self._check()
         if not self.root.is_dir():
             return []
         return [path for path in sorted(self.root.iterdir()) if path.is_dir() and path.name not in OWN_FOLDERS]

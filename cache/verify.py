@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from cache import digest
+from cache.errors import CacheError, Unreadable
 from cache.files import read_json
 from cache.manifest import Manifest
 from cache.names import inside
+from cache.record import is_broken
 from cache.store import MANIFEST, RECORD, Artifact, Store
 
 _OWN = (RECORD, MANIFEST)
+_NAME = re.compile(r"--[0-9a-f]{8,}$")
 
 
 class Kind(StrEnum):
@@ -97,9 +101,9 @@ class Report:
 
 
 def folders(store: Store) -> Iterator[Path]:
-    """All folders with an artifact's name, also those whose record cannot be read."""
+    """All folders with an artifact's name, also those whose record cannot be read. CacheError: of a newer store."""
     for stage in store.stage_folders():
-        yield from (path for path in sorted(stage.glob("*--*")) if path.is_dir())
+        yield from (path for path in sorted(stage.glob("*--*")) if _NAME.search(path.name) and path.is_dir())
 
 
 def verify(folder: Path, sample: Sample = ALL, tell: digest.Tell | None = None) -> Report | None:
@@ -149,8 +153,13 @@ def _look(folder: Path, sample: Sample, tell: digest.Tell | None) -> Report:
 def _papers(folder: Path, record: Any) -> tuple[Manifest | None, list[Finding]]:
     """The manifest of a folder, and what is wrong with it and with the record."""
     found: list[Finding] = []
-    if Store.at(folder) is None:
+    try:
+        if Store.at(folder) is None:
+            found.append(_paper(folder / RECORD))
+    except Unreadable:
         found.append(_paper(folder / RECORD))
+    except CacheError:
+        return None, [Finding(Kind.UNKNOWN, RECORD, "cannot be checked here: a newer version of facepipe made it")]
     try:
         manifest = Manifest.from_json(read_json(folder / MANIFEST))
         content = manifest.content()
@@ -169,6 +178,8 @@ def _papers(folder: Path, record: Any) -> tuple[Manifest | None, list[Finding]]:
         found.append(Finding(Kind.DAMAGE, RECORD, "holds another key than it was published for"))
     if not whole.partition(":")[2].startswith(folder.name.rpartition("--")[2]):
         found.append(Finding(Kind.DAMAGE, "", f"the folder has the name of another key than its {RECORD}"))
+    if not found and is_broken(record):
+        found.append(Finding(Kind.DAMAGE, RECORD, "is no longer what was written"))
     return manifest, found
 
 

@@ -42,6 +42,8 @@ def guarded(call: Callable[[], int], *, debug: bool = False) -> int:
         return 0
     except Exception as error:
         code = getattr(type(error), "exit_code", None)
+        if code is None and _is_of_ctrl_c(error):
+            return _interrupted()
         if debug or code is None:
             import traceback
 
@@ -52,6 +54,17 @@ def guarded(call: Callable[[], int], *, debug: bool = False) -> int:
         if code is None and not debug:
             print("this is a defect of facepipe; `pipe --debug …` shows where", file=sys.stderr)
         return int(code or 1)
+
+
+def _is_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether an error is what a library made of Ctrl-C, one that was being imported say."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _interrupted() -> int:

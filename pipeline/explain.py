@@ -166,17 +166,20 @@ def nearest(step: Step, recipe: Recipe, key: Key, workspace: Workspace) -> Artif
     Those of another component, another data set say, are no earlier version of this one.
     """
     named = [name for name, param in step.params.items() if param.component]
-    best: tuple[tuple[bool, bool, int, str], Artifact] | None = None
+    closest: dict[tuple[bool, bool], list[Artifact]] = {}
     for artifact in workspace.store.artifacts(step.stage.name):
-        if any(artifact.key["params"].get(name) != key["params"].get(name) for name in named):
+        params = artifact.key.get("params", {})
+        if any(params.get(name) != key["params"].get(name) for name in named):
             continue
         made_by = artifact.record["provenance"]
         ours = (made_by.get("recipe"), made_by.get("step")) == (recipe.name, step.base)
         same = ours and made_by.get("variant", "") == step.variant
-        rank = (ours, same, -len(differences(artifact.key, key)), str(made_by.get("finished", "")))
-        if best is None or rank > best[0]:
-            best = (rank, artifact)
-    return best[1] if best else None
+        closest.setdefault((ours, same), []).append(artifact)
+
+    def rank(artifact: Artifact) -> tuple[int, str]:
+        return -len(differences(artifact.key, key)), str(artifact.record["provenance"].get("finished", ""))
+
+    return max(closest[max(closest)], key=rank) if closest else None
 
 
 def cause(step: Step, recipe: Recipe, key: Key, workspace: Workspace, artifacts: Mapping[str, Artifact]) -> Cause:

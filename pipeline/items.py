@@ -26,7 +26,7 @@ from pipeline.recipe import Step
 from pipeline.stage import Items
 
 MOST_ARTIFACTS = 16
-"""The newest of a stage that are looked into."""
+"""The newest whose items can have an equal key that are looked into."""
 MOST_DONORS = 3
 """Of one item: they may differ in what is only known later."""
 
@@ -136,7 +136,7 @@ def find(step: Step, key: Key, inputs: Mapping[str, Artifact], store: Store) -> 
     reuse = Reuse(_base(step, key, found), found.each, len(found.each) if found.each and found.whole else None)
     own = store.work(step.stage.name, key).path
     donors: dict[str, list[Donor]] = {}
-    for name, key_, donor in _offers(store, step.stage.name, own):
+    for name, key_, donor in _offers(store, step, key, own):
         if key_ and key_ == reuse.key(name) and len(donors.get(name, ())) < MOST_DONORS and donor.is_whole():
             donors.setdefault(name, []).append(donor)
     finished = {name.partition("/")[2]: item.key for name, item in journal.read(own).items()}
@@ -155,14 +155,22 @@ def _declared(step: Step, key: Key, inputs: Mapping[str, Artifact]) -> Items | N
 
 
 def _base(step: Step, key: Key, items: Items) -> str:
-    params = {name: value for name, value in key["params"].items() if not step.params[name].selects}
-    rest = {name: value for name, value in key.items() if name not in ("inputs", "sources")}
-    return digest.of_json(["item", rest | {"params": params, "shared": items.shared}])
+    return digest.of_json(["item", _common(step, key) | {"shared": items.shared}])
 
 
-def _offers(store: Store, stage: str, own: Path) -> Iterator[tuple[str, str, Donor]]:
+def _common(step: Step, key: Mapping[str, Any]) -> Key:
+    """What of a step's key is in the keys of all its items."""
+    selecting = {name for name, param in step.params.items() if param.selects}
+    params = {name: value for name, value in key.get("params", {}).items() if name not in selecting}
+    return {name: value for name, value in key.items() if name not in ("inputs", "sources")} | {"params": params}
+
+
+def _offers(store: Store, step: Step, key: Key, own: Path) -> Iterator[tuple[str, str, Donor]]:
     """(id, key, donor) of the newest artifacts, damaged ones included, then of the unfinished work of other keys."""
-    made = sorted(store.artifacts(stage), key=lambda a: str(a.record["provenance"].get("finished", "")), reverse=True)
+    # Only those that can fit are counted: in a wide sweep the newest are the other variants'.
+    common, stage = _common(step, key), step.stage.name
+    made = [artifact for artifact in store.artifacts(stage) if _common(step, artifact.key) == common]
+    made.sort(key=lambda artifact: str(artifact.record["provenance"].get("finished", "")), reverse=True)
     for artifact in islice(made, MOST_ARTIFACTS):
         yield from _published(artifact)
     for folder in sorted(path for path in (store.root / "work").glob(f"{stage}-*/") if path != own):

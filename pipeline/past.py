@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def read(folder: Path, name: str) -> Run | None:
             event = json.loads(line)
         except ValueError:
             continue
-        if isinstance(event, dict) and {"t", "event"} <= set(event):
+        if isinstance(event, dict) and "event" in event and isinstance(event.get("t"), int | float):
             found.append(event)
     return Run(name, found) if found and found[0]["event"] == "run" else None
 
@@ -156,7 +157,7 @@ def find(folder: Path, word: str) -> Run:
     known = names(folder)
     fitting = [name for name in known if word == name] or [name for name in known if word in name]
     if word == "last":
-        fitting = known[:1]
+        fitting = [run.name for run in islice(runs(folder), 1)]
     run = read(folder, fitting[0]) if len(fitting) == 1 else None
     if run is None:
         what = f"{len(fitting)} runs are called so: {', '.join(fitting[:5])}" if fitting[1:] else "there is no such run"

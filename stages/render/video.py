@@ -22,6 +22,9 @@ from stages.render.soundtrack import RATE
 AAC_FRAME = 1024
 AAC_BITS = 128_000
 BT709, LIMITED_RANGE = 1, 1
+MACROBLOCK, WHOLE_BLOCKS = 16, 8
+"""x264's look-ahead goes through a row of macroblocks by eights; of a row that does not divide it reads what was in
+memory before, and the bytes differ from run to run. There it goes without."""
 NTSC = Fraction(1000, 1001)
 
 
@@ -88,7 +91,10 @@ def open_video(
 
 
 def _video_stream(container: Any, size: tuple[int, int], rate: Fraction, crf: int, preset: str) -> Any:
-    stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset})
+    options = {"crf": str(crf), "preset": preset}
+    if -(-size[0] // MACROBLOCK) % WHOLE_BLOCKS:
+        options["x264-params"] = "mbtree=0"
+    stream = container.add_stream("libx264", rate=rate, options=options)
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context

@@ -195,6 +195,7 @@ FOREIGN = {
     ),
     "no size": (with_json("manifest.json", lambda m: m["files"].update(info=[None, ""])), "do not agree"),
     "no files": (with_json("manifest.json", lambda m: m.pop("files")), "cannot be read"),
+    "another maker": (with_json("record.json", lambda r: r["provenance"].update(step="y")), "do not agree"),
     "another key": (with_json("record.json", lambda r: r["key"].update(stage="y")), "do not agree"),
     "another hash": (with_json("record.json", lambda r: r.update(key_digest="x9:0")), "digests are of another kind"),
 }

@@ -138,13 +138,13 @@ def _climb(value) -> None:
         (lambda path: path.write_text(path.read_text()[:50]), "it is not JSON"),
         (lambda path: path.write_text("[]"), "no record of an artifact"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "it is not JSON"),
-        (_edited(lambda value: value.update(format=2)), "newer version of facepipe"),
-        (_edited(lambda value: value.update(digest="s2:00")), "install blake3"),
+        (lambda path: path.write_text("[" * 100_000), "it is not JSON"),
         (_edited(lambda value: value["record"].update(kind="x")), "its digest does not fit"),
         (_resealed(lambda value: value["record"].update(key={"a": 1})), "its key has another digest"),
         (_resealed(lambda value: value["record"].update(content={})), "manifest is not that of its record"),
         (_resealed(lambda value: value["record"].pop("content")), "is damaged"),
         (_resealed(lambda value: value["record"].update(bytes="1")), "bytes is no int"),
+        (_resealed(lambda value: value["record"].update(format=0)), "format 0"),
         (_resealed(lambda value: value["record"].update(stage="../x")), "no name of a stage"),
         (_resealed(lambda value: value["record"].update(stage="other")), "belongs to another key"),
         (_resealed(_climb), "'../../outside' is no name of a file inside it"),
@@ -159,6 +159,27 @@ def test_a_record_that_is_not_whole_is_named(tmp_path, here, harm, sentence) -> 
         remote.find("toy", KEY)
     assert str(record) in str(raised.value)
     push(remote, publish(here, key={"k": 1}))  # others are not touched by it
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (_edited(lambda value: value.update(format=2)), "written by a newer version of facepipe"),
+        (_resealed(lambda value: value["record"].update(format=2)), "written by a newer version of facepipe"),
+        (_edited(lambda value: value.update(digest="s2:00")), "install blake3"),
+    ],
+)
+def test_what_a_newer_version_wrote_is_no_damage_and_stays(tmp_path, here, change, sentence) -> None:
+    remote, artifact = Remote(str(tmp_path / "remote")), publish(here)
+    push(remote, artifact)
+    (record,) = (tmp_path / "remote/records/toy").iterdir()
+    change(record)
+    before = record.read_bytes()
+    for call in (lambda: remote.find("toy", KEY), lambda: push(remote, artifact)):
+        with pytest.raises(RemoteError, match=sentence) as raised:
+            call()
+        assert not isinstance(raised.value, RemoteDamaged)
+    assert record.read_bytes() == before
 
 
 def test_a_file_that_rots_here_is_not_uploaded_under_its_old_name(tmp_path, here) -> None:

@@ -77,6 +77,18 @@ def test_a_file_younger_than_the_grain_is_not_trusted(tmp_path, file) -> None:
     assert len(calls) == 2
 
 
+def test_a_file_whose_time_lies_ahead_is_hashed_once(tmp_path, file, monkeypatch) -> None:
+    """As archives and clocks that were wrong leave them; what tells a late change is the change time."""
+    monkeypatch.setattr("cache.statcache.GRAIN_NS", -(10**9))  # the change time is now, and cannot be set back
+    os.utime(file, (time.time() + 10**6,) * 2)
+    calls: list[str] = []
+    for _ in range(2):
+        cache = StatCache(tmp_path / "state", "a")
+        cache.get(file, _counting(calls))
+        cache.save()
+    assert len(calls) == 1
+
+
 @pytest.mark.usefixtures("grainless")
 def test_trust_content_remembers_nothing(tmp_path, file) -> None:
     calls: list[str] = []
@@ -90,9 +102,11 @@ def test_trust_content_remembers_nothing(tmp_path, file) -> None:
 def test_damaged_or_unwritable_cache_costs_time_only(tmp_path, file) -> None:
     state = tmp_path / "state"
     state.mkdir()
-    (state / "a.json").write_text("{ torn")
-    cache = StatCache(state, "a")
-    assert cache.get(file, _counting([])) == "one"
+    odd = ("[]", '{"format": 1}', '{"format": 1, "files": []}', f'{{"format": 1, "files": {{"{file}": 3}}}}')
+    for text in ("{ torn", *odd):
+        (state / "a.json").write_text(text)
+        cache = StatCache(state, "a")
+        assert cache.get(file, _counting([])) == "one", text
     (tmp_path / "blocked").write_text("a file where the folder should be")
     unwritable = StatCache(tmp_path / "blocked", "a")
     assert unwritable.get(file, _counting([])) == "one"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cache import digest, files
+from cache import digest, files, verify
 from cache import publish as publish_module
 from cache.errors import CacheError, LeaseLost
 from cache.manifest import Made
@@ -145,6 +145,7 @@ def test_a_store_of_a_newer_format_is_not_touched(store) -> None:
         lambda: newer.find("toy", KEY),
         lambda: list(newer.artifacts()),
         lambda: newer.by_name("toy/x--00000000"),
+        lambda: list(verify.folders(newer)),
         lambda: newer.begin(newer.work("toy", KEY)),
         lambda: newer.making("toy", KEY).__enter__(),
     ):

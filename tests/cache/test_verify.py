@@ -56,6 +56,11 @@ DAMAGE = {
         "wav/a.wav is no plain file any more",
     ),
     "no record": (lambda f: (f / "record.json").unlink(), "record.json is missing"),
+    "another tale of how it was made": (
+        lambda f: swap_record(f, provenance={"recipe": "r", "step": "other"}),
+        "record.json is no longer what was written",
+    ),
+    "another kind": (lambda f: swap_record(f, kind="video"), "record.json is no longer what was written"),
     "torn record": (lambda f: (f / "record.json").write_text('{"kind"'), "record.json is no longer what was written"),
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "manifest.json is missing"),
     "torn manifest": (lambda f: (f / "manifest.json").write_text("[]"), "manifest.json is no longer what was written"),
@@ -123,6 +128,36 @@ def test_unreadable_files_are_no_reason_to_throw_an_artifact_away(store, monkeyp
     assert report is not None
     assert {finding.kind for finding in report.findings} == {Kind.DENIED}
     assert not report.damaged
+
+
+def test_an_artifact_of_a_newer_version_is_left_alone(store) -> None:
+    made = publish(store, "read")
+    swap_record(made.path, format=99)
+    report = verify(made.path)
+    assert report is not None
+    assert [(f.kind, f.problem[:22]) for f in report.findings] == [(Kind.UNKNOWN, "cannot be checked here")]
+    assert repair(store, report) == []
+    assert made.path.is_dir()
+
+
+def test_a_record_that_may_not_be_read_is_no_damage(store, monkeypatch) -> None:
+    made, real = publish(store, "read"), Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.name == "record.json":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    report = verify(made.path)
+    assert report is not None
+    assert [(f.kind, f.file) for f in report.findings] == [(Kind.DENIED, "record.json")]
+
+
+def test_folders_of_the_users_own_are_passed_over(store) -> None:
+    made = publish(store, "read")
+    (made.path.parent / "my--notes").mkdir()
+    assert list(folders(store)) == [made.path]
 
 
 def test_a_failing_disk_is_named(store, monkeypatch) -> None:

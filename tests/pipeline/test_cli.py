@@ -232,6 +232,18 @@ def test_ctrl_c_while_planning(here, monkeypatch, capsys) -> None:
     assert "run again to go on" in capsys.readouterr().err
 
 
+def test_ctrl_c_that_a_library_makes_an_error_of(here, monkeypatch, capsys) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("the extension failed to load") from error
+
+    monkeypatch.setattr("pipeline.commands.run.load", interrupt)
+    assert pipe("status", "toy.toml", "--json") == 75
+    assert capsys.readouterr().err == "interrupted; run again to go on\n"
+
+
 def test_doctor_tries_the_store(here, capsys) -> None:
     assert pipe("doctor", "--store", str(here / "toy.toml")) == 1
     assert "cannot be written to" in capsys.readouterr().out

@@ -173,6 +173,15 @@ def test_show_tells_one(here, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["events"][0]["event"] == "run"
 
 
+def test_the_last_is_the_last_that_can_be_read(here, capsys) -> None:
+    go()
+    for text in ("", "torn", '{"t": "now", "event": "run"}'):
+        (here / ".pipe/runs/99999999-strange.jsonl").write_text(text)
+        assert pipe("show", "last") == 0
+        assert pipe("runs") == 0
+        assert "strange" not in capsys.readouterr().out
+
+
 def test_show_of_what_is_not_there_or_not_one(here, capsys) -> None:
     assert pipe("show", "last") == 2
     assert "no such run" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cache import transfer
+from cache.store import Artifact
 from pipeline.errors import Interrupted
 from pipeline.exchange import Exchange, megabytes
 from pipeline.execute import Choice, Means, run
@@ -98,6 +99,33 @@ def test_a_record_that_is_damaged_there_is_put_right(here) -> None:
     record.write_text(record.read_text()[:100])
     assert len(warnings(go("remote", "two"))) == 1
     assert states(go("remote", "three")) == FETCHED
+
+
+def test_what_a_newer_version_put_there_costs_one_warning_and_stays(here) -> None:
+    go("remote", "one")
+    (record,) = (here / "remote/records/double").iterdir()
+    record.write_text(record.read_text().replace('"format":1', '"format":2'))
+    before = record.read_bytes()
+    second = go("remote", "two")
+    (warning,) = warnings(second)
+    assert "was written by a newer version of facepipe" in warning
+    assert states(second) == ["read fetched", "double running", "double done", "sum running", "sum done"]
+    assert record.read_bytes() == before
+
+
+def test_an_artifact_that_goes_before_it_is_uploaded_costs_one_warning(here, monkeypatch) -> None:
+    real = Exchange.offer
+
+    def late(self: Exchange, step: str, artifact: Artifact) -> None:
+        if step == "double":
+            shutil.move(artifact.path, here / "elsewhere")
+            shutil.copytree(here / "elsewhere", artifact.path, ignore=shutil.ignore_patterns("n1.txt"))
+        real(self, step, artifact)
+
+    monkeypatch.setattr(Exchange, "offer", late)
+    recorder = go("remote", "one", choice=Choice(until="double"))
+    (warning,) = warnings(recorder)
+    assert "nothing is uploaded" in warning
 
 
 def test_a_half_uploaded_artifact_is_invisible(here) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import journal
+from pipeline import items, journal
 from pipeline.errors import Interrupted, StageError
 from pipeline.execute import Choice
 from pipeline.items import Donor
@@ -121,6 +121,15 @@ def test_an_older_artifact_serves_where_the_newest_knew_another_fact(here, works
     go(workspace, "step.double.late=2")
     write(here, "1\n2\n8\n", workspace)
     assert made_by(workspace, "step.double.late=1") == ["n2"]
+
+
+def test_every_variant_of_a_wide_sweep_takes_over_its_own_items(here, workspace) -> None:
+    factors = ", ".join(str(float(number)) for number in range(1, items.MOST_ARTIFACTS + 3))
+    plain = (here / "toy.toml").read_text().partition("[tiny]")[0].replace("factor = 2.0\n", "")
+    (here / "toy.toml").write_text(f"{plain}[matrix]\nstep.double.factor = [{factors}]\n")
+    go(workspace)
+    write(here, "1\n2\n3\n4\n", workspace)
+    assert set(made_by(workspace)) == {"n3"}
 
 
 def test_a_forced_step_gives_its_items_keys(here, workspace) -> None:

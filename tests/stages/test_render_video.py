@@ -36,6 +36,22 @@ def test_colours_survive(tmp_path: Path) -> None:
     assert np.abs(found[16::32, 16::32].reshape(-1, 3).astype(int) - wanted).max() <= 6
 
 
+@pytest.mark.parametrize("width", [64, 200, 256])
+def test_what_was_in_memory_before_does_not_show(tmp_path: Path, width: int) -> None:
+    rng, found = np.random.default_rng(0), set()
+    y, x, t = np.meshgrid(np.arange(64), np.arange(width), np.arange(12), indexing="ij")
+    moving = np.stack([128 + 60 * (np.sin(x / 9 + t / 3) + np.cos(y / 7)), 2 * x + 3 * t, 3 * y + t], axis=-1)
+    pictures = (moving % 255).astype(np.uint8).transpose(2, 0, 1, 3)
+    for number in range(12):
+        with open_video(tmp_path / f"{number}.mp4", (width, 64), Fraction(25), None, 18, "veryfast") as out:
+            for picture in pictures:
+                litter = [np.full(rng.integers(1000, 60_000), number, np.uint8) for _ in range(6)]
+                del litter
+                out.write(picture)
+        found.add((tmp_path / f"{number}.mp4").read_bytes())
+    assert len(found) == 1
+
+
 def test_a_video_that_fails_leaves_nothing(tmp_path: Path) -> None:
     picture = np.zeros((64, 64, 3), np.uint8)
 
