@@ -55,9 +55,9 @@ def seal(record: Mapping[str, Any]) -> str:
 
 
 def is_broken(record: Mapping[str, Any]) -> bool:
-    """Whether a record has another seal than its own, made with the hash of its key. Earlier releases set none."""
+    """Whether a record has another seal than its own, or none. One made with another hash than ours cannot be told."""
     comparable = str(record["key_digest"]).startswith(digest.PREFIX)
-    return "seal" in record and comparable and record["seal"] != seal(record)
+    return comparable and record.get("seal") != seal(record)
 
 
 def refuse_newer(number: int, what: str) -> None:
