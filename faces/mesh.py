@@ -1,7 +1,7 @@
 """Reading and writing mesh files, by their ending, with the vertex order kept: vertex i of the file is row i.
 
-PLY and OBJ are read by our own code; OFF and STL by `trimesh`, told not to merge vertices. What else that knows (archives,
-scenes that point to other files) is refused.
+PLY and OBJ are read by our own code; OFF and STL by `trimesh`, told not to merge vertices. What else that knows
+(archives, scenes that point to other files) is refused.
 """
 
 from __future__ import annotations
