@@ -1,6 +1,7 @@
 """Reading and writing mesh files, by their ending, with the vertex order kept: vertex i of the file is row i.
 
-PLY and OBJ are read by our own code; OFF, STL and what else `trimesh` knows by that, told not to merge vertices.
+PLY and OBJ are read by our own code; OFF and STL by `trimesh`, told not to merge vertices. What else that knows
+(archives, scenes that point to other files) is refused.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ def read_mesh(file: Path, *, dtype: DTypeLike = np.float32) -> Mesh:
             return read_ply(file, dtype=dtype)
         case ".obj":
             return read_obj(file, dtype=dtype)
-        case _:
+        case ".off" | ".stl":
             return _read_other(file, dtype)
+        case other:
+            raise DataError(f"{file} cannot be read as a mesh ({other or 'no ending'}); export it as PLY or OBJ")
 
 
 def write_mesh(file: Path, mesh: Mesh) -> Path:

@@ -79,8 +79,9 @@ def _number(field: bytes, base: int) -> int:
     """An octal or decimal text, or, of large sizes, a big-endian number after the byte 128."""
     if field[:1] == b"\x80":
         return int.from_bytes(field[1:], "big")
-    text = field.strip(b" \0") or b"0"
-    if len(text) > 20 or not text.isdigit():
+    text, _, rest = field.partition(b"\0")
+    text = text.strip(b" ") or b"0"
+    if len(text) > 20 or not text.isdigit() or rest.strip(b" \0"):  # readers differ on what follows a zero byte
         raise Refused("has a damaged header; copy it again")
     try:
         return int(text, base)

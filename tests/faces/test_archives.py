@@ -204,3 +204,13 @@ def test_a_name_of_no_letters(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(content[:at] + table.replace(b"\x2f\0\0\0", b"\x2e\0\0\0"))
     with pytest.raises(DataError, match=r"a\.zip is refused: the name '' in it leads out"):
         Archive.open(tmp_path / "a.zip")
+
+
+def test_a_size_that_readers_understand_differently(tmp_path: Path) -> None:
+    header = bytearray(tarfile.TarInfo("x").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\x000000000004\0"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar").write_bytes(bytes(header) + b"abcd".ljust(512, b"\0") + bytes(1024))
+    with pytest.raises(DataError, match=r"a\.tar (has a damaged header|is no archive)"):
+        Archive.open(tmp_path / "a.tar")

@@ -59,6 +59,8 @@ def test_other_formats_keep_their_order(tmp_path: Path) -> None:
         ("a.obj", "solid\n", "no vertices"),
         ("a.ply", "solid\n", "not a PLY file"),
         ("a.off", "nothing\n", "cannot be read as a mesh"),
+        ("a.zip", "nothing\n", "cannot be read as a mesh"),
+        ("a.gltf", "{}", "cannot be read as a mesh"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, name: str, content: str, words: str) -> None:
