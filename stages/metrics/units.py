@@ -7,9 +7,9 @@ import math
 from faces.metrics_definitions import Definition
 
 MM_PER_M = 1000.0
-UNIT_NAMES = {"unit-area": "√area", "template-area": "√template area"}
+UNIT_NAMES = {"unit-area": "√area", "template-area": "√template area", "template-extents": "template extents"}
 """BIWI's meshes are scaled to unit surface area, each frame's own or their template's: the unit of length is the root
-of that area, not a millimetre."""
+of that area, not a millimetre. Or each axis to its template's extent: the unit is another along each."""
 POWERS = {1: "", 2: "²"}
 
 
