@@ -126,7 +126,7 @@ class FrameArchive:
         return _counted(parse_vl(self.archive.read(member), where), where, vertices, self.name)
 
     def _where(self, member: str) -> str:
-        return f"{self.archive.path}, {member},"
+        return f"{self.archive.path}, {member}"
 
 
 @dataclass(frozen=True)
