@@ -22,8 +22,10 @@ class Dataset(Protocol):
     native_fps: frames per second as recorded. source: whose data these are, for the card.
     """
 
-    native_fps: ClassVar[float]
     source: ClassVar[Source]
+
+    @property
+    def native_fps(self) -> float: ...
 
     def sources(self) -> Sources:
         """The raw files."""

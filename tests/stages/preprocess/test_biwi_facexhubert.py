@@ -111,8 +111,8 @@ def test_arrays_that_are_prepared_so_are_taken_as_they_are(tmp_path: Path, data:
     assert (read.units, read.info.up) == ("template-extents", "-y")
     np.testing.assert_array_equal(read.vertices("F2_41"), motion[TRAIN, "41"].astype(np.float32))
     assert card_check(read, "templates, extents").passed
-    refuse(tmp_path / "again", root, r"templates\.pkl, F1 is normalised already, and normalise = 'extent' would do it again",
-           variant="facexhubert", normalise="extent")  # fmt: skip
+    sentence = r"templates\.pkl, F1 is normalised already, and normalise = 'extent' would do it again"
+    refuse(tmp_path / "again", root, sentence, variant="facexhubert", normalise="extent")
     (root / "templates.pkl").write_bytes(pickle.dumps({s: 2 * t for s, t in templates.items()}))
     other = run(tmp_path / "other", root)
     assert other.units == "unknown"
