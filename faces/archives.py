@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from faces.errors import DataError
-from faces.safe_pickle import LFS_POINTER, refuse_pointer
+from faces.lfs import LFS_POINTER, refuse_pointer
 from faces.tar_index import Cut, Refused, Span, index_tar
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")
@@ -215,7 +215,7 @@ class _Zip:
     def members(self) -> Iterator[tuple[str, Span]]:
         for number, entry in enumerate(self._zip.infolist()):
             _check_entry(entry)
-            if not entry.is_dir():
+            if not entry.orig_filename.endswith("/"):
                 yield entry.orig_filename, Span(number, entry.file_size)
 
     def content(self, span: Span) -> bytes:

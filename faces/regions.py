@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.errors import DataError
+from faces.texts import read_text
 
 
 def read_region(file: Path, vertices: int | None = None) -> NDArray[np.int64]:
@@ -22,11 +23,13 @@ def read_region(file: Path, vertices: int | None = None) -> NDArray[np.int64]:
     absent, empty, or holds anything but whole numbers.
     """
     try:
-        words = Path(file).read_text(encoding="utf-8").replace(",", " ").split()
+        words = read_text(Path(file)).replace(",", " ").split()
         indices = np.array([int(word) for word in words], dtype=np.int64)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, OverflowError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"{file} is not a list of vertex indices ({error}); write one whole number per line") from error
     if not len(indices):
         raise DataError(f"{file} is an empty region; write one vertex index per line")

@@ -68,8 +68,7 @@ def _check_header(block: bytes, *, first: bool) -> int:
     except Refused:
         told, size = -1, 0
     plain = sum(block) - sum(block[148:156]) + 8 * ord(" ")
-    signed = plain - 256 * sum(byte > 127 for byte in block[:148] + block[156:])  # as some systems of old summed
-    if told not in (plain, signed):
+    if told != plain and told != plain - 256 * sum(byte > 127 for byte in block[:148] + block[156:]):  # signed, of old
         raise Refused("is no archive (.tar, .tar.gz, .zip)" if first else "has a damaged header; copy it again")
     return size
 

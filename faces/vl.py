@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.errors import DataError
-from faces.safe_pickle import refuse_pointer
+from faces.lfs import refuse_pointer
 
 COUNTS = ("<u4", "<u8")
 VERTEX_BYTES = 12

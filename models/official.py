@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from faces.errors import DataError
 from models.positions import periodic_encoding
+from models.torch_file import check_torch_file
 
 _OLD_WEIGHT_NORM = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
 
@@ -34,12 +35,15 @@ def read_official(path: Path) -> OfficialState:
     DataError where the file is absent, holds anything but tensors and plain values, or holds no state dict.
     """
     try:
+        check_torch_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise DataError(f"checkpoint {path} does not exist; `weights` names a published .pth file") from error
     except pickle.UnpicklingError as error:
         raise DataError(f"{path} is no checkpoint of tensors alone, or is damaged; it was not loaded") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file makes torch raise anything
         raise DataError(f"{path} cannot be read as a checkpoint ({_first_line(error)}); download it again") from error
     state = OfficialState(_unwrap(loaded, path))
     state.source = str(path)
@@ -77,7 +81,16 @@ def _unwrap(loaded: Any, path: Path) -> dict[str, Tensor]:
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} holds no state dict (a mapping from parameter names to tensors)")
+    for name, tensor in state.items():
+        _check_stored(name, tensor, path)
     return dict(state)
+
+
+def _check_stored(name: str, tensor: Tensor, path: Path) -> None:
+    """DataError for a tensor that is not simply there: one number can be made to stand for any count of them."""
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    if not plain or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise DataError(f"{path} is refused: {name[:80]!r} is larger than what the file holds of it")
 
 
 def _compare(own: Mapping[str, Tensor], found: Mapping[str, Tensor], complaint: str) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from faces.errors import DataError
+from stages.sound_file import NOT_SOUND, open_sound
 
 SAMPLE_RATE = 16_000
 WINDOW = 400
@@ -49,8 +49,9 @@ def _read(path: Path) -> tuple[NDArray[np.float32], int]:
     if not path.is_file():
         raise DataError(f"{path} is not there: give a wav, flac or ogg file")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+        with open_sound(path) as sound:
+            samples, rate = sound.read(dtype="float32", always_2d=True), sound.samplerate
+    except NOT_SOUND as error:
         raise DataError(f"{path} cannot be read as sound ({error}): convert it to wav, flac or ogg") from error
     if not len(samples):
         raise DataError(f"{path} is empty, it has no samples: leave the clip out, or record it again")

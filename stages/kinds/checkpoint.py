@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from faces.errors import DataError
+from faces.texts import read_json
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.stage import replacing
@@ -133,7 +134,7 @@ class Checkpoint:
     def config(self) -> Config:
         file = self.path / CONFIG
         try:
-            return Config(**json.loads(file.read_text(encoding="utf-8")))
+            return Config(**read_json(file))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{file} does not describe a network ({error}): train again, or give its folder") from None
 
@@ -145,7 +146,7 @@ class Checkpoint:
 
     def training(self) -> dict[str, Any]:
         """How it went: epochs, steps, best epoch and loss, motion energy, parameters."""
-        facts: dict[str, Any] = json.loads((self.path / TRAINING).read_text(encoding="utf-8"))
+        facts: dict[str, Any] = read_json(self.path / TRAINING)
         return facts
 
     def history(self) -> list[dict[str, Any]]:

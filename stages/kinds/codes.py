@@ -7,7 +7,6 @@ beside another prior gets a `DataError`, as for a file that is missing or not wh
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faces.errors import DataError
-from stages.kinds.plain import write_json
+from faces.texts import read_json
+from stages.kinds.plain import remade_by, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ class Codes:
     def info(self) -> Info:
         file = self.path / INDEX
         try:
-            return Info(**json.loads(file.read_text(encoding="utf-8")))
+            return Info(**read_json(file))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{file} is not an index of codes ({error}); make them again with encode") from None
 
@@ -73,13 +73,13 @@ class Codes:
         """(T, Q)"""
         import numpy as np
 
+        from faces.arrays import read_npy
+
         if name not in self:
             raise DataError(f"{self.path} has no codes of {name}: run the encode step on the same data")
         file, shape = self.path / FOLDER / f"{name}.npy", (self.info.frames[name], self.info.tokens)
-        try:
-            codes: NDArray[np.int16] = np.load(file, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} cannot be read ({error}); make it again with encode") from error
+        with remade_by("encode", file):
+            codes: NDArray[np.int16] = read_npy(file)
         if codes.shape != shape or codes.dtype != np.int16:
             raise DataError(f"{file} holds {codes.dtype} {codes.shape}, not int16 {shape}: make it again with encode")
         return codes

@@ -8,7 +8,6 @@ what it should be is a `DataError`.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from faces.errors import DataError
-from stages.kinds.plain import write_json
+from faces.hdf5 import h5_dataset, h5_holds, h5_names, open_h5, read_h5
+from faces.texts import read_json
+from stages.kinds.plain import remade_by, write_json
 
 if TYPE_CHECKING:
     import h5py
@@ -59,28 +60,34 @@ class Features:
         return self._read(name)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._file
+        file = self._file
+        with remade_by("features", self.path / FILE):
+            return h5_holds(file, str(name))
 
     def length(self, name: str) -> int:
         """L, without reading the features."""
         if name not in self:
             raise DataError(f"{self.path / FILE} has no sequence {name}: run the features step on the same data")
-        return int(self._file[name].shape[0])
+        file = self._file
+        with remade_by("features", self.path / FILE):
+            return int(h5_dataset(file, name).shape[0])
 
     def hidden(self, name: str) -> NDArray[np.floating]:
         """(L, H), the encoder's last hidden state, where the stage was asked to keep it."""
-        if HIDDEN not in self._file:
+        if HIDDEN not in self:
             raise DataError(f"{self.path / FILE} holds no hidden states: set hidden = true in the features step")
         return self._read(f"{HIDDEN}/{name}")
 
     def ids(self) -> list[str]:
-        return sorted(name for name in self._file if name != HIDDEN)
+        file = self._file
+        with remade_by("features", self.path / FILE):
+            return [name for name in h5_names(file) if name != HIDDEN]
 
     @cached_property
     def encoder(self) -> Encoder:
         file = self.path / ENCODER
         try:
-            return Encoder(**json.loads(file.read_text(encoding="utf-8")))
+            return Encoder(**read_json(file))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(
                 f"{file} does not say what made the features ({error}): run the features step again"
@@ -103,9 +110,10 @@ class Features:
             self._opened = None
 
     def _read(self, name: str) -> NDArray[np.floating]:
+        file = self._file
         try:
-            array: NDArray[np.floating] = self._file[name][()]
-            return array
+            with remade_by("features", self.path / FILE):
+                return read_h5(file, name)
         except KeyError:
             raise DataError(
                 f"{self.path / FILE} has no sequence {name}: run the features step on the same data"
@@ -113,20 +121,10 @@ class Features:
 
     @property
     def _file(self) -> h5py.File:
-        with self._lock:
+        with self._lock, remade_by("features", self.path / FILE):
             if self._opened is None or self._opened[0] != os.getpid():
-                self._opened = (os.getpid(), _open(self.path / FILE))
+                self._opened = (os.getpid(), open_h5(self.path / FILE))
             return self._opened[1]
-
-
-def _open(file: Path) -> h5py.File:
-    import h5py
-
-    try:
-        # A published file never changes, and shared file systems often have no locks.
-        return h5py.File(file, "r", locking=False)
-    except OSError as error:
-        raise DataError(f"{file} cannot be read as HDF5 ({error}): run the features step again") from None
 
 
 def write_features(

@@ -8,7 +8,6 @@ nothing before it is asked for; `write_index` writes its `predictions.json`. Wha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faces.errors import DataError
-from stages.kinds.plain import write_json
+from faces.texts import read_json
+from stages.kinds.plain import remade_by, write_json
 from stages.kinds.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Predictions:
     def info(self) -> Info:
         file = self.path / INDEX
         try:
-            facts = json.loads(file.read_text(encoding="utf-8"))
+            facts = read_json(file)
             items = {name: Item(**item) for name, item in facts.pop("items").items()}
             return Info(items=items, **facts)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -93,13 +93,13 @@ class Predictions:
         """(T, V, 3) float32 in the predictions' units, a read-only memory map."""
         import numpy as np
 
+        from faces.arrays import open_npy
+
         if name not in self.items:
             raise DataError(f"{self.path} has no prediction {name}")
         frames, file = self.items[name].frames, self.file(name)
-        try:
-            rows = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} cannot be read ({error}); make it again with infer") from error
+        with remade_by("infer", file):
+            rows = open_npy(file)
         if rows.ndim != 2 or rows.dtype != np.float32 or len(rows) != frames or rows.shape[1] % 3:
             found = f"{rows.dtype} {rows.shape}"
             raise DataError(f"{file} holds {found}, not float32 ({frames}, 3 V): make it again with infer")

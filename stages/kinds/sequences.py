@@ -7,19 +7,17 @@ maps. `write_index` writes its `sequences.json`. A file that is missing or not w
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile, ZipFile
 
 from faces.errors import DataError
+from faces.texts import read_json
 from pipeline.stage import Given, of_json
-from stages.kinds.plain import write_json
+from stages.kinds.plain import remade_by, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,13 +142,13 @@ class Sequences:
         """(T, V, 3) float32 in `units`, a read-only memory map."""
         import numpy as np
 
+        from faces.arrays import open_npy
+
         entry = self.entry(name)
         shape = (entry.frames, self.info.vertices * 3)
         file = self.vertex_file(name)
-        try:
-            rows = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} cannot be read ({error}); make it again with preprocess") from error
+        with remade_by("preprocess", file):
+            rows = open_npy(file)
         if rows.shape != shape or rows.dtype != np.float32:
             raise DataError(
                 f"{file} holds {rows.dtype} {rows.shape}, not float32 {shape}: make it again with preprocess"
@@ -166,21 +164,19 @@ class Sequences:
     @cached_property
     def templates(self) -> dict[str, NDArray[np.float32]]:
         """subject → (V, 3) float32, the neutral face."""
-        import numpy as np
+        from faces.arrays import read_npz
 
-        with np.load(self.path / TEMPLATES, allow_pickle=False) as archive:
-            return {subject: archive[subject] for subject in archive.files}
+        with remade_by("preprocess", self.path / TEMPLATES):
+            return read_npz(self.path / TEMPLATES)
 
     @cached_property
     def template_digests(self) -> dict[str, str]:
         """subject → what tells its template from another, without NumPy."""
-        try:
-            with ZipFile(self.path / TEMPLATES) as archive:
-                found = {name: archive.read(name) for name in archive.namelist()}
-        except (OSError, BadZipFile, ValueError, EOFError, zlib.error) as error:
-            raise DataError(
-                f"{self.path / TEMPLATES} cannot be read ({error}); make it again with preprocess"
-            ) from None
+        from faces.archives import Archive
+
+        file = self.path / TEMPLATES
+        with remade_by("preprocess", file), Archive.open(file) as archive:
+            found = {name: archive.read(name) for name in archive.names}
         return {Path(name).stem: hashlib.sha256(data).hexdigest()[:32] for name, data in found.items()}
 
     def template_of(self, name: str) -> NDArray[np.float32]:
@@ -214,7 +210,7 @@ class Sequences:
     def _read_index(self) -> dict[str, Any]:
         file = self.path / INDEX
         try:
-            facts = json.loads(file.read_text(encoding="utf-8"))
+            facts = read_json(file)
         except OSError as error:
             raise DataError(
                 f"{self.path} holds no sequences ({INDEX}: {error.strerror}); run preprocess first"

@@ -15,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from faces.errors import DataError
+from stages.sound_file import NOT_SOUND, open_sound
 
 WINDOW_S = 0.025
 """What the convolutions of wav2vec 2.0, HuBERT and WavLM need for one step."""
@@ -68,10 +69,10 @@ def read_wav(file: Path) -> Clip:
             to do is for the caller to add.
     """
     try:
-        with soundfile.SoundFile(file) as stream:
+        with open_sound(file) as stream:
             samples = stream.read(dtype="int16" if stream.subtype == "PCM_16" else "float64")
             rate = stream.samplerate
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+    except NOT_SOUND as error:
         raise DataError(f"{file} cannot be read as sound ({error})") from error
     try:
         return to_clip(np.clip(samples, -1, 1) if samples.dtype.kind == "f" else samples, rate)

@@ -9,7 +9,6 @@ that end a sentence's name. A file that cannot be understood, or that puts one s
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from faces.errors import DataError
+from faces.texts import read_toml
 from stages.kinds.sequences import check_name
 
 NEEDED = ("train", "val")
 """What training asks for by name. All other splits are for testing."""
+LARGEST_NUMBER = 999_999
+"""Of a sentence: ranges are kept as the numbers in them."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def read_splits(file: Path) -> Splits:
         DataError: it is absent, not TOML, lacks a split, or puts a sequence into two splits.
     """
     try:
-        tables = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        tables = read_toml(Path(file))
     except OSError as error:
         raise DataError(f"the split file {file} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -97,8 +99,10 @@ def parse_numbers(text: str) -> frozenset[int]:
         found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", piece)
         if not found:
             raise ValueError(f"{piece.strip()!r} is neither a number nor a range such as 21-40")
-        first = int(found[1])
-        numbers.update(range(first, int(found[2] or first) + 1))
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last > LARGEST_NUMBER:
+            raise ValueError(f"{last:,} is more than any sentence's number, {LARGEST_NUMBER:,}")
+        numbers.update(range(first, last + 1))
     return frozenset(numbers)
 
 

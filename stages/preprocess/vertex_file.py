@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from faces.arrays import read_header
 from faces.errors import DataError
-from faces.safe_pickle import LFS_POINTER, refuse_pointer
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,15 @@ class VertexFile:
     @classmethod
     def open(cls, path: Path, *, flat: bool = False) -> VertexFile:
         """Read the header and check it against what the file holds; reads no frame. flat: (N, 3 V) will do too."""
-        shape, fortran, dtype, offset = _read_header(path)
+        header = read_header(path)
+        shape, dtype = header.shape, header.dtype
         if flat and len(shape) == 2 and shape[1] % 3 == 0:
             shape = (shape[0], shape[1] // 3, 3)
-        if len(shape) != 3 or shape[2] != 3 or fortran:
+        if len(shape) != 3 or shape[2] != 3 or header.fortran:
             raise DataError(f"{path} has the shape {shape}; it must be (frames, vertices, 3) in C order")
         if dtype.kind != "f" or dtype.itemsize < 4:
             raise DataError(f"{path} holds {dtype}; it must hold float32 or float64 positions")
-        expected, found = offset + int(np.prod(shape)) * dtype.itemsize, path.stat().st_size
-        if found < expected:
-            raise DataError(f"{path} is cut short: {found:,} of {expected:,} bytes; copy or download it again")
-        return cls(path, shape, dtype, offset)
+        return cls(path, shape, dtype, header.offset)
 
     @property
     def frames(self) -> int:
@@ -52,22 +49,7 @@ class VertexFile:
 
     def gather(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(T,) row numbers → (T, V, 3) float32, a copy."""
+        if not self.frames or not self.vertices:  # the system maps no empty range
+            return np.empty((len(rows), self.vertices, 3), np.float32)
         mapped = np.memmap(self.path, self.dtype, mode="r", offset=self.offset, shape=self.shape)
         return np.asarray(mapped[rows], dtype=np.float32)
-
-
-def _read_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    try:
-        with open(path, "rb") as stream:
-            refuse_pointer(path, stream.read(len(LFS_POINTER)))
-            stream.seek(0)
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, fortran, dtype = read(stream)
-            return shape, fortran, dtype, stream.tell()
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise DataError(f"{path} is not a NumPy .npy file ({error}); copy or download it again") from error

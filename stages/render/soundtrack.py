@@ -10,11 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from faces.errors import DataError
+from stages.sound_file import NOT_SOUND, open_sound
 
 RATE = 48_000
 
@@ -22,8 +22,9 @@ RATE = 48_000
 def soundtrack(file: Path, seconds: Fraction) -> NDArray[np.float32]:
     """(N,) float32 at 48 kHz, cut to `seconds` or filled up with silence. DataError where the file is no sound."""
     try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        with open_sound(file) as sound:
+            samples, rate = sound.read(dtype="float32", always_2d=True), sound.samplerate
+    except NOT_SOUND as error:
         raise DataError(f"{file} cannot be read as sound ({error}); make it again with preprocess") from error
     if not np.isfinite(samples).all():
         raise DataError(f"{file} holds samples that are not numbers (NaN or infinity): export the sound again")

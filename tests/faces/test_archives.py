@@ -195,3 +195,12 @@ def test_other_files(tmp_path: Path) -> None:
         Archive.open(tmp_path / "absent.tar")
     with pytest.raises(DataError, match="cannot be read"):
         Archive.open(tmp_path)
+
+
+def test_a_name_of_no_letters(tmp_path: Path) -> None:
+    content = write_zip(tmp_path / "a.zip", {"x": b"y"}).read_bytes()
+    at = content.index(b"PK\1\2")
+    table = content[at : at + 28] + b"\0\0" + content[at + 30 : at + 46] + content[at + 47 :]
+    (tmp_path / "a.zip").write_bytes(content[:at] + table.replace(b"\x2f\0\0\0", b"\x2e\0\0\0"))
+    with pytest.raises(DataError, match=r"a\.zip is refused: the name '' in it leads out"):
+        Archive.open(tmp_path / "a.zip")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.arrays import read_npz
 from faces.errors import DataError
 from faces.mesh import Mesh, read_mesh
 from faces.obj import read_obj
@@ -90,19 +90,11 @@ def _check_vertices(where: str, vertices: NDArray[np.floating], count: int, name
 
 
 def _read_table(file: Path) -> dict[str, NDArray[np.floating]]:
-    table = dict(_read_npz(file)) if file.suffix.lower() == ".npz" else load_pickle(file)
+    table = read_npz(file) if file.suffix.lower() == ".npz" else load_pickle(file)
     if not isinstance(table, dict) or not table:
         raise DataError(f"{file} must hold a dictionary of subject → template; it is another file")
     names = {check_name(str(subject), str(file)): template for subject, template in table.items()}
     return {subject: _as_vertices(f"{file}, {subject}", names[subject]) for subject in sorted(names)}
-
-
-def _read_npz(file: Path) -> Iterable[tuple[str, Any]]:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            return [(name, archive[name]) for name in archive.files]
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{file} cannot be read as an archive of arrays ({error}); copy or make it again") from error
 
 
 def _as_vertices(where: str, template: Any) -> NDArray[np.floating]:

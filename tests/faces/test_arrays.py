@@ -1,0 +1,95 @@
+"""Arrays of every plain kind come back; what a header declares is believed only as far as the file goes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faces.arrays import open_npy, read_npy, read_npz
+from faces.errors import DataError
+
+ARRAYS = [
+    np.arange(24.0).reshape(2, 3, 4), np.asfortranarray(np.arange(6, dtype=">i2").reshape(2, 3)), np.float32(3),
+    np.zeros((0, 3)), np.array(["a", "bcd"]), np.array([True, False]), np.array([1 + 2j]), np.array([b"ab"]),
+]  # fmt: skip
+
+
+def header(shape: str, descr: str = "'<f8'", more: bytes = bytes(16)) -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + more
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: str(array.dtype))
+def test_plain_arrays(tmp_path: Path, array: np.ndarray, version: tuple[int, int]) -> None:
+    with open(tmp_path / "a.npy", "wb") as stream:
+        np.lib.format.write_array(stream, np.asanyarray(array), version)
+    np.savez_compressed(tmp_path / "a.npz", a=array, b=array)
+    found = read_npz(tmp_path / "a.npz")
+    assert list(found) == ["a", "b"]
+    for back in (read_npy(tmp_path / "a.npy"), open_npy(tmp_path / "a.npy"), found["a"]):
+        np.testing.assert_array_equal(back, array)
+        assert (back.dtype, back.shape) == (array.dtype, array.shape)
+
+
+def test_a_header_of_python_2_and_entries_in_another_order(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(header("(2L,)"))
+    assert read_npy(tmp_path / "a.npy").tolist() == [0.0, 0.0]
+    text = b'{"shape": (2,), "fortran_order": False, "descr": "<f8"}\n'
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + bytes(16))
+    assert read_npy(tmp_path / "a.npy").tolist() == [0.0, 0.0]
+
+
+BAD = {
+    "a terabyte": (header("(1000000000000,)"), "cut short: 144 of 8,000,000,000,128 bytes"),
+    "a product that overflows": (header("(4611686018427387904, 4, 3)"), "its shape is"),
+    "axes without end": (header("(0, 99999999999999999999999)"), "its shape is"),
+    "many axes": (header("(" + "1," * 33 + ")"), "its shape is"),
+    "a negative axis": (header("(-2,)"), "its header is damaged"),
+    "objects": (header("(1,)", "'|O'"), "holds Python objects"),
+    "records": (header("(1,)", "[('a', '<f8')]"), "or it holds records"),
+    "dates": (header("(1,)", "'<M8[s]'"), "its header is damaged"),
+    "an unknown kind": (header("(1,)", "'<f7'"), "holds the type '<f7'"),
+    "texts of no length": (header("(9,)", "'<U0'"), "have no size"),
+    "code": (header("__import__('os').abort()"), "its header is damaged"),
+    "brackets": (header("(" * 50), "its header is damaged"),
+    "another version": (header("(2,)").replace(b"\1\0", b"\7\0", 1), "does not begin as one"),
+    "a long header": (b"\x93NUMPY\2\0\xff\xff\xff\xff" + bytes(99), "ends inside its header"),
+    "a beginning": (b"\x93NUMPY", "it has 6 bytes"),
+    "text": (b"not found, not found", "does not begin as one"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git-LFS pointer"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), BAD.values(), ids=BAD)
+def test_what_is_not_to_be_read(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "a.npy").write_bytes(content)
+    for read in (read_npy, open_npy):
+        with pytest.raises(DataError, match=words) as caught:
+            read(tmp_path / "a.npy")
+        assert "a.npy" in str(caught.value)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    with pytest.raises(DataError, match=words):
+        read_npz(tmp_path / "a.npz")
+
+
+def test_archives_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.npz cannot be read"):
+        read_npz(tmp_path / "a.npz")
+    with pytest.raises(DataError, match=r"a\.npy cannot be read"):
+        read_npy(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("readme.txt", "text")
+    with pytest.raises(DataError, match=r"holds 'readme\.txt', and an \.npz file holds arrays only"):
+        read_npz(tmp_path / "a.npz")
+    stream = io.BytesIO()
+    np.save(stream, np.zeros(4 << 20))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.npy", stream.getvalue())
+    with pytest.raises(DataError, match="200 times its own size"):
+        read_npz(tmp_path / "a.npz")
