@@ -24,9 +24,9 @@ FRAMES = 240
 RATE = 22000
 BIWI_SUBJECTS = [f"F{k}" for k in range(1, 9)] + [f"M{k}" for k in range(1, 7)]
 BIWI_VERTICES = 23370
-BIWI_FRAMES = {"vl": 100, "tar": 100, "obj": 25}
-"""Of a sequence, by the form of its frames: four seconds at 25 per second, or one."""
-BIWI_FRAME_BYTES = {"vl": 4 + BIWI_VERTICES * 12, "tar": 4 + BIWI_VERTICES * 12, "obj": 2_350_000}
+BIWI_FRAMES = {"vl": 100, "tar": 100, "obj": 50}
+"""Of a sequence, by the form of its frames: four seconds at 25 per second, or two."""
+BIWI_FRAME_BYTES = {"vl": 4 + BIWI_VERTICES * 12, "tar": 4 + BIWI_VERTICES * 12, "obj": 1_670_000}
 Member = tuple[str, bytes]
 
 
