@@ -43,7 +43,7 @@ class Preprocess(Stage):
 
     name = "preprocess"
     output = "sequences"
-    libraries = ("numpy", "soxr")
+    libraries = ("numpy", "numba", "soxr", "av")
 
     @dataclass(frozen=True)
     class Params:

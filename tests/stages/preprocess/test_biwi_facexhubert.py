@@ -12,6 +12,7 @@ import soundfile
 from faces import camera
 from stages.kinds.card import Check, read_card
 from stages.kinds.sequences import Sequences
+from stages.preprocess.biwi import Settings
 from stages.preprocess.biwi.variants import VARIANTS
 from stages.preprocess.sound import Clip, write_wav
 from stages.preprocess.split_file import read_splits
@@ -67,6 +68,8 @@ def test_splits_hold_both_halves(tmp_path: Path, data: BiwiData) -> None:
         "test-a": ["F2_37", "F2_77"],
         "test-b": ["F1_37", "F1_77"],
     }
+    files = Settings(root=str(tmp_path / "raw"), variant="facexhubert").sources().files
+    assert files["the split file"] == VARIANTS["facexhubert"].splits
     published, halves = (read_splits(VARIANTS[name].splits) for name in ("codetalker", "facexhubert"))
     for subject in ("F1", "F2", "M6"):
         for number in range(1, 41):
