@@ -1,4 +1,4 @@
-"""The sound of one sequence as a video holds it → 16-bit mono at its own rate, whole, as `sound` has it of wav files.
+"""The sound of one sequence as an .flv video holds it → 16-bit mono at its own rate, whole, as `sound` has it of wav files.
 
 FFmpeg's decoders come with PyAV; pictures are not decoded. Samples are taken one after the other from the first on, as
 a converter on the command line would write them.
@@ -19,6 +19,8 @@ from stages.preprocess.sound import Clip, Unusable, to_clip
 
 LONGEST_S = 3600
 """A sentence takes seconds; a file that claims hours would fill the memory."""
+UNREADABLE = (av.FFmpegError, ValueError, LookupError, ArithmeticError, RuntimeError)
+"""What PyAV raises for damaged files: a stream that the header promises, and that is not there, is an IndexError."""
 
 
 def read_video(file: Path) -> Clip:
@@ -32,13 +34,14 @@ def read_video(file: Path) -> Clip:
     try:
         with open(file, "rb") as stream:
             refuse_pointer(file, stream.read(len(LFS_POINTER)))
-        with av.open(str(file)) as container:
+        # told by content, FFmpeg would take a playlist for a video and open what that names
+        with av.open(str(file), format="flv", options={"protocol_whitelist": "file"}) as container:
             if not container.streams.audio:
                 raise Unusable("its video has no sound")
             samples, rate = _decode(container, file)
     except OSError as error:  # FFmpeg's errors of input and output are among them
         raise DataError(f"{file} cannot be read as a video ({error.strerror or error})") from error
-    except (av.FFmpegError, ValueError) as error:
+    except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{file} cannot be read as a video ({error})") from error

@@ -36,7 +36,7 @@ def _not_read(data: Biwi) -> Iterator[str]:
     if layout.others:
         yield f"sentences = {data.settings.which!r}: {layout.others} other sequences are left out"
     if layout.beside:
-        yield f"{layout.beside} archives lie beside folders of the same frames and are not read"
+        yield f"archives beside folders of the same frames, which are not read: {layout.beside}"
     second = data.root / FRAME_FOLDERS[1]
     if not data.settings.frames and layout.frames != second and second.is_dir():
         yield f"the frames are those in {layout.frames.name}; {second.name} is there too and is not read"

@@ -91,7 +91,7 @@ def test_a_folder_wins_over_the_same_packed(tmp_path: Path) -> None:
     write_archive(root / "faces" / "F2" / "e01.tar", [])
     job = run_biwi(tmp_path / "job", root)
     assert len(Sequences(job.out).ids()) == 9
-    assert "1 archives lie beside folders of the same frames and are not read" in job.said
+    assert "archives beside folders of the same frames, which are not read: 1" in job.said
     assert Settings(root=str(root)).sources().files["the frames of F2_e01"] == root / "faces" / "F2" / "e01"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faces.errors import DataError
-from stages.preprocess.sound import Unusable
+from stages.preprocess.sound import Clip, Unusable, write_wav
 from stages.preprocess.video_sound import read_video
 from tests.stages.preprocess.biwi_video import write_flv
 
@@ -67,12 +67,15 @@ def test_a_silent_video_is_skipped(tmp_path: Path) -> None:
         (b"", r"F1_e01\.flv cannot be read as a video \(.+\)"),
         (b"<html>not here</html>", r"F1_e01\.flv cannot be read as a video \(.+\)"),
         (b"FLV\x01\x05\x00\x00\x00\x09" + bytes(range(256)) * 8, r"F1_e01\.flv (cannot be read as a video|: )"),
+        (b"#EXTM3U\n#EXTINF:1,\nother.wav\n#EXT-X-ENDLIST\n", r"F1_e01\.flv cannot be read as a video"),
+        (b"ffconcat version 1.0\nfile other.wav\n", r"F1_e01\.flv cannot be read as a video"),
         (b"version https://git-lfs.github.com/spec/v1\n", r"F1_e01\.flv is a git-LFS pointer"),
     ],
 )
 def test_what_is_no_video_is_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
     file = tmp_path / "F1_e01.flv"
     file.write_bytes(content)
+    write_wav(tmp_path / "other.wav", Clip(tones(1)[0], RATE))  # what a playlist must not reach
     with pytest.raises((DataError, Unusable)) as caught:
         read_video(file)
     assert "\n" not in str(caught.value)
