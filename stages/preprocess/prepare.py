@@ -32,8 +32,8 @@ Name = tuple[str, str]
 
 WITHOUT = {"train": "nothing can be trained on it", "val": "the last weights are taken for the best"}
 """What an empty split means; all others are for testing."""
-MOST_NAMED = 5
-"""Of the sequences that one remark or check is about; the rest is counted."""
+MOST_LINES = 5
+"""Of one kind of remark about single sequences, or of sequences that one check names; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,16 @@ def check_finite(frames: NDArray[np.floating], where: Callable[[int], str], name
         raise DataError(f"{where(int(np.argmax(bad)))}: NaN or infinite vertices; {leave_out(name)}")
 
 
+def first_lines(lines: Sequence[str]) -> list[str]:
+    """The first few remarks of one kind, and how many more there are."""
+    more = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], *([f"… and {more} more like these"] if more > 0 else [])]
+
+
 def first_few(names: Sequence[str]) -> str:
-    """The first few of many, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return ", ".join([*names[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
+    """The first few of many in one line, and how many more there are."""
+    more = len(names) - MOST_LINES
+    return ", ".join([*names[:MOST_LINES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _choose(data: Recordings, skip: Sequence[str], job: Job, threads: int) -> tuple[dict[Name, Sound], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The sound of one sequence as an .flv video holds it → 16-bit mono at its own rate, whole, as `sound` has it of wav files.
+"""The sound of one sequence as an .flv video holds it → 16-bit mono at its own rate, as `sound` has it of wav files.
 
 FFmpeg's decoders come with PyAV; pictures are not decoded. Samples are taken one after the other from the first on, as
 a converter on the command line would write them.
