@@ -20,6 +20,7 @@ FIT_FOCAL = VOCA_FOCAL / 2 / VOCA_SIZE
 UP_AXES = {
     "y": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "z": ((1, 0, 0), (0, 0, 1), (0, -1, 0)),
+    "-y": ((1, 0, 0), (0, -1, 0), (0, 0, -1)),
 }
 """Up axis of the data → rows of the rotation into the camera: right, up, towards the viewer."""
 
@@ -76,7 +77,7 @@ def biwi(size: int = VOCA_SIZE) -> Camera:
 def fit(vertices: NDArray[np.floating], size: int, up: str = "y", margin: float = 0.06) -> Camera:
     """A camera that shows all of (V, 3), in any units, as large as leaves `margin` of the side free around it.
 
-    up: the axis of the data that points up; faces look along +z for "y" and along -y for "z".
+    up: the axis of the data that points up; faces look along +z for "y", -y for "z" and -z for "-y".
     """
     _check_fit(vertices, up)
     rotation = np.array(UP_AXES[up], np.float32)
@@ -96,7 +97,7 @@ def _published(focal: float, size: int) -> Camera:
 
 def _check_fit(vertices: NDArray[np.floating], up: str) -> None:
     if up not in UP_AXES:
-        raise DataError(f"a camera cannot be fitted to data whose up axis is {up!r}; it must be y or z")
+        raise DataError(f"a camera cannot be fitted to data whose up axis is {up!r}; it must be y, z or -y")
     if not len(vertices) or not np.isfinite(vertices).all():
         raise DataError("a camera cannot be fitted to a mesh without vertices or with NaN among them")
     if not np.ptp(vertices, axis=0).any():

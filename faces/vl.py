@@ -25,13 +25,18 @@ def read_vl(file: Path) -> NDArray[np.float32]:
         content = Path(file).read_bytes()
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
+    return parse_vl(content, str(file))
+
+
+def parse_vl(content: bytes, where: str) -> NDArray[np.float32]:
+    """(V, 3) float32 of the bytes of a file. DataError, about `where`, as `read_vl` has it."""
     for kind in COUNTS:
         start = np.dtype(kind).itemsize
         count = int(np.frombuffer(content, kind, 1)[0]) if len(content) >= start else 0
         if count and len(content) == start + VERTEX_BYTES * count:
             return np.frombuffer(content, "<f4", offset=start).reshape(-1, 3)
-    refuse_pointer(file, content)
-    raise DataError(f"{file} is no whole .vl frame: {_what_is_wrong(content)}; copy the file again")
+    refuse_pointer(Path(where), content)
+    raise DataError(f"{where} is no whole .vl frame: {_what_is_wrong(content)}; copy the file again")
 
 
 def write_vl(file: Path, vertices: NDArray[np.floating]) -> Path:

@@ -52,8 +52,8 @@ class Info:
     """What `sequences.json` says.
 
     fps: frames per second. units: "m", "mm", or what 1 is otherwise, e.g. "unit-area" (the mesh has an area of 1).
-    up: the axis that points up, e.g. "y". vertices: V. subjects: split → subjects, in the order of the split file; the
-    order of "train" defines the one-hot style. skipped: id → why it was left out.
+    up: the axis that points up, "y", or "-y" where it points down. vertices: V. subjects: split → subjects, in the
+    order of the split file; the order of "train" defines the one-hot style. skipped: id → why it was left out.
     """
 
     dataset: str
@@ -64,6 +64,11 @@ class Info:
     subjects: Mapping[str, Sequence[str]]
     sequences: Mapping[str, Entry]
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def up_axis(self) -> int:
+        """Which coordinate height is, whatever its sign."""
+        return "xyz".index(self.up.removeprefix("-"))
 
 
 def write_index(folder: Path, info: Info) -> Path:

@@ -81,7 +81,7 @@ class Regions:
 
     def parts(self, data: Sequences) -> Parts:
         indices = {name: region.indices for name, region in self.found.items()}
-        return Parts(data.info.vertices, up="xyz".index(data.info.up), **indices)
+        return Parts(data.info.vertices, up=data.info.up_axis, **indices)
 
 
 def find_regions(data: Sequences, params: Params) -> Regions:

@@ -8,10 +8,16 @@ from faces.metrics_definitions import Definition
 
 MM_PER = {"m": 1000.0, "nphm": 250.0}
 """Units of length that are shown in millimetres. NPHM's are FLAME's metres times 4."""
-UNIT_NAMES = {"unit-area": "√area", "template-area": "√template area", "multiface-box": "half boxes"}
+UNIT_NAMES = {
+    "unit-area": "√area",
+    "template-area": "√template area",
+    "template-extents": "template extents",
+    "multiface-box": "half boxes",
+}
 """BIWI's meshes are scaled to unit surface area, each frame's own or their template's: the unit of length is the root
-of that area, not a millimetre. Multiface's are scaled to a box of ±1, each axis by itself: a unit is another length on
-each, so that no factor makes millimetres of distances; data that are prepared in millimetres give them."""
+of that area, not a millimetre. With FaceXHuBERT's preparation each axis is scaled to its template's extent, and
+Multiface's to a box of ±1: the unit is another length along each axis, so that no factor makes millimetres of
+distances; data that are prepared in millimetres give them."""
 POWERS = {1: "", 2: "²"}
 
 

@@ -23,8 +23,10 @@ class Dataset(Protocol):
     native_fps: frames per second as recorded. source: whose data these are, for the card.
     """
 
-    native_fps: ClassVar[float]
     source: ClassVar[Source]
+
+    @property
+    def native_fps(self) -> float: ...
 
     def sources(self) -> Sources:
         """The raw files."""
@@ -42,7 +44,7 @@ class Preprocess(Stage):
 
     name = "preprocess"
     output = "sequences"
-    libraries = ("numpy", "soxr")
+    libraries = ("numpy", "numba", "soxr", "av")
 
     @dataclass(frozen=True)
     class Params:

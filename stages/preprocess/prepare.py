@@ -26,6 +26,7 @@ from stages.kinds.card import Card, Check, Source, write_card
 from stages.kinds.sequences import Entry, Info, sequence_id
 from stages.kinds.tracks import Track, write_rows
 from stages.kinds.tracks import write_index as write_track_index
+from stages.preprocess.overlapping import overlapping
 from stages.preprocess.sound import Clip, Unusable, write_wav
 from stages.preprocess.split_file import Splits
 
@@ -35,7 +36,7 @@ Name = tuple[str, str]
 WITHOUT = {"train": "nothing can be trained on it", "val": "the last weights are taken for the best"}
 """What an empty split means; all others are for testing."""
 MOST_LINES = 5
-"""Of one kind of remark about single sequences; the rest is counted."""
+"""Of one kind of remark about single sequences, or of sequences that one check names; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Choice:
 
 def prepare(data: Recordings, choice: Choice, job: Job, *, threads: int = 1) -> None:
     """Fill `job.out`. threads: how many sequences are in memory at a time."""
-    sounds, skipped = _choose(data, choice.skip)
+    sounds, skipped = _choose(data, choice.skip, job, threads)
     chosen = {sequence_id(*name): name for name in _limited(sounds, choice.splits, choice.limit)}
     _tell(job, len(sounds), skipped, choice.limit, len(chosen))
     told = [*data.remarks(sounds), *_on_regions(data)]
@@ -163,23 +164,38 @@ def _on_regions(data: Recordings) -> Iterable[str]:
     return remarks_on_regions(data.regions, len(next(iter(data.templates.values()))), data.faces)
 
 
-def _choose(data: Recordings, skip: Sequence[str]) -> tuple[dict[Name, Sound], dict[str, str]]:
+def first_few(names: Sequence[str]) -> str:
+    """The first few of many in one line, and how many more there are."""
+    more = len(names) - MOST_LINES
+    return ", ".join([*names[:MOST_LINES], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _choose(data: Recordings, skip: Sequence[str], job: Job, threads: int) -> tuple[dict[Name, Sound], dict[str, str]]:
     """The sequences that can be used, with their sound, sorted; and why the others cannot."""
     sounds, skipped = dict[Name, Sound](), dict[str, str]()
     unknown = set(skip) - {sequence_id(*name) for name in data.names}
     if unknown:
         raise DataError(f"skip names {', '.join(sorted(unknown))}, which the data do not have; check the spelling")
-    for name in data.names:
-        try:
-            if sequence_id(*name) in skip:
-                raise Unusable("left out by the parameter skip")
-            clip = data.clip(name)
-            sounds[name] = Sound(len(clip.samples), clip.rate)
-        except Unusable as reason:
-            skipped[sequence_id(*name)] = str(reason)
+    found = overlapping(lambda name: _listen(data, name, skip), data.names, threads)
+    for name, sound in zip(data.names, job.track(found, total=len(data.names), unit="sounds"), strict=True):
+        if isinstance(sound, Sound):
+            sounds[name] = sound
+        else:
+            skipped[sequence_id(*name)] = sound
     if not sounds:
         raise DataError(f"{data.root} holds no sequence that can be used; {_count(skipped) or 'none was found'}")
     return sounds, skipped
+
+
+def _listen(data: Recordings, name: Name, skip: Sequence[str]) -> Sound | str:
+    """Of a sequence's sound what is kept, or why the sequence is skipped."""
+    if sequence_id(*name) in skip:
+        return "left out by the parameter skip"
+    try:
+        clip = data.clip(name)
+    except Unusable as reason:
+        return str(reason)
+    return Sound(len(clip.samples), clip.rate)
 
 
 def _limited(names: Iterable[Name], splits: Splits, limit: int) -> list[Name]:

@@ -103,6 +103,6 @@ def clip_camera(kind: str, size: int, template: Vertices, motion: Vertices, up: 
     if kind == "biwi":
         return cameras.biwi(size)
     if up not in cameras.UP_AXES:
-        raise DataError(f"the data's up axis is {up!r}; camera 'fit' knows y and z: write camera = 'voca'")
+        raise DataError(f"the data's up axis is {up!r}; camera 'fit' knows y, z and -y: write camera = 'voca'")
     few = motion[np.linspace(0, len(motion) - 1, FITTED_FRAMES).round().astype(int)]
     return cameras.fit(np.concatenate([template, few.reshape(-1, 3)]), size, up)

@@ -21,7 +21,7 @@ def mouth_opening(motion: NDArray[np.float32], data: Sequences) -> NDArray[np.fl
     if upper is not None and lower is not None:
         return opening(motion, upper, lower)
     if lips is not None:
-        return np.ptp(motion[:, lips, "xyz".index(data.info.up)], axis=1).astype(np.float64)
+        return np.ptp(motion[:, lips, data.info.up_axis], axis=1).astype(np.float64)
     return np.array([np.linalg.norm(frame - motion[0], axis=1).mean() for frame in motion], np.float64)
 
 

@@ -28,7 +28,7 @@ def test_what_is_behind_has_no_depth() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1000.0])
-@pytest.mark.parametrize("up", ["y", "z"])
+@pytest.mark.parametrize("up", ["y", "z", "-y"])
 def test_fit_frames_any_units_exactly(scale: float, up: str) -> None:
     rng = np.random.default_rng(1)
     vertices = (rng.normal(size=(500, 3)) * [1, 2, 1.5] + [3, -4, 7]) * scale

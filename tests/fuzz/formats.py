@@ -24,6 +24,7 @@ from stages.audio import speech
 from stages.kinds.checkpoint import read_weights
 from stages.kinds.features import Features
 from stages.kinds.predictions import Predictions
+from stages.preprocess.container_sound import read_container
 from stages.preprocess.sound import Unusable, read_wav
 from stages.preprocess.split_file import read_splits
 from tests.fuzz import seeds
@@ -101,6 +102,14 @@ def _sound(file: Path) -> None:
     assert np.isfinite(wave).all()
 
 
+def _video(file: Path) -> None:
+    try:
+        clip = read_container(file)
+    except Unusable:
+        return
+    assert clip.samples.dtype == np.int16
+
+
 def _weights(file: Path) -> None:
     for tensor in read_weights(file).values():
         float(tensor.double().sum())
@@ -131,6 +140,7 @@ FORMATS = {
     "split": Format("a.toml", seeds.splits, read_splits),
     "index": Format("predictions.json", seeds.index, lambda file: Predictions(file.parent).info),
     "sound": Format("a.wav", seeds.sounds, _sound),
+    "flv": Format("a.flv", seeds.videos, _video),
     "safetensors": Format("a.safetensors", seeds.safetensors, _weights),
     "pt": Format("a.pth", seeds.checkpoints, _weights),
     "h5": Format("features.h5", seeds.hdf5, _features),

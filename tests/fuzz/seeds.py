@@ -22,6 +22,7 @@ from stages.kinds.checkpoint import write_weights
 from stages.kinds.features import Encoder, write_features
 from tests.faces.test_safe_pickle import PYTHON_2
 from tests.fuzz.mutations import Seed
+from tests.stages.preprocess.biwi_video import write_flv
 
 POINTS = np.array([[0, 0, 0], [1, 0.5, 0], [0.25, 1, 0], [0, 1e-3, 1.5]], np.float32)
 FACES = np.array([[0, 1, 2], [0, 3, 1]], np.int32)
@@ -93,6 +94,15 @@ def index(folder: Path) -> list[Seed]:
     item = {"id": "a_s1", "subject": "a", "condition": "b", "split": "test", "frames": 3}
     facts = {"items": {"a": item}, "fps": 25.0, "units": "m", "dataset": "d", "model": "m"}
     return [Seed(json.dumps(facts).encode()), Seed(json.dumps(facts, indent=1).encode())]
+
+
+def videos(folder: Path) -> list[Seed]:
+    samples = (9000 * np.sin(np.arange(4000) / 7)).astype(np.int16)
+    kinds = [("pcm_s16le", 1, 3), ("mp3", 2, 3), ("adpcm_swf", 1, 0)]
+    return [
+        Seed(write_flv(folder / "seed.flv", np.stack([samples] * channels), 11025, codec, pictures).read_bytes())
+        for codec, channels, pictures in kinds
+    ]
 
 
 def sounds(folder: Path) -> list[Seed]:

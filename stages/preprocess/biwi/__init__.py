@@ -1,9 +1,9 @@
 """BIWI, the 3-D Audiovisual Corpus of Affective Communication B3D(AC)² (Fanelli et al., IEEE Trans. Multimedia 2010).
 
 14 subjects, 40 sentences spoken neutrally (01 …) and with emotion (e01 …), 25 frames per second, 23,370 vertices, head
-motion removed; normalised as CodeTalker (Xing et al., CVPR 2023) published it, or otherwise. It is read from what a
-user may hold: `.vl` frames, meshes frame by frame, or arrays that somebody else has made. Nothing of it is in this
-project.
+motion removed; prepared as CodeTalker (Xing et al., CVPR 2023) published it, as FaceXHuBERT (Haque and Yumak, ICMI
+2023) did, or otherwise. It is read from what a user may hold: `.vl` frames, packed or not, meshes frame by frame, or
+arrays that somebody else has made. Nothing of it is in this project.
 """
 
 from __future__ import annotations
@@ -15,12 +15,9 @@ from typing import Any, ClassVar
 
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
+from stages.preprocess.biwi.variants import SENTENCES, VARIANTS, Variant
 
-OFFICIAL_SPLITS = Path(__file__).parent.parent / "splits" / "biwi.toml"
-
-SENTENCES = {"emotional": r"e\d+", "neutral": r"\d+", "all": r".+"}
-"""Which sentences → what their names look like."""
-NORMALISATIONS = ("auto", "frame", "template", "none")
+NORMALISATIONS = ("auto", "frame", "template", "extent", "none")
 
 
 @dataclass(frozen=True)
@@ -28,22 +25,37 @@ class Settings:
     """Where the files are, which of them count, and how heads are brought to one size and place."""
 
     root: str = param(
-        path=True, help="folder with faces/, rigid_scans/ and audio/, or vertices_npy/, wav/ and templates.pkl"
+        path=True, help="folder with faces/, rigid_scans/ and audio/ or videos/, or vertices_npy/, wav/, templates.pkl"
+    )
+    variant: str = param(
+        "codetalker",
+        choices=tuple(VARIANTS),
+        help="whose preparation: what `auto` means below, the names of sentences, the official splits",
     )
     frames: str = param("", path=True, help="folder of the frames; default: faces or vertices_npy in root")
     audio: str = param("", path=True, help="folder of the wav files; default: wav and audio in root")
+    videos: str = param("", path=True, help="folder of .flv files, for sound that is no wav; default: videos in root")
     templates: str = param("", path=True, help="folder of meshes, or .pkl or .npz; default: rigid_scans or templates.*")
     topology: str = param("", path=True, help="mesh with the triangles; default: the templates', or BIWI.ply in root")
     regions: str = param("", path=True, help="folder of vertex indices; default: those in root or in root/regions")
     splits: str = param("", path=True, help="a split file of your own; default: the official splits")
     sentences: str = param(
-        "emotional", choices=tuple(SENTENCES), selects=True, help="emotional: e01, e02, … alone, as published"
+        "auto",
+        choices=("auto", *SENTENCES),
+        selects=True,
+        help="auto: emotional alone for codetalker, all for facexhubert, as published",
     )
     normalise: str = param(
         "auto",
         choices=NORMALISATIONS,
-        help="frame: each frame by itself, as published; template: all by their subject's template; none: as they are; "
-        "auto: frame for meshes and .vl, none for arrays",
+        help="frame: each frame by itself, as CodeTalker; template: all by their subject's template; extent: by its "
+        "extents along x, y and z, as FaceXHuBERT; none: as they are; auto: none for arrays, else the variant's",
+    )
+    digits: int = param(
+        0,
+        low=0,
+        high=9,
+        help="significant digits that raw frames are rounded to first; 0: as they are; 5: as FaceXHuBERT's text files",
     )
     skip: list[str] = param([], selects=True, help="ids <subject>_<sentence> to leave out")
 
@@ -57,8 +69,17 @@ class Settings:
     )
 
     @property
+    def published(self) -> Variant:
+        return VARIANTS[self.variant]
+
+    @property
+    def which(self) -> str:
+        """Which sentences: a key of `SENTENCES`."""
+        return self.sentences if self.sentences != "auto" else self.published.sentences
+
+    @property
     def split_file(self) -> Path:
-        return Path(self.splits) if self.splits else OFFICIAL_SPLITS
+        return Path(self.splits) if self.splits else self.published.splits
 
     def sources(self) -> Sources:
         from stages.preprocess.biwi.layout import find

@@ -1,4 +1,5 @@
-"""The motion of one sequence in the forms in which users hold it: a folder of `.vl` or `.obj` files, or one array.
+"""The motion of one sequence in the forms in which users hold it: a folder of `.vl` or `.obj` files, an archive of
+`.vl` files, which stays packed, or one array.
 
 `open_motion` looks at names, or at an array's header; `read` then reads the frames that are wanted and checks every
 one. Whatever is not as it should be is a `DataError` that names the file.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +18,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.archives import Archive
 from faces.errors import DataError
 from faces.obj import read_obj, read_positions
-from faces.vl import read_vl
+from faces.vl import parse_vl, read_vl
+from stages.preprocess.biwi.layout import is_archive
 from stages.preprocess.prepare import Name, check_finite, leave_out
 from stages.preprocess.vertex_file import VertexFile
 
@@ -41,8 +44,10 @@ class Motion(Protocol):
 
 
 def open_motion(path: Path, name: Name) -> Motion:
-    """Open a folder of frames or an array, which may be empty."""
-    return FrameFolder.open(path, name) if path.is_dir() else FrameArray(VertexFile.open(path, flat=True), name)
+    """Open a folder of frames, an archive of them or an array, which may be empty."""
+    if path.is_dir():
+        return FrameFolder.open(path, name)
+    return FrameArchive.open(path, name) if is_archive(path) else FrameArray(VertexFile.open(path, flat=True), name)
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,7 @@ class FrameFolder:
 
     @classmethod
     def open(cls, path: Path, name: Name) -> FrameFolder:
-        files = [file for file in os.listdir(path) if not file.startswith(".") and _ending(file) in READERS]
-        if len({_ending(file) for file in files}) > 1:
-            raise DataError(f"{path} holds .vl and .obj files; keep the one kind or the other")
-        numbered = sorted((_number(path, file), file) for file in files)
-        _check_numbers(path, numbered, name)
-        return cls(path, name, tuple(file for _, file in numbered))
+        return cls(path, name, in_order(path, os.listdir(path), name))
 
     @property
     def frames(self) -> int:
@@ -73,12 +73,7 @@ class FrameFolder:
             file = self.path / self.files[row]
             if k == 0 and _ending(file.name) == ".obj":
                 self._check_triangles(file, faces)
-            points = READERS[_ending(file.name)](file)
-            if len(points) != vertices:
-                raise DataError(
-                    f"{file} has {len(points):,} vertices, but the templates have {vertices:,}; {leave_out(self.name)}"
-                )
-            frames[k] = points
+            frames[k] = _counted(READERS[_ending(file.name)](file), str(file), vertices, self.name)
         check_finite(frames, lambda k: str(self.path / self.files[rows[k]]), self.name)
         return frames
 
@@ -90,6 +85,48 @@ class FrameFolder:
                 f"{file} has other triangles than the templates, so that its vertices are not in their order; export "
                 "it with the order kept"
             )
+
+
+@dataclass(frozen=True)
+class FrameArchive:
+    """A member of an archive a frame. members: in the order of their numbers."""
+
+    archive: Archive
+    name: Name
+    members: tuple[str, ...]
+    ready = False
+
+    @classmethod
+    def open(cls, path: Path, name: Name) -> FrameArchive:
+        archive = Archive.open(path)
+        members = in_order(path, archive.names, name)
+        folders = sorted({os.path.dirname(member) for member in members})
+        if len(folders) > 1:
+            raise DataError(f"{path} holds frames in {folders[0]!r} and in {folders[1]!r}; pack each sequence alone")
+        if members and _ending(members[0]) != ".vl":
+            raise DataError(f"{path} holds meshes; only .vl frames are read inside archives: unpack it in place")
+        return cls(archive, name, members)
+
+    @property
+    def frames(self) -> int:
+        return len(self.members)
+
+    def read(self, rows: Sequence[int], faces: NDArray[np.int32], vertices: int) -> NDArray[np.float32]:
+        frames = np.empty((len(rows), vertices, 3), np.float32)
+        wanted = {self.members[row]: k for k, row in enumerate(rows)}
+        with self.archive:
+            for member in self.archive.names:  # a packed tar is read forwards alone
+                if member in wanted:
+                    frames[wanted[member]] = self._points(member, vertices)
+        check_finite(frames, lambda k: self._where(self.members[rows[k]]), self.name)
+        return frames
+
+    def _points(self, member: str, vertices: int) -> NDArray[np.float32]:
+        where = self._where(member)
+        return _counted(parse_vl(self.archive.read(member), where), where, vertices, self.name)
+
+    def _where(self, member: str) -> str:
+        return f"{self.archive.path}, {member}"
 
 
 @dataclass(frozen=True)
@@ -116,6 +153,22 @@ class FrameArray:
 
 
 READERS = {".vl": read_vl, ".obj": read_positions}
+
+
+def in_order(path: Path, files: Iterable[str], name: Name) -> tuple[str, ...]:
+    """Those that are frames, by their numbers. DataError where they are of two kinds, or one is missing or double."""
+    frames = [file for file in files if not os.path.basename(file).startswith(".") and _ending(file) in READERS]
+    if len({_ending(file) for file in frames}) > 1:
+        raise DataError(f"{path} holds .vl and .obj files; keep the one kind or the other")
+    numbered = sorted((_number(path, file), file) for file in frames)
+    _check_numbers(path, numbered, name)
+    return tuple(file for _, file in numbered)
+
+
+def _counted(points: NDArray[np.float32], where: str, vertices: int, name: Name) -> NDArray[np.float32]:
+    if len(points) != vertices:
+        raise DataError(f"{where} has {len(points):,} vertices, but the templates have {vertices:,}; {leave_out(name)}")
+    return points
 
 
 def _ending(file: str) -> str:

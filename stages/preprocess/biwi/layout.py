@@ -18,11 +18,15 @@ from faces.region_table import files_in
 
 if TYPE_CHECKING:
     from stages.preprocess.biwi import Settings
+    from stages.preprocess.biwi.variants import Numbering
 
 Name = tuple[str, str]
 
 FRAME_FOLDERS = ("faces", "vertices_npy")
 SOUND_FOLDERS = ("wav", "audio")
+VIDEO_FOLDER, VIDEOS = "videos", (".flv",)
+CUT = "_cut"
+"""What the corpus adds to the names of its wav files."""
 RAW_TEMPLATES, READY_TEMPLATES = ("rigid_scans",), ("templates.pkl", "templates.npz")
 TOPOLOGY = "BIWI.ply"
 ARRAY = ".npy"
@@ -36,10 +40,11 @@ REGION_NAMES = {"lve": "lips", "BIWI_lip": "lips", "lip": "lips", "fdd": "upper_
 class Layout:
     """What there is, by name.
 
-    frames: where motion is looked for. motion: sequence → a folder of frames or an array. sound: sequence → file.
-    templates: a pickle, an archive of arrays, or a folder; scans: the meshes in that. topology: a mesh, or None where
-    the templates have the triangles. regions: name → file. What is not read, and is spoken of only: packed, sequences
-    of which there is an archive alone; videos; others, how many sequences `sentences` leaves out.
+    frames: where motion is looked for. motion: sequence → a folder of frames, an archive of them or an array. sound:
+    sequence → a wav file or a video. templates: a pickle, an archive of arrays, or a folder; scans: the meshes in that.
+    topology: a mesh, or None where the templates have the triangles. regions: name → file. What is not read, and is
+    spoken of only: beside, how many archives lie beside the same sequence unpacked; others, how many sequences
+    `sentences` leaves out.
     """
 
     frames: Path
@@ -49,8 +54,7 @@ class Layout:
     scans: dict[str, Path]
     topology: Path | None
     regions: dict[str, Path]
-    packed: frozenset[Name]
-    videos: frozenset[Name]
+    beside: int
     others: int
 
     def files(self, skip: Sequence[str]) -> dict[str, Path]:
@@ -62,7 +66,7 @@ class Layout:
         found |= {f"the sound of {key}": self.sound[name] for key, name in read.items() if name in self.sound}
         found |= {f"the template of {subject}": path for subject, path in self.scans.items()}
         found |= {f"regions/{region}": path for region, path in self.regions.items()}
-        if not self.motion and not self.packed:
+        if not self.motion:
             found[f"the frames, or ready arrays in {FRAME_FOLDERS[1]},"] = self.frames
         if not self.scans:
             found["the templates, or templates.pkl beside ready arrays,"] = self.templates
@@ -73,26 +77,21 @@ class Layout:
 
 def find(settings: Settings) -> Layout:
     """Look for everything below `settings.root`, or where `settings` says."""
-    from stages.preprocess.biwi import SENTENCES
-
-    root = Path(settings.root)
+    root, variant = Path(settings.root), settings.published
     frames = Path(settings.frames) if settings.frames else _first(root, FRAME_FOLDERS)
-    everything, archives = _motion(frames)
-    wanted = re.compile(SENTENCES[settings.sentences])
+    everything, beside = _motion(frames, variant.numbering)
+    wanted = re.compile(variant.patterns[settings.which])
     motion = {name: path for name, path in everything.items() if wanted.fullmatch(name[1])}
-    packed = {name for name in archives - everything.keys() if wanted.fullmatch(name[1])}
-    folders = [Path(settings.audio)] if settings.audio else [root / folder for folder in SOUND_FOLDERS]
-    sound = {name: path for name, path in _sound(folders).items() if wanted.fullmatch(name[1])}
+    sound = {name: path for name, path in _sound(settings).items() if wanted.fullmatch(name[1])}
     templates = Path(settings.templates) if settings.templates else _templates(root, frames)
     subjects = {subject for subject, _ in motion}
     scans = {file.stem: file for file in _files(templates, MESHES) if file.stem in subjects}
     return Layout(
         frames=frames,
         motion=motion,
-        packed=frozenset(packed),
+        beside=beside,
         others=len(everything.keys() - motion.keys()),
         sound=sound,
-        videos=frozenset(_named(file.stem) for file in _files(root / "videos", (".flv",))),
         templates=templates,
         scans=scans,
         topology=Path(settings.topology) if settings.topology else None if scans else root / TOPOLOGY,
@@ -128,19 +127,25 @@ def _named(stem: str) -> Name:
     return subject, sentence
 
 
-def _motion(folder: Path) -> tuple[dict[Name, Path], set[Name]]:
-    """Folders <subject>/<sentence> and arrays <subject>_<sentence>.npy; and archives in the place of folders."""
-    motion, archives = dict[Name, Path](), set[Name]()
-    for name, entry in _candidates(folder):
-        if entry.is_dir() or entry.name.endswith(ARRAY):
-            if name in motion:
-                raise DataError(
-                    f"{folder} holds {'_'.join(name)} twice, {motion[name].name} and {entry.name}; remove one"
-                )
-            motion[name] = Path(entry.path)
-        elif entry.name.lower().endswith(ARCHIVES):
-            archives.add(name)
-    return motion, archives
+def is_archive(path: Path) -> bool:
+    """Whether frames stay packed in it."""
+    return path.name.lower().endswith(ARCHIVES)
+
+
+def _motion(folder: Path, numbering: Numbering) -> tuple[dict[Name, Path], int]:
+    """Folders and archives <subject>/<sentence>, arrays <subject>_<sentence>.npy; a folder wins over the same packed.
+    And how many archives that leaves aside.
+    """
+    plain, packed = dict[Name, Path](), dict[Name, Path]()
+    for (subject, sentence), entry in _candidates(folder):
+        path, name = Path(entry.path), (subject, numbering(sentence))
+        if not (entry.is_dir() or path.suffix == ARRAY or is_archive(path)):
+            continue
+        found = packed if is_archive(path) and not entry.is_dir() else plain
+        if name in found:
+            raise DataError(f"{folder} holds {'_'.join(name)} twice, {found[name].name} and {path.name}; remove one")
+        found[name] = path
+    return packed | plain, len(packed.keys() & plain.keys())
 
 
 def _candidates(folder: Path) -> Iterator[tuple[Name, os.DirEntry[str]]]:
@@ -157,12 +162,17 @@ def _stem(entry: os.DirEntry[str]) -> str:
     return entry.name if entry.is_dir() else entry.name.partition(".")[0]
 
 
-def _sound(folders: list[Path]) -> dict[Name, Path]:
-    """<subject>_<sentence>.wav, or …_cut.wav; what comes first wins."""
-    found = dict[Name, Path]()
-    for folder in folders:
-        for file in _files(folder, (".wav",)):
-            found.setdefault(_named(file.stem.removesuffix("_cut")), file)
+def _sound(settings: Settings) -> dict[Name, Path]:
+    """<subject>_<sentence>.wav, or …_cut.wav, or .flv; what comes first wins."""
+    root, variant, found = Path(settings.root), settings.published, dict[Name, Path]()
+    folders = [Path(settings.audio)] if settings.audio else [root / folder for folder in SOUND_FOLDERS]
+    files = [file for folder in folders for file in _files(folder, (".wav",))]
+    if variant.cut_first:
+        files.sort(key=lambda file: not file.stem.endswith(CUT))
+    files += _files(Path(settings.videos) if settings.videos else root / VIDEO_FOLDER, VIDEOS)
+    for file in files:
+        subject, sentence = _named(file.stem.removesuffix(CUT))
+        found.setdefault((subject, variant.numbering(sentence)), file)
     return found
 
 

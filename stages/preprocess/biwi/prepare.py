@@ -12,17 +12,22 @@ from faces.errors import DataError
 from pipeline.stage import Job
 from stages.kinds.card import Check, Source
 from stages.preprocess import prepare as shared
-from stages.preprocess.biwi import Settings, remarks
+from stages.preprocess.biwi import Settings, checks, remarks
 from stages.preprocess.biwi.frames import Motion, open_motion
 from stages.preprocess.biwi.layout import Layout, find
-from stages.preprocess.biwi.normalise import Place, all_alike, each_by_itself
+from stages.preprocess.biwi.normalise import Place, all_alike, each_by_itself, round_to
 from stages.preprocess.biwi.templates import Templates, read_templates
+from stages.preprocess.container_sound import read_sound
+from stages.preprocess.overlapping import overlapping
 from stages.preprocess.prepare import Choice, Name, Sound, leave_out
 from stages.preprocess.region_files import read_files
-from stages.preprocess.sound import Clip, Unusable, read_wav
+from stages.preprocess.sound import Clip, Unusable
 from stages.preprocess.split_file import read_splits
 
 Opener = Callable[[Path, Name], Motion]
+
+UNITS = {"frame": "unit-area", "template": "template-area", "extent": "template-extents"}
+"""Rule → what 1 is."""
 
 
 def prepare(
@@ -34,7 +39,12 @@ def prepare(
 
     opener: what makes the motion of a sequence's path.
     """
-    data = Biwi(settings, find(settings), opener)
+    layout = find(settings)
+    _check_layout(Path(settings.root), settings, layout)
+    names = [name for name in layout.motion if "_".join(name) not in settings.skip]
+    opening = overlapping(lambda name: (name, opener(layout.motion[name], name)), names, job.workers)
+    opened = dict(job.track(opening, total=len(names), unit="sequences"))
+    data = Biwi(settings, layout, opened, is_corpus=dataset == "biwi")
     splits = read_splits(settings.split_file)
     shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job, threads=job.workers)
 
@@ -42,31 +52,35 @@ def prepare(
 class Biwi:
     """Implements `Recordings`. Of motion and sound nothing is held in memory.
 
-    opened: the motion of the sequences that have any. places: subject → its template's, as stored.
+    opened: the motion of sequences, of which some may have no frames. is_corpus: it is BIWI itself, and no other data
+    in its layout. places, template_places: subject → its template's, as stored and as normalised, before it is rounded
+    to float32. coarse_templates: they were so when they came.
     """
 
     fps = Settings.native_fps
-    up = "y"
 
-    def __init__(self, settings: Settings, layout: Layout, opener: Opener = open_motion) -> None:
-        self.root, self.settings, self.layout = Path(settings.root), settings, layout
-        _check_layout(self.root, settings, layout)
+    def __init__(
+        self, settings: Settings, layout: Layout, opened: Mapping[Name, Motion], *, is_corpus: bool = True
+    ) -> None:
+        self.root, self.settings, self.layout, self.is_corpus = Path(settings.root), settings, layout, is_corpus
         self.names: Sequence[Name] = sorted(layout.motion)
-        self.opened = _open(layout, settings.skip, opener)
+        self.opened = {name: motion for name, motion in opened.items() if motion.frames}
         stored = read_templates(layout)
         self.faces, self.ready_templates = stored.faces, stored.ready
+        self.coarse_templates = stored.ready and any(t.dtype != np.float64 for t in stored.vertices.values())
         self.places = {s: Place.of(vertices, stored.faces, stored.where[s]) for s, vertices in stored.vertices.items()}
-        self.templates: Mapping[str, NDArray[np.float32]] = {
-            subject: self._template(stored, subject) for subject in stored.vertices
-        }
+        exact = {subject: self._template(stored, subject) for subject in stored.vertices}
+        self.template_places = {s: Place.of(vertices, stored.faces, stored.where[s]) for s, vertices in exact.items()}
+        self.templates: Mapping[str, NDArray[np.float32]] = {s: t.astype(np.float32) for s, t in exact.items()}
+        self.up = "-y" if self.rule(ready=False) == "extent" else "y"
         self.vertices = len(next(iter(self.templates.values())))
         self.regions = read_files(sorted(layout.regions.items()), self.vertices)
         self.units = self._units()
 
     def rule(self, ready: bool) -> str:
-        """How what is ready, or what is not, is normalised: "frame", "template" or "none"."""
+        """How what is ready, or what is not, is normalised: "frame", "template", "extent" or "none"."""
         chosen = self.settings.normalise
-        return chosen if chosen != "auto" else "none" if ready else "frame"
+        return chosen if chosen != "auto" else "none" if ready else self.settings.published.normalise
 
     def frames(self, name: Name) -> int:
         return self.opened[name].frames
@@ -79,7 +93,7 @@ class Biwi:
         if name not in self.layout.sound:
             raise Unusable("no sound")
         try:
-            return read_wav(self.layout.sound[name])
+            return read_sound(self.layout.sound[name])
         except DataError as error:
             raise DataError(f"{error}; {leave_out(name)}") from error
 
@@ -91,47 +105,43 @@ class Biwi:
         motion, where = self.opened[name], str(self.layout.motion[name])
         frames = motion.read(rows, self.faces, self.vertices)
         rule = self.rule(motion.ready)
+        if self.settings.digits and not motion.ready:
+            round_to(frames, self.settings.digits)
         if rule == "none":
             return frames
         if motion.ready:
             self._refuse_twice(Place.of(frames[0], self.faces, where), where)
-        return each_by_itself(frames, self.faces, where) if rule == "frame" else all_alike(frames, self.places[name[0]])
+        if rule == "frame":
+            return each_by_itself(frames, self.faces, where)
+        return all_alike(frames, self.places[name[0]], rule, f"the template of {name[0]}")
 
     def remarks(self, sounds: Mapping[Name, Sound]) -> Iterable[str]:
         return remarks.all_of(self, sounds)
 
     def checks(self, sounds: Mapping[Name, Sound]) -> Iterable[Check]:
-        yield Check("vertices", f"{remarks.VERTICES:,}", f"{self.vertices:,}", self.vertices == remarks.VERTICES)
+        return checks.all_of(self, sounds)
 
-    def _template(self, stored: Templates, subject: str) -> NDArray[np.float32]:
-        vertices, place = stored.vertices[subject].astype(np.float32), self.places[subject]
-        if self.rule(stored.ready) == "none":
+    def _template(self, stored: Templates, subject: str) -> NDArray[np.float64]:
+        vertices, rule = stored.vertices[subject].astype(np.float64), self.rule(stored.ready)
+        if rule == "none":
             return vertices
         if stored.ready:
-            self._refuse_twice(place, stored.where[subject])
-        return all_alike(vertices[None], place)[0]
+            self._refuse_twice(self.places[subject], stored.where[subject])
+        return all_alike(vertices[None], self.places[subject], rule, stored.where[subject])[0]
 
     def _refuse_twice(self, place: Place, where: str) -> None:
-        if place.is_normalised:
+        rule = self.rule(ready=True)
+        if place.is_normalised(rule):
             raise DataError(
-                f"{where} is normalised already, and normalise = {self.settings.normalise!r} would turn it upside "
-                "down; use auto or none for it"
+                f"{where} is normalised already, and normalise = {rule!r} would do it again; use auto or none for it"
             )
 
     def _units(self) -> str:
-        """What 1 is. Under the two rules it is not the same, so that results of the one never meet the other's."""
-        if self.rule(ready=False) == "template":
-            return "template-area"
-        places = [Place.of(vertices, self.faces, subject) for subject, vertices in self.templates.items()]
-        return "unit-area" if all(place.is_normalised for place in places) else "unknown"
-
-
-def _open(layout: Layout, skip: Iterable[str], opener: Opener) -> dict[Name, Motion]:
-    opened = dict[Name, Motion]()
-    for name, path in layout.motion.items():
-        if "_".join(name) not in skip and (motion := opener(path, name)).frames:
-            opened[name] = motion
-    return opened
+        """What 1 is. Under each rule it is something else, so that results of the one never meet another's."""
+        rule = self.rule(ready=False)
+        if not all(place.is_normalised(rule) for place in self.template_places.values()):
+            return "unknown"
+        return UNITS.get(rule, UNITS["frame"])
 
 
 def _check_layout(root: Path, settings: Settings, layout: Layout) -> None:
@@ -140,13 +150,11 @@ def _check_layout(root: Path, settings: Settings, layout: Layout) -> None:
         raise DataError(f"the dataset folder {root} does not exist; give the folder that holds faces/ as root")
     if layout.motion:
         return
-    if layout.packed:
-        raise DataError(f"{layout.frames} holds archives alone, {len(layout.packed)} of them; unpack them there first")
     if layout.others:
         raise DataError(
-            f"{layout.frames} holds no {settings.sentences} sentence and {layout.others} others; choose other sentences"
+            f"{layout.frames} holds no {settings.which} sentence and {layout.others} others; choose other sentences"
         )
     raise DataError(
-        f"{layout.frames} holds no sequence; put folders <subject>/<sentence> of .vl or .obj frames there, or ready "
-        f"arrays <subject>_<sentence>.npy into {root / 'vertices_npy'}"
+        f"{layout.frames} holds no sequence; put <subject>/<sentence>.tar, or such folders of .vl or .obj frames, "
+        f"there, or ready arrays <subject>_<sentence>.npy into {root / 'vertices_npy'}"
     )

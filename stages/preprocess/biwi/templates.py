@@ -66,7 +66,7 @@ def _read_scans(layout: Layout) -> Templates:
 
 
 def _read_triangles(file: Path) -> Mesh:
-    mesh = read_obj(file, polygons=False) if file.suffix.lower() == ".obj" else read_mesh(file)
+    mesh = read_obj(file, polygons=False, dtype=np.float64) if file.suffix.lower() == ".obj" else read_mesh(file)
     if not len(mesh.faces):
         raise DataError(f"{file} has no triangles; export it with its faces")
     return mesh

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faces.errors import DataError
-from stages.preprocess.av_endings import ENDINGS
 from stages.preprocess.given_regions import GivenRegions
+from stages.preprocess.sound_endings import ENDINGS
 
 if TYPE_CHECKING:
     from stages.preprocess.mead import Settings

@@ -14,7 +14,7 @@ from pipeline.stage import Job
 from stages.kinds.card import Check
 from stages.kinds.sequences import sequence_id
 from stages.preprocess import prepare as shared
-from stages.preprocess.av_sound import read_sound
+from stages.preprocess.container_sound import read_sound
 from stages.preprocess.mead import Settings
 from stages.preprocess.mead.layout import EMOTIONS, Layout, find, told
 from stages.preprocess.mead.motion import open_motion

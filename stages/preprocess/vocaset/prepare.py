@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faces.errors import DataError
 from pipeline.stage import Job
-from stages.kinds.card import Check, Source
+from stages.kinds.card import Source
 from stages.kinds.sequences import sequence_id
 from stages.preprocess import prepare as shared
 from stages.preprocess.prepare import Choice, Name, Sound, leave_out
-from stages.preprocess.region_files import Regions, read_folder, read_masks
 from stages.preprocess.sound import Clip, Unusable, to_clip
 from stages.preprocess.split_file import read_splits
 from stages.preprocess.vocaset import RAW_FILES, Settings
 from stages.preprocess.vocaset.raw import Raw, read_raw
-
-VERTICES = 5023
-DISAGREEMENT_S = 0.5
-"""Sound and motion of VOCASET differ by a few frames; more than this is worth a look."""
+from stages.preprocess.vocaset.ready import ReadyVocaset
+from stages.preprocess.vocaset.recordings import Vocaset
 
 
 def prepare(
@@ -31,23 +27,18 @@ def prepare(
     """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index, `source`
     for the card.
     """
-    data = Vocaset(settings, read_raw(settings.files))
+    data = ReadyVocaset(settings) if settings.is_ready else RawVocaset(settings, read_raw(settings.files))
     splits = read_splits(settings.files["splits"])
-    shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job)
+    shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job, threads=job.workers)
 
 
-class Vocaset:
+class RawVocaset(Vocaset):
     """Implements `Recordings`. The sound is held in memory, the vertices are not."""
 
-    fps = Settings.native_fps
-    units = "m"
-    up = "y"
-
     def __init__(self, settings: Settings, raw: Raw) -> None:
-        self.root = Path(settings.root)
-        self.templates, self.faces = raw.templates, raw.faces
-        self.names: Sequence[Name] = sorted(raw.rows.keys() | raw.audio.keys())
-        self.regions = _read_regions(settings, raw.vertices.vertices)
+        names = sorted(raw.rows.keys() | raw.audio.keys())
+        super().__init__(settings, raw.templates, raw.faces, raw.vertices.vertices, names)
+        self.where = f"the sequences in {raw.vertices.path}"
         self._raw = raw
         self._audio = settings.files["audio"]
         self._clips: dict[Name, Clip] = {}
@@ -70,21 +61,6 @@ class Vocaset:
     def remarks(self, sounds: Mapping[Name, Sound]) -> Iterable[str]:
         for name in sorted(self._raw.gaps & sounds.keys()):
             yield f"{sequence_id(*name)}: its frame numbers are not 0, 1, 2, …; frames are taken in their order"
-        for name, sound in sounds.items():
-            motion = self.frames(name) / self.fps
-            if abs(motion - sound.seconds) > DISAGREEMENT_S:
-                yield f"{sequence_id(*name)}: {motion:.2f} s of motion but {sound.seconds:.2f} s of sound"
-
-    def checks(self, sounds: Mapping[Name, Sound]) -> Iterable[Check]:
-        vertices = self._raw.vertices.vertices
-        yield Check("vertices", f"{VERTICES:,}", f"{vertices:,}", vertices == VERTICES)
-        apart = [abs(self.frames(name) / self.fps - sound.seconds) for name, sound in sounds.items()]
-        yield Check(
-            "sound and motion of a sequence, apart at most",
-            f"{DISAGREEMENT_S:g} s",
-            f"{max(apart):.2f} s",
-            max(apart) <= DISAGREEMENT_S,
-        )
 
     def _read_clip(self, name: Name) -> Clip:
         if not len(self._raw.rows.get(name, ())):
@@ -103,9 +79,3 @@ class Vocaset:
             raise DataError(
                 f"{where}: not a dictionary of audio and sample_rate ({error!r}); {leave_out(name)}"
             ) from error
-
-
-def _read_regions(settings: Settings, vertices: int) -> Regions:
-    masks = settings.files.get("masks")
-    regions = read_masks(masks, vertices) if masks else {}
-    return regions | (read_folder(Path(settings.regions), vertices) if settings.regions else {})

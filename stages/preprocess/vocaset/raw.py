@@ -39,9 +39,7 @@ class Raw:
 
 def read_raw(files: Mapping[str, Path]) -> Raw:
     """Read the files named "vertices", "index", "audio", "templates" and "topology"."""
-    for file in files.values():
-        if not file.exists():
-            raise DataError(_absent(file))
+    check_present(files)
     vertices = VertexFile.open(files["vertices"])
     rows, gaps = _read_index(files["index"], vertices)
     return Raw(
@@ -49,15 +47,20 @@ def read_raw(files: Mapping[str, Path]) -> Raw:
         rows,
         gaps,
         _by_name(files["audio"], load_pickle(files["audio"])),
-        _read_templates(files["templates"], vertices),
-        _read_faces(files["topology"], vertices),
+        read_templates(files["templates"], vertices),
+        read_faces(files["topology"], vertices),
     )
 
 
-def _absent(file: Path) -> str:
-    if not file.parent.is_dir():
-        return f"the dataset folder {file.parent} does not exist; give the folder that holds {file.name} as root"
-    return f"{file} is missing; download it from the data set's owners or copy it there"
+def check_present(files: Mapping[str, Path]) -> None:
+    """DataError for the first file that is missing."""
+    for file in files.values():
+        if not file.parent.is_dir():
+            raise DataError(
+                f"the dataset folder {file.parent} does not exist; give the folder that holds {file.name} as root"
+            )
+        if not file.exists():
+            raise DataError(f"{file} is missing; download it from the data set's owners or copy it there")
 
 
 def _by_name(file: Path, table: Any) -> dict[Name, Any]:
@@ -100,7 +103,8 @@ def _check_rows(where: str, rows: NDArray[np.int64], vertices: VertexFile) -> No
         )
 
 
-def _read_templates(file: Path, vertices: VertexFile) -> dict[str, NDArray[np.float32]]:
+def read_templates(file: Path, vertices: VertexFile) -> dict[str, NDArray[np.float32]]:
+    """Subject → (V, 3). DataError where they are not of the topology of `vertices`."""
     table = load_pickle(file)
     if not isinstance(table, dict):
         raise DataError(f"{file} must hold a dictionary of subject → template; it is another file")
@@ -120,7 +124,8 @@ def _check_template(file: Path, subject: str, template: Any, vertices: VertexFil
     return array.astype(np.float32)
 
 
-def _read_faces(file: Path, vertices: VertexFile) -> NDArray[np.int32]:
+def read_faces(file: Path, vertices: VertexFile) -> NDArray[np.int32]:
+    """(F, 3) of a mesh of the topology of `vertices`. DataError where it is of another."""
     mesh = read_ply(file)
     if len(mesh.vertices) != vertices.vertices:
         raise DataError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faces.errors import DataError
-from stages.preprocess.biwi import OFFICIAL_SPLITS
+from stages.preprocess.biwi.variants import VARIANTS
 from stages.preprocess.split_file import (
     Split,
     Splits,
@@ -121,7 +121,7 @@ def test_everybody_is_nobody_until_the_data_are_known(tmp_path: Path) -> None:
 
 
 def test_the_official_splits_of_biwi() -> None:
-    splits = read_splits(OFFICIAL_SPLITS)
+    splits = read_splits(VARIANTS["codetalker"].splits)
     trained = ["F2", "F3", "F4", "M3", "M4", "M5"]
     unseen = ["F1", "F5", "F6", "F7", "F8", "M1", "M2", "M6"]
     assert splits.subjects == {"train": trained, "val": trained, "test-a": trained, "test-b": unseen}

@@ -2,4 +2,6 @@
 
 PLAIN = (".wav", ".flac", ".ogg")
 """What libsndfile reads."""
+CONTAINERS = {".m4a": "mp4", ".mp4": "mp4", ".aac": "aac", ".flv": "flv"}
+"""What FFmpeg reads → its name of the format."""
 ENDINGS = (*PLAIN, ".m4a", ".mp4", ".aac")
