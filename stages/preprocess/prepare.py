@@ -72,7 +72,8 @@ class Recordings(Protocol):
         ...
 
     def clip(self, name: Name) -> Clip:
-        """A sequence's sound. Unusable where the sequence is to be skipped; DataError where it is damaged."""
+        """A sequence's sound. Unusable where the sequence is to be skipped; DataError where it is damaged, to which the
+        way to leave it out is added."""
         ...
 
     def motion(self, name: Name, step: int) -> NDArray[np.float32]:
@@ -192,10 +193,17 @@ def _listen(data: Recordings, name: Name, skip: Sequence[str]) -> Sound | str:
     if sequence_id(*name) in skip:
         return "left out by the parameter skip"
     try:
-        clip = data.clip(name)
+        clip = _clip(data, name)
     except Unusable as reason:
         return str(reason)
     return Sound(len(clip.samples), clip.rate)
+
+
+def _clip(data: Recordings, name: Name) -> Clip:
+    try:
+        return data.clip(name)
+    except DataError as error:
+        raise DataError(f"{error}; {leave_out(name)}") from error
 
 
 def _limited(names: Iterable[Name], splits: Splits, limit: int) -> list[Name]:
@@ -219,7 +227,7 @@ def _write_sequence(out: Path, key: str, data: Recordings, name: Name, step: int
     beside = data.rows(name, step) if isinstance(data, Tracked) else {}
     return [
         _write_npy(out / kind.VERTICES / f"{key}.npy", frames.reshape(len(frames), -1)),
-        write_wav(out / kind.SOUND / f"{key}.wav", data.clip(name)),
+        write_wav(out / kind.SOUND / f"{key}.wav", _clip(data, name)),
         *(write_rows(out, track, key, rows) for track, rows in beside.items()),
     ]
 

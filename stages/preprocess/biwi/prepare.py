@@ -19,7 +19,7 @@ from stages.preprocess.biwi.normalise import Place, all_alike, each_by_itself, r
 from stages.preprocess.biwi.templates import Templates, read_templates
 from stages.preprocess.container_sound import read_sound
 from stages.preprocess.overlapping import overlapping
-from stages.preprocess.prepare import Choice, Name, Sound, leave_out
+from stages.preprocess.prepare import Choice, Name, Sound
 from stages.preprocess.region_files import read_files
 from stages.preprocess.sound import Clip, Unusable
 from stages.preprocess.split_file import read_splits
@@ -92,10 +92,7 @@ class Biwi:
             raise Unusable(f"no template of its subject in {self.layout.templates.name}")
         if name not in self.layout.sound:
             raise Unusable("no sound")
-        try:
-            return read_sound(self.layout.sound[name])
-        except DataError as error:
-            raise DataError(f"{error}; {leave_out(name)}") from error
+        return read_sound(self.layout.sound[name])
 
     def motion(self, name: Name, step: int) -> NDArray[np.float32]:
         return self.read(name, range(0, self.frames(name), step))

@@ -86,10 +86,7 @@ class FaceTalk:
             raise Unusable("no template in its folder")
         if not (sound := self.layout.place(name, SOUND)):
             raise Unusable("no sound")
-        try:
-            return read_wav(sound)
-        except DataError as error:
-            raise DataError(f"{error}; {leave_out(name)}") from error
+        return read_wav(sound)
 
     def motion(self, name: Name, step: int) -> NDArray[np.float32]:
         return read_meshes(self.opened[name][MESHES].files[::step], self.meshes[name], name)

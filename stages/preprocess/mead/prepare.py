@@ -18,7 +18,7 @@ from stages.preprocess.container_sound import read_sound
 from stages.preprocess.mead import Settings
 from stages.preprocess.mead.layout import EMOTIONS, Layout, find, told
 from stages.preprocess.mead.motion import open_motion
-from stages.preprocess.prepare import Choice, Name, Sound, leave_out
+from stages.preprocess.prepare import Choice, Name, Sound
 from stages.preprocess.sound import Clip, Unusable
 from stages.preprocess.split_file import read_splits
 
@@ -62,10 +62,7 @@ class Mead:
             raise Unusable(f"no template of its subject in {self.layout.templates.name}")
         if name not in self.layout.sound:
             raise Unusable("no sound")
-        try:
-            return read_sound(self.layout.sound[name])
-        except DataError as error:
-            raise DataError(f"{error}; {leave_out(name)}") from error
+        return read_sound(self.layout.sound[name])
 
     def motion(self, name: Name, step: int) -> NDArray[np.float32]:
         return self.opened.read(name, step)

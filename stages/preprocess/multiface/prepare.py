@@ -87,10 +87,7 @@ class Multiface:
             raise Unusable("no template of its speaker")
         if name not in self.layout.sound:
             raise Unusable("no sound")
-        try:
-            return read_wav(self.layout.sound[name])
-        except DataError as error:
-            raise DataError(f"{error}; {leave_out(name)}") from error
+        return read_wav(self.layout.sound[name])
 
     def motion(self, name: Name, step: int) -> NDArray[np.float32]:
         if self.layout.ready:

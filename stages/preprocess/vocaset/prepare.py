@@ -12,7 +12,7 @@ from pipeline.stage import Job
 from stages.kinds.card import Source
 from stages.kinds.sequences import sequence_id
 from stages.preprocess import prepare as shared
-from stages.preprocess.prepare import Choice, Name, Sound, leave_out
+from stages.preprocess.prepare import Choice, Name, Sound
 from stages.preprocess.sound import Clip, Unusable, to_clip
 from stages.preprocess.split_file import read_splits
 from stages.preprocess.vocaset import RAW_FILES, Settings
@@ -74,8 +74,6 @@ class RawVocaset(Vocaset):
         try:
             return to_clip(stored["audio"], int(stored["sample_rate"]))
         except DataError as error:
-            raise DataError(f"{where}: {error}; {leave_out(name)}") from error
+            raise DataError(f"{where}: {error}") from error
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise DataError(
-                f"{where}: not a dictionary of audio and sample_rate ({error!r}); {leave_out(name)}"
-            ) from error
+            raise DataError(f"{where}: not a dictionary of audio and sample_rate ({error!r})") from error

@@ -53,10 +53,7 @@ class ReadyVocaset(Vocaset):
             raise Unusable(f"no template of its subject in {RAW_FILES['templates']}")
         if not self._sounds[name].exists():
             raise Unusable(f"no sound in {READY_SOUND}")
-        try:
-            return read_wav(self._sounds[name])
-        except DataError as error:
-            raise DataError(f"{error}; {leave_out(name)}") from error
+        return read_wav(self._sounds[name])
 
     def motion(self, name: Name, step: int) -> NDArray[np.float32]:
         array = self._arrays[name]
