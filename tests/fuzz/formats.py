@@ -102,7 +102,7 @@ def _sound(file: Path) -> None:
     assert np.isfinite(wave).all()
 
 
-def _video(file: Path) -> None:
+def _container(file: Path) -> None:
     try:
         clip = read_container(file)
     except Unusable:
@@ -140,7 +140,8 @@ FORMATS = {
     "split": Format("a.toml", seeds.splits, read_splits),
     "index": Format("predictions.json", seeds.index, lambda file: Predictions(file.parent).info),
     "sound": Format("a.wav", seeds.sounds, _sound),
-    "flv": Format("a.flv", seeds.videos, _video),
+    "flv": Format("a.flv", seeds.videos, _container),
+    "m4a": Format("a.m4a", seeds.recordings, _container),
     "safetensors": Format("a.safetensors", seeds.safetensors, _weights),
     "pt": Format("a.pth", seeds.checkpoints, _weights),
     "h5": Format("features.h5", seeds.hdf5, _features),

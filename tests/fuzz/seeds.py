@@ -22,6 +22,7 @@ from stages.kinds.checkpoint import write_weights
 from stages.kinds.features import Encoder, write_features
 from tests.faces.test_safe_pickle import PYTHON_2
 from tests.fuzz.mutations import Seed
+from tests.stages.preprocess.av_files import write_m4a
 from tests.stages.preprocess.biwi_video import write_flv
 
 POINTS = np.array([[0, 0, 0], [1, 0.5, 0], [0.25, 1, 0], [0, 1e-3, 1.5]], np.float32)
@@ -103,6 +104,12 @@ def videos(folder: Path) -> list[Seed]:
         Seed(write_flv(folder / "seed.flv", np.stack([samples] * channels), 11025, codec, pictures).read_bytes())
         for codec, channels, pictures in kinds
     ]
+
+
+def recordings(folder: Path) -> list[Seed]:
+    samples = (9000 * np.sin(np.arange(3000) / 7)).astype(np.int16)
+    planes = (samples, np.stack([samples] * 2))
+    return [Seed(write_m4a(folder / "seed.m4a", plane, 8000).read_bytes()) for plane in planes]
 
 
 def sounds(folder: Path) -> list[Seed]:
