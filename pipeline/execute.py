@@ -111,6 +111,7 @@ def run_all(
     if not _DEVICE.fullmatch(means.device):
         raise RecipeError(f"--device {means.device!r}: write auto, cpu, mps, cuda or cuda:1")
     errands = [_errand(recipe, workspace, choice, several=len(recipes) > 1) for recipe in recipes]
+    workspace.stats.save()  # now, since a killed run would otherwise have hashed large inputs for nothing
     outputs.check(workspace)
     pool = Pool(means.device, share=means.share_gpu)
     machine = Machine(means.threads, memory_of_machine())

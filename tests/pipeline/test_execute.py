@@ -45,6 +45,24 @@ def test_first_run_makes_everything_and_the_second_nothing(here, workspace) -> N
     assert set(states(workspace).values()) == {"cached"}
 
 
+def test_what_was_hashed_for_a_plan_is_kept_although_the_run_is_killed(here, workspace, monkeypatch) -> None:
+    for file in here.rglob("*"):  # what is younger than the clock's grain is not remembered
+        os.utime(file, ns=(0, 0))
+    time.sleep(0.05)
+    saved: list[bool] = []
+    monkeypatch.setattr(
+        "pipeline.execute.recorded", lambda *_, **__: saved.append(workspace.stats._changed) or _killed()
+    )
+    with pytest.raises(KeyboardInterrupt):
+        go(workspace)
+    assert saved == [False]
+    assert workspace.stats._path.is_file()
+
+
+def _killed():
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize(
     ("setting", "ran"),
     [
