@@ -42,6 +42,8 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "commands": {
         "data card": "stages.datacard.command:card",
+        "data check": "stages.datacheck.command:check",
+        "data init": "stages.datainit.command:init",
     },
 }
 
@@ -108,10 +110,10 @@ def load_component(table: str, name: str) -> Any:
     return load_module(lookup(table, name))
 
 
-def load_command(name: str) -> Callable[..., None]:
+def load_command(name: str) -> Callable[..., Any]:
     """What a command of the command line does where that is not the engine's business, such as looking into data."""
     path = lookup("commands", name)
-    found: Callable[..., None] = getattr(load_module(path), path.partition(":")[2])
+    found: Callable[..., Any] = getattr(load_module(path), path.partition(":")[2])
     return found
 
 

@@ -20,7 +20,7 @@ from stages.preprocess.biwi.normalise import Place, all_alike, each_by_itself
 from stages.preprocess.biwi.templates import Templates, read_templates
 from stages.preprocess.prepare import Choice, Name, Sound, leave_out
 from stages.preprocess.sound import Clip, Unusable, read_wav
-from stages.preprocess.split_file import read_splits
+from stages.preprocess.split_file import Splits, read_splits
 
 Opener = Callable[[Path, Name], Motion]
 
@@ -37,6 +37,11 @@ def prepare(
     data = Biwi(settings, find(settings), opener)
     splits = read_splits(settings.split_file)
     shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job, threads=job.workers)
+
+
+def recordings(settings: Settings) -> tuple[Biwi, Splits]:
+    """The data opened, and the splits."""
+    return Biwi(settings, find(settings)), read_splits(settings.split_file)
 
 
 class Biwi:

@@ -120,7 +120,8 @@ def _restful(subject: str, opened: Iterable[Motion]) -> tuple[Array, str]:
     firsts = list[tuple[Array, str]]()
     for motion in opened:
         try:
-            firsts.append((motion.read([0])[0], motion.place(0))) if motion.frames else None
+            if motion.frames:
+                firsts.append((motion.read([0])[0], motion.place(0)))
         except DataError:
             continue
     usual = Counter(len(frame) for frame, _ in firsts).most_common(1)

@@ -129,7 +129,7 @@ def _named(
         name = pattern.split((inside if path.is_dir() else inside.with_suffix("")).as_posix())
         if name is None:
             odd[path] = f"its name does not fit the pattern {pattern.text!r}"
-        elif reason := _unfit(name):
+        elif reason := unfit(name):
             odd[path] = reason
         elif name in found:
             twice[path] = found[name]
@@ -138,7 +138,8 @@ def _named(
     return found
 
 
-def _unfit(name: Name) -> str:
+def unfit(name: Name) -> str:
+    """Why files cannot be called after a name; "" where they can."""
     try:
         sequence_id(*name)
     except DataError as error:

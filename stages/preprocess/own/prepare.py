@@ -61,7 +61,7 @@ class Own:
             subject: self.upright(vertices) for subject, vertices in self.heads.templates.items()
         }
         self.vertices = len(next(iter(self.templates.values())))
-        self.regions = _read_regions(self.description.files.regions, self.vertices)
+        self.regions = read_regions(self.description.files.regions, self.vertices)
         self._frames = dict[Name, int]()
         self._remarks = dict[Name, Sequence[str]]()
 
@@ -143,7 +143,7 @@ class Own:
                 yield f"{sequence_id(*name)}: {motion:.2f} s of motion but {sound.seconds:.2f} s of sound"
 
 
-def _read_regions(path: Path | None, vertices: int) -> Regions:
+def read_regions(path: Path | None, vertices: int) -> Regions:
     """A folder of lists, one list, or a pickle of masks."""
     if path is None:
         return {}

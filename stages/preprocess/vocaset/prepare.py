@@ -16,7 +16,7 @@ from stages.preprocess import prepare as shared
 from stages.preprocess.prepare import Choice, Name, Sound, leave_out
 from stages.preprocess.region_files import Regions, read_folder, read_masks
 from stages.preprocess.sound import Clip, Unusable, to_clip
-from stages.preprocess.split_file import read_splits
+from stages.preprocess.split_file import Splits, read_splits
 from stages.preprocess.vocaset import RAW_FILES, Settings
 from stages.preprocess.vocaset.raw import Raw, read_raw
 
@@ -34,6 +34,11 @@ def prepare(
     data = Vocaset(settings, read_raw(settings.files))
     splits = read_splits(settings.files["splits"])
     shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job)
+
+
+def recordings(settings: Settings) -> tuple[Vocaset, Splits]:
+    """The data opened, and the splits."""
+    return Vocaset(settings, read_raw(settings.files)), read_splits(settings.files["splits"])
 
 
 class Vocaset:
