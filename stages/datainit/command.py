@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from faces.errors import DataError
+from pipeline.errors import RecipeError
 from pipeline.stage import replacing
 from stages.datainit.propose import Proposal, Row, propose
 from stages.preprocess.own import DESCRIPTION
@@ -22,11 +22,12 @@ def init(folder: Path, wishes: Mapping[str, str | float], *, dry: bool, yes: boo
     """Show what is in a folder and, if it is wanted, write its dataset.toml; the data are only read.
 
     Raises:
-        DataError: there is a dataset.toml already, no motion, something must be said first, or nobody said yes.
+        DataError: there is no motion in it, or none can be read.
+        RecipeError: there is a dataset.toml already, something must be said first, or nobody said yes.
     """
     file = folder / DESCRIPTION
     if file.exists() and not dry:
-        raise DataError(f"{file} is there already; edit it, or remove it to begin anew (--dry-run only looks)")
+        raise RecipeError(f"{file} is there already; edit it, or remove it to begin anew (--dry-run only looks)")
     proposal = propose(folder, wishes)
     text = to_toml(proposal.draft) if proposal.draft else ""
     if as_json:
@@ -40,7 +41,7 @@ def init(folder: Path, wishes: Mapping[str, str | float], *, dry: bool, yes: boo
     else:
         _show(proposal.rows)
     if not text:
-        raise DataError("nothing is written: " + "; ".join(_missing(proposal)))
+        raise RecipeError("nothing is written: " + "; ".join(_missing(proposal)))
     if dry or (as_json and not yes):
         if not as_json:
             print(f"\n{file} would be:\n\n{text}", end="")
@@ -60,7 +61,7 @@ def _missing(proposal: Proposal) -> Sequence[str]:
 
 def _agreed(file: Path) -> bool:
     if not sys.stdin.isatty():
-        raise DataError(f"nothing is written: say --yes to have {file}, or --dry-run to see it")
+        raise RecipeError(f"nothing is written: say --yes to have {file}, or --dry-run to see it")
     return input(f"\nWrite {file}? [y/N] ").strip().lower() in ("y", "yes")
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from faces.blendshapes import NEUTRAL, Basis, plain_name, read_basis
 from faces.errors import DataError
 from faces.mesh import Mesh, read_mesh
+from pipeline.errors import RecipeError
 from stages.datainit.guesses import KNOWN, Guess, axes, frame_rate, propose_splits, unit
 from stages.datainit.naming import Naming, find_naming
 from stages.datainit.survey import Survey, survey, topology_of
@@ -66,7 +67,9 @@ class _Look:
 def propose(folder: Path, wishes: Mapping[str, str | float]) -> Proposal:
     """Look at a folder. wishes: fps (0: none), units, up, front, splits, pattern ("": none), which win.
 
-    DataError where there is no motion, none can be read, or a wish is not one of the words that there are.
+    Raises:
+        DataError: there is no motion, or none can be read.
+        RecipeError: a wish is not one of the words that there are.
     """
     _check_wishes(wishes)
     look = _look(survey(folder), str(wishes["pattern"]))
@@ -104,7 +107,7 @@ def propose(folder: Path, wishes: Mapping[str, str | float]) -> Proposal:
 def _check_wishes(wishes: Mapping[str, str | float]) -> None:
     for key, words in (("units", UNITS), ("up", AXES), ("front", AXES), ("splits", ("subject", "sentence", "none"))):
         if wishes[key] and wishes[key] not in words:
-            raise DataError(f"--{key} is {wishes[key]!r}; it must be one of {', '.join(words)}")
+            raise RecipeError(f"--{key} is {wishes[key]!r}; it must be one of {', '.join(words)}")
 
 
 def _wished(value: str | float) -> Guess | None:
@@ -115,7 +118,7 @@ def _look(found: Survey, pattern: str) -> _Look:
     try:
         naming = find_naming(found, pattern)
     except ValueError as error:
-        raise DataError(f"--pattern = {pattern!r} {error}") from None
+        raise RecipeError(f"--pattern = {pattern!r} {error}") from None
     first, motion = _first(found, naming)
     templates = _templates(found, naming)
     topology = topology_of([mesh for mesh in found.meshes if not templates or templates not in mesh.parents])
@@ -259,7 +262,7 @@ def _rows(look: _Look) -> Iterator[Row]:
     known = KNOWN.get(count)
     yield Row(
         "topology",
-        f"{count:,} vertices, {len(look.model.faces):,} triangles{f' ({known})' if known else ''}",
+        f"{count:,} vertices, {len(look.model.faces):,} triangles{f' (as many as {known})' if known else ''}",
         look.model_from,
     )
     yield Row("templates", *_template_row(look))

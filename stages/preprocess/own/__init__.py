@@ -64,9 +64,8 @@ class Settings:
         """A sequence: of its motion and its sound; all: of what turns motion into vertices."""
         layout = self.layout
         each = {key: [sources.get(part) for part in parts] for key, parts in layout.parts(self.skip).items()}
-        told = {part for parts in layout.parts(self.skip).values() for part in parts}
-        shared = {name: digest for name, digest in sources.items() if name.startswith(layout.SHARED)}
-        return Items(each, shared=shared | self.description.conversion, whole=bool(told))
+        shared = {name: sources.get(name) for name in layout.shared}
+        return Items(each, shared=shared | self.description.conversion)
 
     def prepare(self, job: Job, *, step: int, limit: int) -> None:
         from stages.preprocess.own.prepare import prepare

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from faces.errors import DataError
 from faces.gltf_files import beside
@@ -35,8 +35,6 @@ class Layout:
     one of the same name that is taken. shared: what all sequences hang on, called as the engine speaks of it.
     """
 
-    SHARED: ClassVar[str] = "of all: "
-
     motion: dict[Name, Path]
     sound: dict[Name, Path]
     odd: dict[Path, str] = field(default_factory=dict)
@@ -46,7 +44,7 @@ class Layout:
 
     def files(self, skip: Sequence[str]) -> dict[str, Path]:
         """All that is read, but for the sequences that `skip` names."""
-        found = dict(self.others) | {f"{self.SHARED}{what}": path for what, path in self.shared.items()}
+        found = dict(self.others) | self.shared
         for key, name in self._read(skip):
             found[f"the motion of {key}"] = self.motion[name]
             found |= {f"the buffer {number} of {key}": path for number, path in enumerate(buffers(self.motion[name]))}
