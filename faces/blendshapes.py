@@ -20,6 +20,7 @@ from faces.arrays import read_npz
 from faces.errors import DataError
 from faces.gltf import read_gltf
 from faces.mesh import read_mesh
+from faces.obj import read_positions
 from faces.safe_pickle import refuse_pointer
 
 Array = NDArray[np.float32]
@@ -151,7 +152,7 @@ def _from_folder(path: Path) -> Basis:
     if not neutral:
         raise DataError(f"{path} holds no neutral.obj or neutral.ply; put the mesh with all weights 0 there")
     mesh = read_mesh(neutral[0])
-    shapes = {file.stem: read_mesh(file).vertices for file in files if file not in neutral}
+    shapes = {file.stem: _positions(file) for file in files if file not in neutral}
     for name, vertices in shapes.items():
         if len(vertices) != len(mesh.vertices):
             raise DataError(
@@ -159,6 +160,10 @@ def _from_folder(path: Path) -> Basis:
                 "all shapes from one mesh"
             )
     return _checked(path, mesh.vertices, {name: v - mesh.vertices for name, v in shapes.items()}, mesh.faces)
+
+
+def _positions(file: Path) -> Array:
+    return read_positions(file) if file.suffix.lower() == ".obj" else read_mesh(file).vertices
 
 
 def _from_npz(path: Path) -> Basis:

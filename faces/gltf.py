@@ -79,9 +79,14 @@ class Face:
         return {name: np.concatenate([_of_name(part, name) for part in self.parts]) for name in names}
 
     @property
+    def begins(self) -> float:
+        """Seconds at the first key: where exporters count frames from 1, it is not 0."""
+        return min((float(part.track.times[0]) for part in self.parts if part.track), default=0.0)
+
+    @property
     def seconds(self) -> float:
-        """Of the animation; 0 where there is none."""
-        return max((float(part.track.times[-1]) for part in self.parts if part.track), default=0.0)
+        """From the first key to the last; 0 where there is no animation."""
+        return max((float(part.track.times[-1]) for part in self.parts if part.track), default=0.0) - self.begins
 
     @property
     def rate(self) -> float | None:
@@ -94,12 +99,12 @@ class Face:
         return 1 / middle if np.mean(np.abs(joined - middle) < 0.1 * middle) > 0.9 else None
 
     def frames(self, fps: float) -> int:
-        """T: one at 0 s and one each 1 / fps until the last key."""
+        """T: one at the first key and one each 1 / fps until the last."""
         return int(self.seconds * fps + GRAIN) + 1 if self.seconds else 0
 
     def motion(self, times: NDArray[np.float64]) -> Array:
-        """(T, V, 3) at these seconds."""
-        return np.concatenate([_moved(part, times) for part in self.parts], axis=1)
+        """(T, V, 3) at these seconds after the first key."""
+        return np.concatenate([_moved(part, times + self.begins) for part in self.parts], axis=1)
 
 
 def read_gltf(file: Path) -> Face:

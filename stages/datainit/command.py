@@ -54,9 +54,7 @@ def init(folder: Path, wishes: Mapping[str, str | float], *, dry: bool, yes: boo
 
 
 def _missing(proposal: Proposal) -> Sequence[str]:
-    return [
-        f"{row.what}: {row.why}" for row in proposal.rows if not row.sure and row.value in ("?", "none", "one for both")
-    ]
+    return [f"{row.what}: {row.value} ({row.why})" for row in proposal.rows if row.stops]
 
 
 def _agreed(file: Path) -> bool:

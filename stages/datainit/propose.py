@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +35,13 @@ UNTIMED = 1.0
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. sure: nothing has to be said by the user."""
+    """One line of the table. sure: the user should not have to look twice. stops: the user must say it."""
 
     what: str
     value: str
     why: str = ""
     sure: bool = True
+    stops: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,8 @@ def propose(folder: Path, wishes: Mapping[str, str | float]) -> Proposal:
     for split, (subjects, sentences) in splits.items():
         count = sum(s in subjects and (sentences == "all" or t in sentences) for s, t in look.naming.names)
         rows.append(Row(split, f"{count} sequences of {_some(subjects)}", how if split == "train" else ""))
-    ready = rate.value is not None and str(up.value)[-1] != str(front.value)[-1] and len(look.model.faces)
-    if not len(look.model.faces):
-        rows.append(
-            Row("triangles", "none", "put one mesh of this topology there, vertices in the data's order", sure=False)
-        )
-    if str(up.value)[-1] == str(front.value)[-1]:
-        rows.append(Row("axes", "one for both", "give --up and --front", sure=False))
-    if not ready:
+    rows += _stopping(look, rate, str(up.value), str(front.value))
+    if any(row.stops for row in rows):
         return Proposal(None, rows)
     assert rate.value is not None
     draft = Draft(
@@ -102,6 +98,19 @@ def propose(folder: Path, wishes: Mapping[str, str | float]) -> Proposal:
         splits,
     )
     return Proposal(draft, rows)
+
+
+def _stopping(look: _Look, rate: Guess, up: str, front: str) -> Iterator[Row]:
+    """What has to be said or put there before anything can be written."""
+    if rate.value is None:
+        yield Row("to be said", "--fps", rate.why, sure=False, stops=True)
+    if up[-1] == front[-1]:
+        yield Row("to be said", "--up and --front", "they are one axis", sure=False, stops=True)
+    if not look.naming.names:
+        yield Row("to be said", "--pattern", "no name fits", sure=False, stops=True)
+    if not len(look.model.faces):
+        why = "one mesh of this topology, with the vertices in the data's order"
+        yield Row("to be put there", "triangles", why, sure=False, stops=True)
 
 
 def _check_wishes(wishes: Mapping[str, str | float]) -> None:
@@ -142,9 +151,15 @@ def describe(found: Survey, naming: Naming) -> Description:
 def _opened(found: Survey, naming: Naming, path: Path) -> Motion:
     def basis() -> Basis:
         assert found.basis
-        return read_basis(found.basis)
+        return _basis(found.basis)
 
     return open_motion(path, describe(found, naming), basis)
+
+
+@cache
+def _basis(path: Path) -> Basis:
+    """Read once for all tables."""
+    return read_basis(path)
 
 
 def _first(found: Survey, naming: Naming) -> tuple[NDArray[np.float32], Motion]:
@@ -174,8 +189,7 @@ def _fits(mesh: Path, vertices: int) -> bool:
 
 def _templates(found: Survey, naming: Naming) -> Path | None:
     """A folder of meshes or arrays called after subjects; or one mesh that is called neutral, or a template."""
-    arrays = [file for file in found.odd if file.suffix == ".npy"]
-    named = [file for file in (*found.meshes, *arrays) if file.stem in naming.subjects]
+    named = [file for file in (*found.meshes, *found.arrays) if file.stem in naming.subjects]
     if named:
         return named[0].parent
     neutral = [m for m in found.meshes if plain_name(m.stem) in (*NEUTRAL, "template") and m.parent != found.basis]

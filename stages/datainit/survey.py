@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ FEW_VERTICES = 20
 @dataclass
 class Survey:
     """folder: looked into. form, motion: of what there is most. others: form → how many there are besides. odd: files
-    that could not be read, with the reason. sound, meshes (single ones), basis, regions, templates: where, if anywhere.
+    that could not be read, with the reason. sound, meshes (single ones), arrays (of one frame), basis, regions: where.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Survey:
     others: dict[str, int] = field(default_factory=dict)
     odd: dict[Path, str] = field(default_factory=dict)
     meshes: list[Path] = field(default_factory=list)
+    arrays: list[Path] = field(default_factory=list)
     basis: Path | None = None
     regions: Path | None = None
 
@@ -52,6 +54,7 @@ def survey(folder: Path) -> Survey:
         raise DataError(f"{folder} is not a folder; give the one that holds your recordings")
     found = Survey(folder, sound=list(walk(folder, SOUND)))
     by_form = {form: list(_candidates(folder, form, found)) for form in ("meshes", *MOTION)}
+    by_form["npy"] = _of_one_topology(by_form["npy"], found)
     frames = {file for _, files in frame_folders(folder) if len(files) > 1 for file in files}
     found.meshes = [file for file in walk(folder, MESHES) if file not in frames]
     if by_form["csv"]:
@@ -82,6 +85,8 @@ def _candidates(folder: Path, form: str, found: Survey) -> Iterator[Path]:
         try:
             if _is_motion(path, form):
                 yield path
+            elif form == "npy":
+                found.arrays.append(path)
         except DataError as error:
             found.odd[path] = str(error)
 
@@ -95,6 +100,17 @@ def _is_motion(path: Path, form: str) -> bool:
     if form == "gltf":
         return read_gltf(path).seconds > 0
     return form == "meshes" or bool(read_curves(path).names)
+
+
+def _of_one_topology(arrays: list[Path], found: Survey) -> list[Path]:
+    """Those with the number of vertices that most have: features may look like motion of another mesh."""
+    counts = Counter(VertexFile.open(path, flat=True).vertices for path in arrays)
+    if len(counts) < 2:
+        return arrays
+    usual = counts.most_common(1)[0][0]
+    kept = [path for path in arrays if VertexFile.open(path, flat=True).vertices == usual]
+    found.odd |= {path: f"{path} has not {usual:,} vertices as most arrays have" for path in arrays if path not in kept}
+    return kept
 
 
 def _basis(table: Path, folder: Path, meshes: Iterable[Path]) -> Path | None:

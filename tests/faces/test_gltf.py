@@ -48,6 +48,19 @@ def test_between_keys_weights_are_blended_or_held(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_gltf(tmp_path / "b.glb").motion(half), expected(WEIGHTS[:1]), atol=1e-6)
 
 
+def test_the_first_key_is_the_first_frame(tmp_path: Path) -> None:
+    """As Blender writes what begins at its frame 1."""
+    told, binary = made()
+    view = told["bufferViews"][told["animations"][0]["samplers"][0]["input"]]
+    times = ((np.arange(7) + 1) / 30).astype("<f4").tobytes()
+    start = view["byteOffset"]
+    binary = binary[:start] + times + binary[start + len(times) :]
+    (tmp_path / "a.glb").write_bytes(glb(told, binary))
+    face = read_gltf(tmp_path / "a.glb")
+    assert face.frames(30.0) == 7
+    np.testing.assert_allclose(face.motion(np.arange(7) / 30), expected(WEIGHTS), atol=1e-6)
+
+
 def test_nodes_place_their_meshes_and_several_become_one(tmp_path: Path) -> None:
     told, binary = made()
     told["nodes"] = [

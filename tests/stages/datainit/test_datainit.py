@@ -101,6 +101,20 @@ def test_millimetres_z_up_at_25_frames_a_second_in_folders(tmp_path, capsys) -> 
     assert len(Settings(str(tmp_path)).layout.motion) == 24
 
 
+def test_arrays_that_are_templates_or_features_are_not_taken_for_motion(tmp_path) -> None:
+    people = People()
+    folder = write(tmp_path / "mine", "npy", people)
+    for name in ("heads", "features"):
+        (folder / name).mkdir()
+    for subject in people.subjects:
+        np.save(folder / "heads" / f"{subject}.npy", people.mesh.vertices)
+        np.save(folder / "features" / f"{subject}_s1.npy", np.zeros((50, 768), np.float32))
+    proposal = propose(folder, NONE)
+    assert proposal.draft
+    assert (proposal.draft.files["motion"], proposal.draft.files["templates"]) == ("motion", "heads")
+    assert sum(row.what == "not read" for row in proposal.rows) == 3
+
+
 def test_what_has_no_partner_and_no_name_is_shown(tmp_path, capsys) -> None:
     folder = write(tmp_path / "mine", "npy")
     (folder / "wav" / "bob_s2.wav").unlink()
@@ -118,7 +132,7 @@ def test_without_sound_the_rate_must_be_said(tmp_path, capsys) -> None:
     for file in (folder / "wav").iterdir():
         file.unlink()
     assert pipe("data", "init", str(folder), "--yes") == 2
-    assert "give --fps" in capsys.readouterr().err
+    assert "to be said: --fps" in capsys.readouterr().err
     assert pipe("data", "init", str(folder), "--yes", "--fps", "50", "--up", "z", "--front", "-y", "--units", "cm") == 0
     told = described(folder)
     assert (told["fps"], told["units"], told["up"], told["front"]) == (50.0, "cm", "z", "-y")
@@ -131,7 +145,8 @@ def test_without_sound_the_rate_must_be_said(tmp_path, capsys) -> None:
         (["--units", "ft"], "--units is 'ft'"),
         (["--splits", "third"], "--splits is 'third'"),
         (["--pattern", "{who}"], "has the field {who}"),
-        (["--up", "z", "--front", "-z"], "give --up and --front"),
+        (["--pattern", "take-{sentence}"], "to be said: --pattern (no name fits)"),
+        (["--up", "z", "--front", "-z"], "--up and --front (they are one axis)"),
     ],
 )
 def test_wishes_that_are_none(tmp_path, capsys, words, sentence) -> None:
@@ -147,7 +162,7 @@ def test_a_folder_without_motion_and_one_without_triangles(tmp_path, capsys) -> 
     folder = write(tmp_path / "mine", "npy")
     (folder / "topology.ply").unlink()
     assert pipe("data", "init", str(folder), "--yes") == 2
-    assert "triangles: put one mesh of this topology there" in capsys.readouterr().err
+    assert "to be put there: triangles (one mesh of this topology" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
