@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.errors import DataError
 from faces.ply import Mesh
 from stages.datacheck.findings import Finding
 from stages.preprocess.sound import Clip
@@ -44,6 +45,30 @@ def by_rule(splits: Splits) -> Callable[[Name], Sequence[str]]:
     return lambda name: [split for split, part in splits.parts.items() if part.holds(*name)]
 
 
+class Reader(Protocol):
+    """The frames of one sequence, of which some are read at a time."""
+
+    @property
+    def frames(self) -> int: ...
+    def read(self, rows: range) -> Array:
+        """(len(rows), V, 3) as stored. DataError where they are damaged."""
+        ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """Frames that are in memory, or a map of them."""
+
+    array: Array
+
+    @property
+    def frames(self) -> int:
+        return len(self.array)
+
+    def read(self, rows: range) -> Array:
+        return np.array(self.array[rows.start : rows.stop])
+
+
 class Corpus(Protocol):
     """names: those with motion, with sound, or both. One thread for each sequence may read at a time."""
 
@@ -62,8 +87,12 @@ class Corpus(Protocol):
         """The same for one of its frames, and the number that is to be told with it."""
         ...
 
-    def motion(self, name: Name) -> tuple[Array | None, list[Finding]]:
-        """(T, V, 3) as stored, None where there is none to be had; and why, or what else the file shows."""
+    def motion(self, name: Name) -> tuple[Reader | None, list[Finding]]:
+        """None where there is none to be had; and why, or what else the file shows."""
+        ...
+
+    def unreadable(self, name: Name, error: DataError) -> Finding:
+        """What an error while reading says of a sequence's motion."""
         ...
 
     def sound_place(self, name: Name) -> str: ...

@@ -5,6 +5,7 @@ Frames are looked at a few at a time, so that all passes over them stay in the p
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,53 +25,74 @@ RUN = 4
 """Samples in a row at full scale that are no chance."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class MotionNumbers:
     """bad: (frame, vertex) of the first value that is no number, and in how many frames there is one. jumps: (T,) the
     greatest second difference of any coordinate, which one vertex alone can make. steps: (T,) by how much the middle of
-    all vertices moved since the frame before. moved: the greatest step of any coordinate. digest: of all values.
+    all vertices moved since the frame before. moved: the greatest step of any coordinate. first: (V, 3), of the first
+    frame that is whole. digest: of all values.
     """
 
-    bad: tuple[int, int] | None
-    bad_frames: int
     jumps: NDArray[np.float64]
     steps: NDArray[np.float64]
-    moved: float
-    digest: str
-
-
-def measure_motion(frames: Array) -> MotionNumbers:
-    """(T, V, 3)."""
-    count = len(frames)
-    flat = frames.reshape(count, -1)
-    jumps, steps = np.zeros(count), np.zeros(count)
     bad: tuple[int, int] | None = None
-    bad_frames, moved = 0, 0.0
-    weights = np.full(frames.shape[1], 1 / max(1, frames.shape[1]), np.float32)
-    hasher = digest(str(frames.shape).encode())
-    for start in range(0, count, BLOCK):
-        block = flat[max(0, start - 2) : start + BLOCK]
-        new = block[start - max(0, start - 2) :]
-        hasher.update(np.ascontiguousarray(new).view(np.uint8).data)
-        if not np.isfinite(new).all():
-            wrong = ~np.isfinite(new)
-            rows = np.flatnonzero(wrong.any(axis=1))
-            bad_frames += len(rows)
-            bad = bad or (start + int(rows[0]), int(np.argmax(wrong[rows[0]])) // 3)
-            continue
-        if len(block) > 1:
-            first = np.diff(block, axis=0)
-            moved = max(moved, float(np.nanmax(first)), -float(np.nanmin(first)))
-            middle = np.matmul(weights, first.reshape(len(first), -1, 3))  # twenty times as fast as their mean
-            _into(steps, start + len(new), np.linalg.norm(middle, axis=1))
-            if len(first) > 1:
-                second = np.abs(np.diff(first, axis=0))
-                _into(jumps, start + len(new) - 1, second.max(axis=1))
-    return MotionNumbers(bad, bad_frames, np.nan_to_num(jumps), np.nan_to_num(steps), moved, hasher.hexdigest())
+    bad_frames: int = 0
+    moved: float = 0.0
+    first: Array | None = None
+    digest: str = ""
+
+
+def measure_motion(spans: Iterable[Array], count: int) -> MotionNumbers:
+    """spans: one after the other they are the (T, V, 3) of a sequence of `count` frames."""
+    numbers = MotionNumbers(np.zeros(count), np.zeros(count))
+    hasher, start, before = digest(), 0, None
+    for block in _blocks(spans):
+        hasher.update(block.view(np.uint8).data)
+        if np.isfinite(block).all():
+            if numbers.first is None:
+                numbers.first = block[0].reshape(-1, 3).copy()
+            joined = block if before is None else np.concatenate([before, block])
+            with np.errstate(invalid="ignore"):  # of a damaged frame before
+                _differences(numbers, joined, start + len(block))
+        else:
+            _note_bad(numbers, ~np.isfinite(block), start)
+        start, before = (
+            start + len(block),
+            block[-2:] if len(block) > 1 or before is None else np.stack([before[-1], block[-1]]),
+        )
+    numbers.digest = hasher.hexdigest()
+    return numbers
+
+
+def _blocks(spans: Iterable[Array]) -> Iterator[Array]:
+    """(n, 3 V), a few frames each."""
+    for span in spans:
+        flat = np.ascontiguousarray(span).reshape(len(span), -1)
+        yield from (flat[start : start + BLOCK] for start in range(0, len(flat), BLOCK))
+
+
+def _differences(numbers: MotionNumbers, rows: Array, end: int) -> None:
+    """rows: up to the frame before `end`; the first two are known already."""
+    if len(rows) < 2:
+        return
+    first = np.diff(rows, axis=0)
+    numbers.moved = max(numbers.moved, float(np.nanmax(first)), -float(np.nanmin(first)))
+    points = first.reshape(len(first), -1, 3)
+    mean = np.full(points.shape[1], 1 / points.shape[1], np.float32)
+    middle = np.matmul(mean, points)  # twenty times as fast as their mean
+    _into(numbers.steps, end, np.linalg.norm(middle, axis=1))
+    if len(first) > 1:
+        _into(numbers.jumps, end - 1, np.abs(np.diff(first, axis=0)).max(axis=1))
 
 
 def _into(values: NDArray[np.float64], end: int, found: NDArray[np.floating]) -> None:
-    values[end - len(found) : end] = found
+    values[end - len(found) : end] = np.nan_to_num(found)
+
+
+def _note_bad(numbers: MotionNumbers, wrong: NDArray[np.bool_], start: int) -> None:
+    rows = np.flatnonzero(wrong.any(axis=1))
+    numbers.bad_frames += len(rows)
+    numbers.bad = numbers.bad or (start + int(rows[0]), int(np.argmax(wrong[rows[0]])) // 3)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import numpy as np
 
 from faces.blendshapes import Basis, read_basis
 from faces.errors import DataError
-from stages.datacheck.corpus import Array, Facts, Name, by_rule, shown, told
+from stages.datacheck.corpus import Facts, Held, Name, Reader, by_rule, shown, told
 from stages.datacheck.damage import diagnose
 from stages.datacheck.findings import WARNING, Finding
 from stages.preprocess.own import Settings
 from stages.preprocess.own.heads import Heads, read_heads
 from stages.preprocess.own.layout import walk
-from stages.preprocess.own.motion import Frames, Motion, Weights, open_motion
+from stages.preprocess.own.motion import Archive, Frames, Motion, Weights, open_motion
 from stages.preprocess.own.prepare import read_regions
 from stages.preprocess.region_files import Regions
 from stages.preprocess.sound import Clip, Unusable, read_wav
@@ -71,7 +71,7 @@ class OwnFolder:
             else (self.place(name), frame)
         )
 
-    def motion(self, name: Name) -> tuple[Array | None, list[Finding]]:
+    def motion(self, name: Name) -> tuple[Reader | None, list[Finding]]:
         if name not in self.layout.motion:
             partner = "put its motion there, or remove the sound"
             return None, [
@@ -80,9 +80,12 @@ class OwnFolder:
         try:
             motion = self._opened(name)
             found = list(self._remarked(name, motion))
-            return motion.read(range(motion.frames)), found
+            return _whole(motion), found
         except DataError as error:
-            return None, [self._unreadable(self.layout.motion[name], error)]
+            return None, [self.unreadable(name, error)]
+
+    def unreadable(self, name: Name, error: DataError) -> Finding:
+        return self._unreadable(self.layout.motion[name], error)
 
     def sound_place(self, name: Name) -> str:
         return self._shown(self.layout.sound[name])
@@ -163,6 +166,11 @@ class OwnFolder:
 
     def _shown(self, path: Path) -> str:
         return shown(path, self.root)
+
+
+def _whole(motion: Motion) -> Reader:
+    """An archive is unpacked once, not for every few frames; all others are read as they are asked for."""
+    return Held(motion.read(range(motion.frames))) if isinstance(motion, Archive) else motion
 
 
 def _clock(place: str, motion: Weights, fps: float) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from faces.errors import DataError
 from faces.ply import Mesh, read_ply
-from stages.datacheck.corpus import Array, Facts, Name, by_rule, told
+from stages.datacheck.corpus import Facts, Held, Name, Reader, by_rule, told
 from stages.datacheck.damage import diagnose
 from stages.datacheck.findings import WARNING, Finding
 from stages.kinds import sequences as kind
@@ -40,16 +40,19 @@ class Opened:
     def frame_place(self, name: Name, frame: int) -> tuple[str, int | None]:
         return self.place(name), frame
 
-    def motion(self, name: Name) -> tuple[Array | None, list[Finding]]:
+    def motion(self, name: Name) -> tuple[Reader | None, list[Finding]]:
         try:
-            return self.data.motion(name, 1), []
+            return Held(self.data.motion(name, 1)), []
         except KeyError:
             return None, [
                 Finding(self.place(name), "NO-MOTION", "no frames", "see whether they were left behind", WARNING)
             ]
         except DataError as error:
-            code = "NAN" if "NaN" in str(error) else "UNREADABLE"
-            return None, [Finding(self.place(name), code, *told(error, self.data.root))]
+            return None, [self.unreadable(name, error)]
+
+    def unreadable(self, name: Name, error: DataError) -> Finding:
+        code = "NAN" if "NaN" in str(error) else "UNREADABLE"
+        return Finding(self.place(name), code, *told(error, self.data.root))
 
     def sound_place(self, name: Name) -> str:
         return self.place(name)
@@ -94,13 +97,15 @@ class Artifact:
     def frame_place(self, name: Name, frame: int) -> tuple[str, int | None]:
         return self.place(name), frame
 
-    def motion(self, name: Name) -> tuple[Array | None, list[Finding]]:
+    def motion(self, name: Name) -> tuple[Reader | None, list[Finding]]:
         try:
-            return np.array(self.data.vertices(self._ids[name])), []
+            return Held(self.data.vertices(self._ids[name])), []
         except DataError as error:
-            path = self.data.vertex_file(self._ids[name])
-            damage = diagnose(path)
-            return None, [Finding(self.place(name), *(damage or ("UNREADABLE", *told(error, self.data.path, path))))]
+            return None, [self.unreadable(name, error)]
+
+    def unreadable(self, name: Name, error: DataError) -> Finding:
+        path = self.data.vertex_file(self._ids[name])
+        return Finding(self.place(name), *(diagnose(path) or ("UNREADABLE", *told(error, self.data.path, path))))
 
     def sound_place(self, name: Name) -> str:
         return f"{kind.SOUND}/{self._ids[name]}.wav"

@@ -8,17 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.errors import DataError
 from faces.vertex_order import Order, VertexOrder, size_of
-from stages.datacheck.corpus import Array, Corpus, Name
+from stages.datacheck.corpus import Corpus, Name, Reader
 from stages.datacheck.findings import WARNING, Finding
 from stages.datacheck.measure import MotionNumbers, measure_motion, measure_sound
 from stages.preprocess.sound import Clip
 
+SPAN = 192
+"""Frames that are in memory at a time."""
 FAR = 0.06
 """Of a head's size: how far a vertex, but not its neighbours, is out of its way for a frame, to be called a jump."""
 NO_NEIGHBOURS = 0.2
 CUT = 0.15
 """Of a head's size: how far the whole face goes in one frame, to be called a cut."""
+MOST_PEAKS = 40
+"""Of one sequence that are looked at."""
 MOST_JUMPS = 3
 """Of one sequence that are told one by one."""
 QUIET = 0.001
@@ -54,36 +59,38 @@ class Examiner:
 
     def see(self, name: Name) -> Seen:
         seen = Seen(name)
-        frames, found = self.corpus.motion(name)
+        reader, found = self.corpus.motion(name)
         seen.findings += found
-        if frames is not None:
-            seen.findings += self._look(seen, frames)
+        if reader is not None:
+            try:
+                seen.findings += self._look(seen, reader)
+            except DataError as error:
+                seen.findings.append(self.corpus.unreadable(name, error))
         clip, found = self.corpus.sound(name) if _is_wanted(seen) else (None, [])
         seen.findings += found
         if clip is not None:
             seen.findings += self._listen(seen, clip)
         return seen
 
-    def _look(self, seen: Seen, frames: Array) -> Iterator[Finding]:
+    def _look(self, seen: Seen, reader: Reader) -> Iterator[Finding]:
         place = self.corpus.place(seen.name)
-        seen.frames, seen.vertices = len(frames), frames.shape[1]
-        if not seen.frames or not seen.vertices:
+        if not reader.frames:
             yield Finding(place, "EMPTY", "there is not one frame", "record it again or remove it")
             return
-        numbers = measure_motion(frames)
-        seen.motion_digest = numbers.digest
+        spans = (reader.read(range(at, min(at + SPAN, reader.frames))) for at in range(0, reader.frames, SPAN))
+        numbers = measure_motion(spans, reader.frames)
+        seen.frames, seen.motion_digest = reader.frames, numbers.digest
         if numbers.bad:
             yield self._not_a_number(seen.name, numbers)
-        good = next((frame for frame in frames if np.isfinite(frame).all()), None)
-        if good is None:
+        if numbers.first is None:
             return
-        seen.size = size_of(good)
+        seen.vertices, seen.size = len(numbers.first), size_of(numbers.first)
         if self.order is not None and len(self.order.vertices) == seen.vertices:
-            verdict = self.order.of(good)
+            verdict = self.order.of(numbers.first)
             seen.order, seen.out_of_place = verdict.kind, tuple(map(int, verdict.vertices))
         if not numbers.moved and seen.frames > 1 and not numbers.bad:
             yield Finding(place, "STILL", "nothing moves in it", "export the animation, not the pose", WARNING)
-        yield from self._jumps(seen, frames, numbers)
+        yield from self._jumps(seen, reader, numbers)
 
     def _not_a_number(self, name: Name, numbers: MotionNumbers) -> Finding:
         assert numbers.bad
@@ -92,7 +99,7 @@ class Examiner:
         more = f", the first of {numbers.bad_frames} such frames" if numbers.bad_frames > 1 else ""
         return Finding(place, "NAN", f"NaN or infinity{more}", "export it again", frame=number, vertex=vertex)
 
-    def _jumps(self, seen: Seen, frames: Array, numbers: MotionNumbers) -> Iterator[Finding]:
+    def _jumps(self, seen: Seen, reader: Reader, numbers: MotionNumbers) -> Iterator[Finding]:
         cuts = np.flatnonzero(numbers.steps > CUT * seen.size)
         for frame in cuts[:MOST_JUMPS]:
             place, number = self.corpus.frame_place(seen.name, int(frame))
@@ -100,19 +107,20 @@ class Examiner:
             mend = "cut the take in two there, or remove the head's movement"
             yield Finding(place, "CUT", f"the whole face jumps by {by:.0%} of its size", mend, frame=number)
         told = 0
-        for frame in _peaks(numbers.jumps, FAR * seen.size):
+        for frame in _peaks(numbers.jumps, FAR * seen.size)[:MOST_PEAKS]:
             near_cut = len(cuts) and int(np.abs(cuts - frame).min()) <= 1
-            vertex, by = self._jumping(frames, int(frame), seen.size) if not near_cut else (None, 0.0)
+            vertex, by = self._jumping(reader, int(frame), seen.size) if not near_cut else (None, 0.0)
             if vertex is not None and told < MOST_JUMPS:
                 told += 1
                 place, number = self.corpus.frame_place(seen.name, int(frame))
                 what = f"a vertex jumps by {by:.0%} of the head's size and back, its neighbours do not"
                 yield Finding(place, "JUMP", what, "repair the frame", frame=number, vertex=vertex)
 
-    def _jumping(self, frames: Array, frame: int, size: float) -> tuple[int | None, float]:
+    def _jumping(self, reader: Reader, frame: int, size: float) -> tuple[int | None, float]:
         """The vertex that is farthest out of its way at a frame, and by how much of `size`; None where it goes with
         its neighbours, as a lid that blinks does."""
-        off = frames[frame] - (frames[frame - 1] + frames[frame + 1]) / 2
+        before, at, after = reader.read(range(frame - 1, frame + 2))
+        off = at - (before + after) / 2
         far = np.linalg.norm(off, axis=1)
         vertex = int(np.argmax(far))
         ring = self._neighbours(vertex) if self.order is not None and len(self.order.vertices) == len(off) else ()

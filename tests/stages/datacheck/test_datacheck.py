@@ -428,9 +428,9 @@ def test_a_sequence_is_measured_the_same_whatever_the_block(folder, monkeypatch)
 
     frames = load(folder, "cleo_s4")
     frames[20, 3] += 0.05
-    whole = measure.measure_motion(frames)
+    whole = measure.measure_motion([frames], len(frames))
     monkeypatch.setattr(measure, "BLOCK", 5)
-    parts = measure.measure_motion(frames)
+    parts = measure.measure_motion([frames[:1], frames[1:18], frames[18:19], frames[19:]], len(frames))
     np.testing.assert_allclose(parts.jumps, whole.jumps)
     np.testing.assert_allclose(parts.steps, whole.steps)
     assert int(np.argmax(whole.jumps)) == 20
