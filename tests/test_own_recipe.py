@@ -9,8 +9,8 @@ import pytest
 
 from stages.kinds.card import read_card
 from stages.kinds.sequences import Sequences
-from tests.pipeline.test_cli import pipe
-from tests.recipe_runs import here, run_tiny, store
+from tests.pipeline.test_cli import HEAVY, pipe, process
+from tests.recipe_runs import ROOT, here, run_tiny, store
 from tests.stages.preprocess.own_files import People, write, write_regions
 
 __all__ = ["here", "store"]
@@ -66,3 +66,10 @@ def test_an_artifact_that_was_damaged_is_found(here, root, capsys, tmp_path) -> 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("wav/anna_s1.wav: error UNREADABLE: cannot be read as sound")
     assert lines[1].startswith("vertices_npy/bob_s2.npy: frame 4, vertex 2: error NAN")
+
+
+def test_planning_on_a_described_folder_is_light(here, root) -> None:
+    code = "import sys; from pipeline.__main__ import planned_only; assert planned_only(sys.argv[1:])\n"
+    code += f"print('heavy:', [m for m in {HEAVY} if m in sys.modules])"
+    done = process("status", str(ROOT / "recipes" / RECIPE), "--set", root, code=code)
+    assert done.stdout.endswith("heavy: []\n"), done.stderr

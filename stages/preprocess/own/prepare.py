@@ -116,6 +116,8 @@ class Own:
         if self.upright.scale != 1:
             yield f"scaled from {self.description.units} to metres"
         yield from first_lines([f"{path}: {reason}; not read" for path, reason in self.layout.odd.items()])
+        twice = [f"warning: {path} is not read, {taken.name} is" for path, taken in self.layout.twice.items()]
+        yield from first_lines(twice)
         yield from first_lines([f"{path}: no motion of that name" for path in unpaired(self.layout)["sound"]])
         yield from first_lines(list(self._lengths(sounds)))
         for note in sorted({note for name in sounds for note in self._remarks.get(name, ())}):

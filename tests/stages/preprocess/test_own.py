@@ -164,7 +164,11 @@ def test_what_has_no_partner_is_skipped_and_listed(tmp_path) -> None:
     folder = describe(write(tmp_path / "raw", "npy"), "npy")
     (folder / "wav" / "anna_s1.wav").unlink()
     (folder / "motion" / "bob_s2.npy").unlink()
-    read, _ = run(folder, tmp_path / "job", skip=("cleo_s1",))
+    soundfile.write(folder / "wav" / "cleo_s4.flac", People().sound("cleo", "s4"), RATE)
+    np.save(folder / "motion" / "nobody.npy", People().motion("anna", "s1"))
+    read, job = run(folder, tmp_path / "job", skip=("cleo_s1",))
+    assert f"warning: {folder / 'wav/cleo_s4.wav'} is not read, cleo_s4.flac is" in job.said
+    assert any("nobody.npy: its name does not fit the pattern" in line for line in job.said)
     assert dict(read.info.skipped) == {
         "anna_s1": "no sound", "bob_s2": "no motion", "cleo_s1": "left out by the parameter skip",
     }  # fmt: skip
