@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline.errors import RecipeError
 from pipeline.stage import replacing
-from stages.datainit.propose import Proposal, Row, propose
+from stages.datainit.propose import Proposal, propose
+from stages.datainit.rows import Row
 from stages.preprocess.own import DESCRIPTION
 from stages.preprocess.own.writing import Draft, to_toml
 

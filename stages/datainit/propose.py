@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,8 +16,9 @@ from faces.blendshapes import NEUTRAL, Basis, plain_name, read_basis
 from faces.errors import DataError
 from faces.mesh import Mesh, read_mesh
 from pipeline.errors import RecipeError
-from stages.datainit.guesses import KNOWN, Guess, axes, frame_rate, propose_splits, unit
+from stages.datainit.guesses import Guess, axes, frame_rate, propose_splits, unit
 from stages.datainit.naming import Naming, find_naming
+from stages.datainit.rows import Look, Row, rows_of, some, stopping, told
 from stages.datainit.survey import Survey, survey, topology_of
 from stages.kinds.card import Source
 from stages.preprocess.own.description import AXES, UNITS, Description, Files
@@ -34,36 +35,11 @@ UNTIMED = 1.0
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table. sure: the user should not have to look twice. stops: the user must say it."""
-
-    what: str
-    value: str
-    why: str = ""
-    sure: bool = True
-    stops: bool = False
-
-
-@dataclass(frozen=True)
 class Proposal:
     """draft: None where something must be said first. rows: to be shown."""
 
     draft: Draft | None
     rows: Sequence[Row]
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What was read of the folder. model: with the triangles, which may be none."""
-
-    found: Survey
-    naming: Naming
-    model: Mesh
-    model_from: str
-    topology: Path | None
-    templates: Path | None
-    moves: NDArray[np.float64]
-    regions: Mapping[str, NDArray[np.int64]]
 
 
 def propose(folder: Path, wishes: Mapping[str, str | float]) -> Proposal:
@@ -80,11 +56,11 @@ def propose(folder: Path, wishes: Mapping[str, str | float]) -> Proposal:
     up, front = axes(look.model.vertices, look.moves, look.regions)
     up, front = _wished(wishes["up"]) or up, _wished(wishes["front"]) or front
     splits, how = propose_splits(look.naming, str(wishes["splits"]))
-    rows = [*_rows(look), *_told({"frames per second": rate, "units": units, "up": up, "front": front})]
+    rows = [*rows_of(look), *told({"frames per second": rate, "units": units, "up": up, "front": front})]
     for split, (subjects, sentences) in splits.items():
         count = sum(s in subjects and (sentences == "all" or t in sentences) for s, t in look.naming.names)
-        rows.append(Row(split, f"{count} sequences of {_some(subjects)}", how if split == "train" else ""))
-    rows += _stopping(look, rate, str(up.value), str(front.value))
+        rows.append(Row(split, f"{count} sequences of {some(subjects)}", how if split == "train" else ""))
+    rows += stopping(look, rate, str(up.value), str(front.value))
     if any(row.stops for row in rows):
         return Proposal(None, rows)
     assert rate.value is not None
@@ -100,19 +76,6 @@ def propose(folder: Path, wishes: Mapping[str, str | float]) -> Proposal:
     return Proposal(draft, rows)
 
 
-def _stopping(look: _Look, rate: Guess, up: str, front: str) -> Iterator[Row]:
-    """What has to be said or put there before anything can be written."""
-    if rate.value is None:
-        yield Row("to be said", "--fps", rate.why, sure=False, stops=True)
-    if up[-1] == front[-1]:
-        yield Row("to be said", "--up and --front", "they are one axis", sure=False, stops=True)
-    if not look.naming.names:
-        yield Row("to be said", "--pattern", "no name fits", sure=False, stops=True)
-    if not len(look.model.faces):
-        why = "one mesh of this topology, with the vertices in the data's order"
-        yield Row("to be put there", "triangles", why, sure=False, stops=True)
-
-
 def _check_wishes(wishes: Mapping[str, str | float]) -> None:
     for key, words in (("units", UNITS), ("up", AXES), ("front", AXES), ("splits", ("subject", "sentence", "none"))):
         if wishes[key] and wishes[key] not in words:
@@ -123,7 +86,7 @@ def _wished(value: str | float) -> Guess | None:
     return Guess(value, "as you say") if value else None
 
 
-def _look(found: Survey, pattern: str) -> _Look:
+def _look(found: Survey, pattern: str) -> Look:
     try:
         naming = find_naming(found, pattern)
     except ValueError as error:
@@ -139,7 +102,7 @@ def _look(found: Survey, pattern: str) -> _Look:
         regions = read_regions(found.regions, len(model.vertices))
     except DataError:
         regions = {}
-    return _Look(found, naming, model, model_from, topology, templates, moves, regions)
+    return Look(found, naming, model, model_from, topology, templates, moves, regions)
 
 
 def describe(found: Survey, naming: Naming) -> Description:
@@ -215,7 +178,7 @@ def _model(
     return Mesh(frame, np.zeros((0, 3), np.int32)), "no mesh"
 
 
-def _rate(look: _Look) -> Guess:
+def _rate(look: Look) -> Guess:
     frames, seconds = list[int](), list[float]()
     keyed, how = list[float](), ""
     for path, sound in list(look.naming.pairs.values())[:CLIPS]:
@@ -233,7 +196,7 @@ def _rate(look: _Look) -> Guess:
     return frame_rate(frames, seconds, float(np.median(keyed)) if keyed else None, how)
 
 
-def _by_timecode(look: _Look) -> Guess:
+def _by_timecode(look: Look) -> Guess:
     motion = _opened(look.found, look.naming, look.found.motion[0])
     rate = motion.curves.rate if isinstance(motion, Weights) else None
     return frame_rate([], [], rate, "the timecode")
@@ -245,7 +208,7 @@ def _area(mesh: Mesh) -> float:
     return float(np.linalg.norm(crossed, axis=1).sum() / 2) if len(crossed) else 0.0
 
 
-def _files(look: _Look) -> dict[str, str]:
+def _files(look: Look) -> dict[str, str]:
     found, naming = look.found, look.naming
     paths = {
         "motion": found.motion_folder, "sound": found.sound_folder, "templates": look.templates,
@@ -254,66 +217,3 @@ def _files(look: _Look) -> dict[str, str]:
     files = {"form": found.form, "pattern": naming.motion.text}
     files |= {"sound_pattern": naming.sound.text} if naming.sound != naming.motion else {}
     return files | {key: os.path.relpath(path, found.folder) for key, path in paths.items() if path}
-
-
-def _rows(look: _Look) -> Iterator[Row]:
-    found, naming = look.found, look.naming
-    folder = os.path.relpath(found.motion_folder, found.folder)
-    yield Row("motion", f"{len(found.motion)} × {found.form} in {folder}", _others(found))
-    yield Row("names", naming.motion.text, f"{len(naming.names)} of {len(found.motion)} fit", len(naming.names) > 0)
-    yield Row("subjects", _some(naming.subjects))
-    sentences = sorted({sentence for _, sentence in naming.names})
-    yield Row("sentences", _some(sentences))
-    sound = os.path.relpath(found.sound_folder, found.folder)
-    yield Row("sound", f"{len(found.sound)} files in {sound}", f"{len(naming.pairs)} with motion", bool(naming.pairs))
-    single = [name for name in naming.names if name not in naming.pairs]
-    if single:
-        yield Row("without sound", _some(["_".join(name) for name in single]), "will be skipped", sure=False)
-    spare = len(found.sound) - len(naming.pairs)
-    if spare:
-        yield Row("without motion", f"{spare} sounds", "will not be read", sure=False)
-    count = len(look.model.vertices)
-    known = KNOWN.get(count)
-    yield Row(
-        "topology",
-        f"{count:,} vertices, {len(look.model.faces):,} triangles{f' (as many as {known})' if known else ''}",
-        look.model_from,
-    )
-    yield Row("templates", *_template_row(look))
-    yield Row(
-        "regions",
-        _some(sorted(look.regions)) or "none",
-        "" if look.regions else "give lips and upper_face for LVE and FDD",
-    )
-    for path, reason in list(found.odd.items())[:5]:
-        if not (look.templates and look.templates in path.parents):
-            yield Row(
-                "not read",
-                str(path.relative_to(found.folder)),
-                reason.replace(f"{path} ", "").partition(";")[0],
-                sure=False,
-            )
-
-
-def _others(found: Survey) -> str:
-    return ", ".join(f"also there: {count} × {form}" for form, count in found.others.items())
-
-
-def _template_row(look: _Look) -> tuple[str, str]:
-    if look.templates:
-        return os.path.relpath(look.templates, look.found.folder), "neutral faces in files"
-    if look.found.form in ("gltf", "csv"):
-        return "all weights 0", ""
-    return "first frames", "of each subject the first frame nearest to their median, as there is no neutral mesh"
-
-
-def _told(guesses: Mapping[str, Guess]) -> Iterator[Row]:
-    for what, guess in guesses.items():
-        value = f"{guess.value:g}" if isinstance(guess.value, float) else str(guess.value or "?")
-        yield Row(what, value, guess.why, guess.sure)
-
-
-def _some(names: Sequence[str]) -> str:
-    if len(names) <= 4:
-        return ", ".join(names)
-    return f"{len(names)}: {', '.join(names[:2])} … {names[-1]}"
