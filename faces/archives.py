@@ -89,6 +89,15 @@ class Archive:
             raise _unreadable(self.path, error, name) from error
         return content
 
+    def head(self, name: str, count: int) -> bytes:
+        """The first bytes of a member, at most `count`; no sum is checked."""
+        span = self._span(name)
+        try:
+            with self._lock:
+                return self._opened().head(span, min(count, span.size))
+        except (*UNREADABLE, Refused) as error:
+            raise _unreadable(self.path, error, name) from error
+
     def close(self) -> None:
         with self._lock:
             if self._handle is not None:
@@ -140,8 +149,11 @@ class _Tar:
         return index_tar(self)
 
     def content(self, span: Span) -> bytes:
+        return self.head(span, span.size)
+
+    def head(self, span: Span, count: int) -> bytes:
         self.skip(span.offset - self.at)
-        return self.read(span.size)
+        return self.read(count)
 
     def read(self, count: int) -> bytes:
         if self.at + count > self._size:
@@ -228,6 +240,13 @@ class _Zip:
             if left or stream.read(1):  # at the end, where the sum is checked
                 raise Cut
         return b"".join(pieces)
+
+    def head(self, span: Span, count: int) -> bytes:
+        with self._zip.open(self._zip.infolist()[span.offset]) as stream:
+            content = stream.read(count)
+        if len(content) < count:
+            raise Cut
+        return content
 
     def close(self) -> None:
         self._zip.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -26,6 +27,9 @@ LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 LONGEST_HEADER = 1 << 16
 MOST_AXES = 32
 LONGEST_AXIS = 1 << 48
+HEADER_BEGINS = 12
+MOST_BYTES = 1 << 33
+"""Of one array in an .npz; beyond it nobody would pack it."""
 ENTRY = re.compile(
     r"""\s*(?:['"]descr['"]\s*:\s*['"](?P<descr>[<>|=]?[?A-Za-z]\d{0,9})['"]"""
     r"""|['"]fortran_order['"]\s*:\s*(?P<fortran>True|False)"""
@@ -83,10 +87,23 @@ def open_npy(path: Path) -> NDArray[Any]:
         raise DataError(f"{path} cannot be read ({said(error)}); copy or download it again") from error
 
 
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """name → array of all that an .npz file holds, in its order, in memory."""
+def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """name → array of all that an .npz file holds, or of those of `names`, in its order, in memory."""
     with Archive.open(path) as archive:
-        return {_array_name(path, name): _unpacked(path, name, archive.read(name)) for name in archive.names}
+        inside = {name: _array_name(path, name) for name in archive.names}
+        wanted = [name for name in inside if names is None or inside[name] in names]
+        return {inside[name]: _unpacked(path, name, archive.read(name, MOST_BYTES)) for name in wanted}
+
+
+def npz_headers(path: Path) -> dict[str, Header]:
+    """name → what each array in an .npz file says of itself, checked against its size; the arrays are not read."""
+    with Archive.open(path) as archive:
+        return {_array_name(path, name): _header_in(path, name, archive) for name in archive.names}
+
+
+def _header_in(path: Path, name: str, archive: Archive) -> Header:
+    head = archive.head(name, LONGEST_HEADER + HEADER_BEGINS)
+    return _checked(f"{name} in {path}", io.BytesIO(head), archive.size(name))
 
 
 def _array_name(path: Path, name: str) -> str:

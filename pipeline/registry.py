@@ -38,12 +38,15 @@ TABLE: dict[str, dict[str, str]] = {
         "facetalk": "stages.preprocess.facetalk",
         "mead": "stages.preprocess.mead",
         "multiface": "stages.preprocess.multiface",
+        "own": "stages.preprocess.own",
         "synthetic": "stages.preprocess.synthetic",
         "synthetic-biwi": "stages.preprocess.synthetic_biwi",
         "vocaset": "stages.preprocess.vocaset",
     },
     "commands": {
         "data card": "stages.datacard.command:card",
+        "data check": "stages.datacheck.command:check",
+        "data init": "stages.datainit.command:init",
         "regions ls": "stages.regions.command:ls",
         "regions show": "stages.regions.command:show",
     },
@@ -112,10 +115,10 @@ def load_component(table: str, name: str) -> Any:
     return load_module(lookup(table, name))
 
 
-def load_command(name: str) -> Callable[..., None]:
+def load_command(name: str) -> Callable[..., Any]:
     """What a command of the command line does where that is not the engine's business, such as looking into data."""
     path = lookup("commands", name)
-    found: Callable[..., None] = getattr(load_module(path), path.partition(":")[2])
+    found: Callable[..., Any] = getattr(load_module(path), path.partition(":")[2])
     return found
 
 

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = ("run", "status", "why", "accept", "graph", "stage", "table", "runs", "show", "doctor", "config")
 GROUPS = (
-    *("recipe ls", "recipe show", "recipe check", "data card", "regions ls", "regions show"),
+    *("recipe ls", "recipe show", "recipe check", "regions ls", "regions show"),
+    *("data init", "data check", "data card"),
     *(
         f"cache {name}"
         for name in ("ls", "show", "du", "verify", "gc", "pin", "unpin", "export", "import", "push", "pull")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from faces import region_table
 from pipeline.errors import StageError
@@ -20,10 +20,12 @@ from stages.kinds.card import Source
 class Dataset(Protocol):
     """What the `Settings` of a data set's module offer beside their fields. Light until `prepare`.
 
-    native_fps: frames per second as recorded. source: whose data these are, for the card.
+    native_fps: frames per second as recorded; 0 where the data say it themselves and are not there yet. source: whose
+    data these are, for the card.
     """
 
-    source: ClassVar[Source]
+    @property
+    def source(self) -> Source: ...
 
     @property
     def native_fps(self) -> float: ...
@@ -48,7 +50,9 @@ class Preprocess(Stage):
 
     @dataclass(frozen=True)
     class Params:
-        dataset: str = param(component="datasets", help="synthetic, vocaset, biwi, mead, …, or one of your own")
+        dataset: str = param(
+            component="datasets", help="synthetic, vocaset, biwi, mead, …, own (a folder of yours), or a module"
+        )
         fps: float = param(30.0, low=1.0, help="frames per second to keep; must divide the recorded rate evenly")
         limit: int = param(
             0, low=0, selects=True, help="at most this many sequences per subject and split, for a trial; 0: all"
@@ -58,7 +62,7 @@ class Preprocess(Stage):
 
     def check(self) -> Iterable[str]:
         native = self.dataset.native_fps
-        if frame_step(native, self.params.fps) == 0:
+        if native and frame_step(native, self.params.fps) == 0:
             rates = ", ".join(f"{native / step:g}" for step in (1, 2, 3, 4))
             yield f"fps = {self.params.fps:g} does not divide {self.params.dataset}'s {native:g} evenly; use {rates}, …"
 

@@ -27,10 +27,14 @@ class VertexFile:
     offset: int
 
     @classmethod
-    def open(cls, path: Path, *, flat: bool = False) -> VertexFile:
-        """Read the header and check it against what the file holds; reads no frame. flat: (N, 3 V) will do too."""
+    def open(cls, path: Path, *, flat: bool = False, single: bool = False) -> VertexFile:
+        """Read the header and check it against what the file holds; reads no frame. flat: (N, 3 V) will do too.
+        single: (V, 3) is one frame.
+        """
         header = read_header(path)
         shape, dtype = header.shape, header.dtype
+        if single and len(shape) == 2 and shape[1] == 3:
+            shape = (1, *shape)
         if flat and len(shape) == 2 and shape[1] % 3 == 0:
             shape = (shape[0], shape[1] // 3, 3)
         if len(shape) != 3 or shape[2] != 3 or header.fortran:

@@ -48,6 +48,7 @@ def test_every_member_is_read_in_any_order_and_from_many_threads(tmp_path: Path,
         assert [archive.size(name) for name in archive.names] == [len(content) for content in FILES.values()]
         for name in [*FILES, *reversed(FILES)]:
             assert archive.read(name) == FILES[name]
+            assert (archive.head(name, 7), archive.head(name, 1 << 20)) == (FILES[name][:7], FILES[name])
         with ThreadPoolExecutor(4) as threads:
             assert list(threads.map(archive.read, [*FILES] * 5)) == [*FILES.values()] * 5
         copy = pickle.loads(pickle.dumps(archive))

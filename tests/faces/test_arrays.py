@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faces.arrays import open_npy, read_npy, read_npz
+from faces.arrays import npz_headers, open_npy, read_npy, read_npz
 from faces.errors import DataError
 
 ARRAYS = [
@@ -93,3 +93,24 @@ def test_archives_that_are_none(tmp_path: Path) -> None:
         archive.writestr("bomb.npy", stream.getvalue())
     with pytest.raises(DataError, match="200 times its own size"):
         read_npz(tmp_path / "a.npz")
+
+
+def test_some_arrays_of_an_npz_and_what_all_say_of_themselves(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"a": rng.random((3, 4)), "b": np.asfortranarray(rng.random((5, 2)).astype(np.float32)), "c": np.array(3)}
+    np.savez_compressed(tmp_path / "a.npz", allow_pickle=False, **arrays)
+    assert list(read_npz(tmp_path / "a.npz", {"b", "none"})) == ["b"]
+    headers = npz_headers(tmp_path / "a.npz")
+    assert {name: (header.shape, header.dtype) for name, header in headers.items()} == {
+        name: (array.shape, array.dtype) for name, array in arrays.items()
+    }
+
+
+def test_a_header_in_an_npz_that_promises_more_than_there_is(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 3)})
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", stream.getvalue() + b"\0" * 100)
+    for read in (read_npz, npz_headers):
+        with pytest.raises(DataError, match="is cut short"):
+            read(tmp_path / "a.npz")

@@ -110,7 +110,7 @@ def test_bad_targets(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, wo
     assert sentence in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", registry.names("datasets"))
+@pytest.mark.parametrize("name", sorted({*registry.names("datasets")} - {"own"}))  # whose source is its user's word
 def test_every_data_set_says_whose_it_is(name: str) -> None:
     source = registry.load_component("datasets", name).Settings.source
     assert all((source.title, source.citation, source.url, source.licence, source.terms))

@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
 from stages.preprocess.biwi.variants import SENTENCES, VARIANTS, Variant
+
+if TYPE_CHECKING:
+    from stages.preprocess.prepare import Recordings
+    from stages.preprocess.split_file import Splits
 
 NORMALISATIONS = ("auto", "frame", "template", "extent", "none")
 
@@ -105,3 +109,9 @@ class Settings:
         from stages.preprocess.biwi.prepare import prepare
 
         prepare(self, job, dataset="biwi", step=step, limit=limit)
+
+    def recordings(self) -> tuple[Recordings, Splits]:
+        """The data opened and the splits, for `pipe data check`."""
+        from stages.preprocess.biwi.prepare import recordings
+
+        return recordings(self)

@@ -22,7 +22,7 @@ from stages.preprocess.overlapping import overlapping
 from stages.preprocess.prepare import Choice, Name, Sound
 from stages.preprocess.region_files import read_files
 from stages.preprocess.sound import Clip, Unusable
-from stages.preprocess.split_file import read_splits
+from stages.preprocess.split_file import Splits, read_splits
 
 Opener = Callable[[Path, Name], Motion]
 
@@ -39,14 +39,30 @@ def prepare(
 
     opener: what makes the motion of a sequence's path.
     """
-    layout = find(settings)
-    _check_layout(Path(settings.root), settings, layout)
-    names = [name for name in layout.motion if "_".join(name) not in settings.skip]
+    layout = _layout(settings)
+    names = _wanted(settings, layout)
     opening = overlapping(lambda name: (name, opener(layout.motion[name], name)), names, job.workers)
     opened = dict(job.track(opening, total=len(names), unit="sequences"))
     data = Biwi(settings, layout, opened, is_corpus=dataset == "biwi")
     splits = read_splits(settings.split_file)
     shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job, threads=job.workers)
+
+
+def recordings(settings: Settings) -> tuple[Biwi, Splits]:
+    """The data opened, and the splits."""
+    layout = _layout(settings)
+    opened = {name: open_motion(layout.motion[name], name) for name in _wanted(settings, layout)}
+    return Biwi(settings, layout, opened), read_splits(settings.split_file)
+
+
+def _layout(settings: Settings) -> Layout:
+    layout = find(settings)
+    _check_layout(Path(settings.root), settings, layout)
+    return layout
+
+
+def _wanted(settings: Settings, layout: Layout) -> list[Name]:
+    return [name for name in layout.motion if "_".join(name) not in settings.skip]
 
 
 class Biwi:

@@ -22,7 +22,7 @@ from stages.preprocess.facetalk.layout import CODES, FEATURES, HEADS, MESHES, SO
 from stages.preprocess.frame_files import FrameFiles
 from stages.preprocess.prepare import Choice, Name, Sound, first_lines, leave_out
 from stages.preprocess.sound import Clip, Unusable, read_wav
-from stages.preprocess.split_file import read_splits
+from stages.preprocess.split_file import Splits, read_splits
 
 VERTICES, CODE = 5023, 200
 EXPRESSION, SPEECH = "nphm_expression", "speech_features"
@@ -38,10 +38,15 @@ APART_S = 0.1
 
 def prepare(settings: Settings, job: Job, *, dataset: str, step: int, limit: int) -> None:
     """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index."""
-    data = FaceTalk(settings, find(settings))
-    splits = read_splits(settings.split_file).among(data.templates)
+    data, splits = recordings(settings)
     choice = Choice(dataset, settings.source, splits, settings.skip, step, limit)
     shared.prepare(data, choice, job, threads=job.workers)
+
+
+def recordings(settings: Settings) -> tuple[FaceTalk, Splits]:
+    """The data opened, and the splits."""
+    data = FaceTalk(settings, find(settings))
+    return data, read_splits(settings.split_file).among(data.templates)
 
 
 class FaceTalk:

@@ -20,7 +20,7 @@ from stages.preprocess.mead.layout import EMOTIONS, Layout, find, told
 from stages.preprocess.mead.motion import open_motion
 from stages.preprocess.prepare import Choice, Name, Sound
 from stages.preprocess.sound import Clip, Unusable
-from stages.preprocess.split_file import read_splits
+from stages.preprocess.split_file import Splits, read_splits
 
 VERTICES = 5023
 APART_S = 0.2
@@ -29,10 +29,15 @@ APART_S = 0.2
 
 def prepare(settings: Settings, job: Job, *, dataset: str, step: int, limit: int) -> None:
     """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index."""
-    data = Mead(settings, find(settings))
-    splits = read_splits(settings.split_file).among(data.templates)
+    data, splits = recordings(settings)
     choice = Choice(dataset, settings.source, splits, settings.skip, step, limit)
     shared.prepare(data, choice, job, threads=job.workers)
+
+
+def recordings(settings: Settings) -> tuple[Mead, Splits]:
+    """The data opened, and the splits."""
+    data = Mead(settings, find(settings))
+    return data, read_splits(settings.split_file).among(data.templates)
 
 
 class Mead:

@@ -11,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
+
+if TYPE_CHECKING:
+    from stages.preprocess.prepare import Recordings
+    from stages.preprocess.split_file import Splits
 
 OFFICIAL_SPLITS = Path(__file__).parent.parent / "splits" / "multiface.toml"
 
@@ -71,3 +75,9 @@ class Settings:
         from stages.preprocess.multiface.prepare import prepare
 
         prepare(self, job, dataset="multiface", step=step, limit=limit)
+
+    def recordings(self) -> tuple[Recordings, Splits]:
+        """The data opened and the splits, for `pipe data check`."""
+        from stages.preprocess.multiface.prepare import recordings
+
+        return recordings(self)

@@ -30,7 +30,7 @@ from stages.preprocess.multiface.topology import (
 )
 from stages.preprocess.prepare import Choice, Name, Sound, check_finite, first_lines, leave_out
 from stages.preprocess.sound import Clip, Unusable, read_wav
-from stages.preprocess.split_file import read_splits
+from stages.preprocess.split_file import Splits, read_splits
 from stages.preprocess.template_file import read_table
 from stages.preprocess.vertex_file import VertexFile
 
@@ -42,9 +42,15 @@ APART = 1.0
 
 def prepare(settings: Settings, job: Job, *, dataset: str, step: int, limit: int) -> None:
     """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index."""
-    data = Multiface(settings, find(settings))
-    choice = Choice(dataset, settings.source, read_splits(settings.split_file), settings.skip, step, limit)
+    data, splits = recordings(settings)
+    choice = Choice(dataset, settings.source, splits, settings.skip, step, limit)
     shared.prepare(data, choice, job, threads=job.workers)
+
+
+def recordings(settings: Settings) -> tuple[Multiface, Splits]:
+    """The data opened, and the splits."""
+    data = Multiface(settings, find(settings))
+    return data, read_splits(settings.split_file)
 
 
 class Multiface:

@@ -14,7 +14,7 @@ from stages.kinds.sequences import sequence_id
 from stages.preprocess import prepare as shared
 from stages.preprocess.prepare import Choice, Name, Sound
 from stages.preprocess.sound import Clip, Unusable, to_clip
-from stages.preprocess.split_file import read_splits
+from stages.preprocess.split_file import Splits, read_splits
 from stages.preprocess.vocaset import RAW_FILES, Settings
 from stages.preprocess.vocaset.raw import Raw, read_raw
 from stages.preprocess.vocaset.ready import ReadyVocaset
@@ -27,9 +27,14 @@ def prepare(
     """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`; `dataset` is the name in the index, `source`
     for the card.
     """
-    data = ReadyVocaset(settings) if settings.is_ready else RawVocaset(settings, read_raw(settings.files))
-    splits = read_splits(settings.files["splits"])
+    data, splits = recordings(settings)
     shared.prepare(data, Choice(dataset, source, splits, settings.skip, step, limit), job, threads=job.workers)
+
+
+def recordings(settings: Settings) -> tuple[ReadyVocaset | RawVocaset, Splits]:
+    """The data opened, and the splits."""
+    data = ReadyVocaset(settings) if settings.is_ready else RawVocaset(settings, read_raw(settings.files))
+    return data, read_splits(settings.files["splits"])
 
 
 class RawVocaset(Vocaset):
