@@ -35,6 +35,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "datasets": {
         "biwi": "stages.preprocess.biwi",
+        "ict-facegood": "stages.preprocess.ict_facegood",
         "synthetic": "stages.preprocess.synthetic",
         "synthetic-biwi": "stages.preprocess.synthetic_biwi",
         "vocaset": "stages.preprocess.vocaset",

@@ -31,6 +31,8 @@ SOUND = "wav"
 TEMPLATES = "templates.npz"
 TOPOLOGY = "topology.ply"
 REGIONS = "regions"
+WEIGHTS = "weights_csv"
+"""Only there where motion was made from blendshapes."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,20 @@ class Sequences:
         self.entry(name)
         return self.path / SOUND / f"{name}.wav"
 
+    def weights(self, name: str) -> tuple[list[str], NDArray[np.float32]] | None:
+        """Names (S,) and weights (T, S) of the blendshapes that a sequence was made from; None where it was not."""
+        import numpy as np
+
+        self.entry(name)
+        file = self.path / WEIGHTS / f"{name}.csv"
+        if not file.is_file():
+            return None
+        try:
+            with open(file, encoding="utf-8") as stream:
+                return stream.readline().strip().split(","), np.loadtxt(stream, np.float32, delimiter=",", ndmin=2)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file} cannot be read ({error}); make it again with preprocess") from error
+
     @cached_property
     def templates(self) -> dict[str, NDArray[np.float32]]:
         """subject → (V, 3) float32, the neutral face."""
@@ -243,6 +259,15 @@ def write_region(folder: Path, name: str, indices: Iterable[int]) -> Path:
     file = folder / REGIONS / f"{name}.txt"
     file.parent.mkdir(exist_ok=True)
     return regions.write_region(file, indices)
+
+
+def write_weights(folder: Path, name: str, shapes: Sequence[str], weights: NDArray[np.float32]) -> Path:
+    """Write a sequence's blendshape weights (T, S) as CSV: a line of names, then a frame a line; exact."""
+    file = folder / WEIGHTS / f"{name}.csv"
+    file.parent.mkdir(exist_ok=True)
+    lines = [",".join(shapes), *(",".join(f"{value:.9g}" for value in row) for row in weights.tolist())]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
 
 
 def of_data(data: Sequences, names: Sequence[str], given: Given) -> dict[str, str]:

@@ -29,7 +29,8 @@ class Dataset(Protocol):
         """The raw files."""
         ...
 
-    # A module may also have `items(sources) -> Items | None`, as `Stage.items`, with the digests of `sources`.
+    # It may also have `items(sources) -> Items | None`, as `Stage.items`, with the digests of `sources`; and
+    # `problems() -> Iterable[str]`, sentences on settings that do not go together.
 
     def prepare(self, job: Job, *, step: int, limit: int) -> None:
         """Fill `job.out` with every `step`-th frame of at most `limit` sequences per subject and split (0: all)."""
@@ -45,7 +46,9 @@ class Preprocess(Stage):
 
     @dataclass(frozen=True)
     class Params:
-        dataset: str = param(component="datasets", help="synthetic, synthetic-biwi, vocaset, biwi, or one of your own")
+        dataset: str = param(
+            component="datasets", help="synthetic, synthetic-biwi, vocaset, biwi, ict-facegood, or one of your own"
+        )
         fps: float = param(30.0, low=1.0, help="frames per second to keep; must divide the recorded rate evenly")
         limit: int = param(
             0, low=0, selects=True, help="at most this many sequences per subject and split, for a trial; 0: all"
@@ -58,6 +61,9 @@ class Preprocess(Stage):
         if frame_step(native, self.params.fps) == 0:
             rates = ", ".join(f"{native / step:g}" for step in (1, 2, 3, 4))
             yield f"fps = {self.params.fps:g} does not divide {self.params.dataset}'s {native:g} evenly; use {rates}, …"
+
+        offer = getattr(self.dataset, "problems", None)
+        yield from offer() if offer else ()
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return self.params.dataset.rpartition(".")[2]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,17 @@ class Recordings(Protocol):
 
     def checks(self, sounds: Mapping[Name, Sound]) -> Iterable[Check]:
         """What is known of this data set, and whether it is so, for its card."""
+        ...
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """What `Recordings` whose motion was made from blendshapes offer too. shapes: their names."""
+
+    shapes: Sequence[str]
+
+    def weights(self, name: Name, step: int) -> NDArray[np.float32]:
+        """Of every `step`-th frame, (T, S)."""
         ...
 
 
@@ -175,10 +186,13 @@ def _entry(data: Recordings, choice: Choice, name: Name, sound: Sound) -> Entry:
 
 def _write_sequence(out: Path, key: str, data: Recordings, name: Name, step: int) -> list[Path]:
     frames = data.motion(name, step)
-    return [
+    written = [
         _write_npy(out / kind.VERTICES / f"{key}.npy", frames.reshape(len(frames), -1)),
         write_wav(out / kind.SOUND / f"{key}.wav", data.clip(name)),
     ]
+    if isinstance(data, Weighted):
+        written.append(kind.write_weights(out, key, data.shapes, data.weights(name, step)))
+    return written
 
 
 def _write_npy(file: Path, array: NDArray[np.float32]) -> Path:

@@ -25,17 +25,24 @@ NEEDED = ("train", "val")
 
 @dataclass(frozen=True)
 class Split:
-    """subjects: in the order of the one-hot style. sentences: their numbers. prefix: what stands before the number in
-    the names of this split's sentences, "e" for BIWI's emotional ones; None: anything.
+    """subjects: in the order of the one-hot style. sentences: their numbers. prefix: what may stand before the number
+    in the names of this split's sentences, "e" for BIWI's emotional ones; None: anything.
     """
 
     subjects: tuple[str, ...]
     sentences: frozenset[int]
-    prefix: str | None = None
+    prefix: str | tuple[str, ...] | None = None
 
     def holds(self, subject: str, sentence: str) -> bool:
         prefix, number = split_name(sentence)
-        return subject in self.subjects and number in self.sentences and self.prefix in (None, prefix)
+        allowed = self.prefixes
+        return subject in self.subjects and number in self.sentences and (allowed is None or prefix in allowed)
+
+    @property
+    def prefixes(self) -> frozenset[str] | None:
+        """All that may stand before the number; None: anything."""
+        given = self.prefix
+        return None if given is None else frozenset((given,) if isinstance(given, str) else given)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def write_splits(file: Path, splits: Splits) -> Path:
     blocks = []
     for name, part in splits.parts.items():
         subjects = ", ".join(f'"{subject}"' for subject in part.subjects)
-        prefix = "" if part.prefix is None else f'prefix = "{part.prefix}"\n'
+        prefix = "" if part.prefix is None else f"prefix = {_toml(part.prefix)}\n"
         blocks.append(f'[{name}]\nsubjects = [{subjects}]\nsentences = "{format_numbers(part.sentences)}"\n{prefix}')
     file.write_text("\n".join(blocks), encoding="utf-8")
     return file
@@ -113,6 +120,10 @@ def format_numbers(numbers: Iterable[int]) -> str:
     return ", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
 
 
+def _toml(prefix: str | tuple[str, ...]) -> str:
+    return f'"{prefix}"' if isinstance(prefix, str) else f"[{', '.join(map(_toml, prefix))}]"
+
+
 def _check_split_name(file: Path, name: str) -> str:
     """Splits are named in recipes and become parts of files' names."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
@@ -126,8 +137,10 @@ def _check_split_name(file: Path, name: str) -> str:
 def _parse_split(file: Path, name: str, table: Any) -> Split:
     try:
         subjects, sentences, prefix = table["subjects"], parse_numbers(table["sentences"]), table.get("prefix")
-        if prefix is not None and not isinstance(prefix, str):
-            raise ValueError("prefix must be a text")
+        if isinstance(prefix, list) and all(isinstance(text, str) for text in prefix):
+            prefix = tuple(prefix)
+        if prefix is not None and not isinstance(prefix, str | tuple):
+            raise ValueError("prefix must be a text or a list of texts")
         if not isinstance(subjects, list) or not all(isinstance(subject, str) for subject in subjects):
             raise ValueError("subjects must be a list of names")
         # a stray blank around a name changes the size of the one-hot style in the published code; never here
@@ -146,7 +159,8 @@ def _parse_split(file: Path, name: str, table: Any) -> Split:
 def _refuse_overlap(file: Path, splits: Splits) -> None:
     for (one, a), (other, b) in combinations(splits.parts.items(), 2):
         subjects, numbers = set(a.subjects) & set(b.subjects), a.sentences & b.sentences
-        if subjects and numbers and (a.prefix == b.prefix or None in (a.prefix, b.prefix)):
+        one_way, other_way = a.prefixes, b.prefixes
+        if subjects and numbers and (one_way is None or other_way is None or one_way & other_way):
             raise DataError(
                 f"the split file {file} puts sentence {min(numbers)} of {min(subjects)} into both {one} and {other}; "
                 "a sequence may be in one split only"
