@@ -36,6 +36,7 @@ TABLE: dict[str, dict[str, str]] = {
     "datasets": {
         "biwi": "stages.preprocess.biwi",
         "facetalk": "stages.preprocess.facetalk",
+        "ict-facegood": "stages.preprocess.ict_facegood",
         "mead": "stages.preprocess.mead",
         "multiface": "stages.preprocess.multiface",
         "own": "stages.preprocess.own",

@@ -34,7 +34,8 @@ class Dataset(Protocol):
         """The raw files."""
         ...
 
-    # A module may also have `items(sources) -> Items | None`, as `Stage.items`, with the digests of `sources`.
+    # It may also have `items(sources) -> Items | None`, as `Stage.items`, with the digests of `sources`; and
+    # `problems() -> Iterable[str]`, sentences on settings that do not go together.
 
     def prepare(self, job: Job, *, step: int, limit: int) -> None:
         """Fill `job.out` with every `step`-th frame of at most `limit` sequences per subject and split (0: all)."""
@@ -65,6 +66,9 @@ class Preprocess(Stage):
         if native and frame_step(native, self.params.fps) == 0:
             rates = ", ".join(f"{native / step:g}" for step in (1, 2, 3, 4))
             yield f"fps = {self.params.fps:g} does not divide {self.params.dataset}'s {native:g} evenly; use {rates}, …"
+
+        offer = getattr(self.dataset, "problems", None)
+        yield from offer() if offer else ()
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return self.params.dataset.rpartition(".")[2]

@@ -29,21 +29,27 @@ EVERYBODY = "*"
 
 @dataclass(frozen=True)
 class Split:
-    """subjects: in the order of the one-hot style. sentences: their numbers. prefix: what stands before the number in
-    the names of this split's sentences, "e" for BIWI's emotional ones; None: anything. suffix: what follows the number,
-    with "*" for anything and "?" for one character; 3D-MEAD's emotion and level are "_?_?".
+    """subjects: in the order of the one-hot style. sentences: their numbers. prefix: what may stand before the number
+    in the names of this split's sentences, "e" for BIWI's emotional ones; None: anything. suffix: what follows the
+    number, with "*" for anything and "?" for one character; 3D-MEAD's emotion and level are "_?_?".
     """
 
     subjects: tuple[str, ...]
     sentences: frozenset[int]
-    prefix: str | None = None
+    prefix: str | tuple[str, ...] | None = None
     suffix: str = ""
 
     def holds(self, subject: str, sentence: str) -> bool:
         if subject not in self.subjects:
             return False
         prefix, number = split_name(sentence, self.suffix)
-        return number in self.sentences and self.prefix in (None, prefix)
+        return number in self.sentences and (self.prefixes is None or prefix in self.prefixes)
+
+    @property
+    def prefixes(self) -> frozenset[str] | None:
+        """All that may stand before the number; None: anything."""
+        given = self.prefix
+        return None if given is None else frozenset((given,) if isinstance(given, str) else given)
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def write_splits(file: Path, splits: Splits) -> Path:
     blocks = []
     for name, part in splits.parts.items():
         subjects = ", ".join(f'"{subject}"' for subject in part.subjects)
-        around = "" if part.prefix is None else f'prefix = "{part.prefix}"\n'
+        around = "" if part.prefix is None else f"prefix = {_toml(part.prefix)}\n"
         around += f'suffix = "{part.suffix}"\n' if part.suffix else ""
         blocks.append(f'[{name}]\nsubjects = [{subjects}]\nsentences = "{format_numbers(part.sentences)}"\n{around}')
     file.write_text("\n".join(blocks), encoding="utf-8")
@@ -144,6 +150,10 @@ def format_numbers(numbers: Iterable[int]) -> str:
     return ", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
 
 
+def _toml(prefix: str | tuple[str, ...]) -> str:
+    return f'"{prefix}"' if isinstance(prefix, str) else f"[{', '.join(map(_toml, prefix))}]"
+
+
 def _check_split_name(file: Path, name: str) -> str:
     """Splits are named in recipes and become parts of files' names."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
@@ -158,8 +168,10 @@ def _parse_split(file: Path, name: str, table: Any) -> Split:
     try:
         subjects, sentences, prefix = table["subjects"], parse_numbers(table["sentences"]), table.get("prefix")
         suffix = table.get("suffix", "")
-        if prefix is not None and not isinstance(prefix, str):
-            raise ValueError("prefix must be a text")
+        if isinstance(prefix, list) and all(isinstance(text, str) for text in prefix):
+            prefix = tuple(prefix)
+        if prefix is not None and not isinstance(prefix, str | tuple):
+            raise ValueError("prefix must be a text or a list of texts")
         if not isinstance(suffix, str):
             raise ValueError("suffix must be a text")
         if not isinstance(subjects, list) or not all(isinstance(subject, str) for subject in subjects):
@@ -181,7 +193,8 @@ def _parse_split(file: Path, name: str, table: Any) -> Split:
 def _refuse_overlap(file: Path, splits: Splits) -> None:
     for (one, a), (other, b) in combinations(splits.parts.items(), 2):
         subjects, numbers = set(a.subjects) & set(b.subjects), a.sentences & b.sentences
-        alike = a.suffix == b.suffix and (a.prefix == b.prefix or None in (a.prefix, b.prefix))
+        one_way, other_way = a.prefixes, b.prefixes
+        alike = a.suffix == b.suffix and (one_way is None or other_way is None or bool(one_way & other_way))
         if subjects and numbers and alike:
             raise DataError(
                 f"the split file {file} puts sentence {min(numbers)} of {min(subjects)} into both {one} and {other}; "

@@ -191,6 +191,19 @@ def test_a_subject_named_twice_but_for_a_blank(tmp_path: Path) -> None:
         read_splits(file)
 
 
+def test_several_things_may_stand_before_the_number(tmp_path: Path) -> None:
+    clips = '[train]\nsubjects = ["a"]\nsentences = "1-9"\nprefix = ["one_", "two_"]\n'
+    file = written(tmp_path, clips + '[val]\nsubjects = ["a"]\nsentences = "1-9"\nprefix = "three_"\n')
+    splits = read_splits(file)
+    found = [splits.of("a", sentence) for sentence in ("one_01", "two_9", "three_1", "four_1", "1")]
+    assert found == ["train", "train", "val", "", ""]
+    assert read_splits(write_splits(tmp_path / "again.toml", splits)) == splits
+    with pytest.raises(DataError, match="sentence 1 of a into both train and val"):
+        read_splits(written(tmp_path, file.read_text().replace('"three_"', '["three_", "two_"]')))
+    with pytest.raises(DataError, match="prefix must be a text or a list of texts"):
+        read_splits(written(tmp_path, clips.replace('"two_"', "2") + "[val]\nsubjects = []\nsentences = '1'\n"))
+
+
 def test_a_range_without_end_is_refused_before_it_is_made(tmp_path: Path) -> None:
     file = tmp_path / "splits.toml"
     file.write_text(

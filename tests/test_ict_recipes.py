@@ -1,0 +1,47 @@
+"""The recipes on open data, in their tiny form on tiny clones, from raw files to video and metrics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.kinds.sequences import Sequences
+from tests.recipe_runs import here, run_tiny, store
+from tests.stages.preprocess.ict_files import ict_data
+
+__all__ = ["here", "store"]
+
+
+@pytest.fixture
+def clones(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = here / "clones"
+    if not root.exists():
+        ict_data().write(root)
+    monkeypatch.setenv("FACEGOOD_ROOT", str(root / "facegood"))
+    monkeypatch.setenv("ICT_ROOT", str(root / "ict"))
+    return root
+
+
+@pytest.mark.parametrize("recipe", ["faceformer_ict", "codetalker_ict"])
+def test_from_clones_to_video_and_metrics(here: Path, clones: Path, recipe: str) -> None:
+    assert run_tiny(f"{recipe}.toml") == 0
+    out = here / "outputs" / recipe
+    data = Sequences(out / "preprocess")
+    assert sorted({data.entry(name).subject for name in data.ids("test")}) == ["ICT06"]
+    predictions = [path.stem for path in (out / "infer/npy").iterdir()]
+    assert len(predictions) == 4 * len(data.ids("test"))  # an unseen subject speaks in every style
+    numbers = json.loads((out / "metrics/metrics.json").read_text())["numbers"]
+    assert {number["row"] for number in numbers} == {"model", "neutral template", "mean motion"}
+    assert {"lve", "fdd", "opening_correlation"} <= {number["metric"].split("/")[0] for number in numbers}
+    assert list(out.glob("render/*.mp4"))
+
+
+def test_a_clone_that_is_not_there_is_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FACEGOOD_ROOT", "nowhere")
+    monkeypatch.setenv("ICT_ROOT", "nowhere")
+    assert run_tiny("faceformer_ict.toml") in (1, 2)
+    assert "nowhere" in capsys.readouterr().err
