@@ -226,8 +226,8 @@ def check_name(name: str, where: str) -> str:
     """`name`, if files may be called after it. DataError otherwise, which says that `where` holds it."""
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         raise DataError(
-            f"{where} holds the name {name!r}, and it becomes a file's name: rename it with letters, digits, '_', '-' "
-            "and '.', which may not come first"
+            f"{where} holds the name {said(repr(name))}, and it becomes a file's name: rename it with letters, digits, "
+            "'_', '-' and '.', which may not come first"
         )
     return name
 

@@ -386,7 +386,8 @@ def test_no_space_to_begin_with(store, monkeypatch, number, words) -> None:
 def test_a_read_only_store_serves_what_it_has_and_says_so_for_the_rest(tmp_path) -> None:
     folder = str(tmp_path)
     fault_actions.prepare(folder)
-    refused = run_until(fault_actions.run_recipe, folder, n=2, how="read-only")
+    # The digests of the plan and the folder of links are written first.
+    refused = run_until(fault_actions.run_recipe, folder, n=8, how="read-only")
     assert "store cannot be written to (Read-only file system); choose another folder with --store" in refused.error
     fault_actions.run_recipe(folder)
     assert run_until(fault_actions.run_recipe, folder, n=1, how="read-only").error == ""
