@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,12 +11,18 @@ PIECE = 1 << 20
 """Bytes asked for at once. Linux cuts a single wish to what its device takes in one go, about as much."""
 
 
-def read_ahead(files: Iterable[Path]) -> None:
-    """Start reading whole files into the page cache and return at once. Where the system knows no such wish, or a file
+def read_ahead(files: Iterable[Path]) -> threading.Thread | None:
+    """Start reading whole files into the page cache and return at once: a wish waits where the disk has many already,
+    so that a thread makes them, which is returned. Where the system knows no such wish there is none, and where a file
     is missing, nothing happens: whoever reads it will say so."""
-    advise = getattr(os, "posix_fadvise", None)
-    if advise is None:
-        return
+    if not hasattr(os, "posix_fadvise"):
+        return None
+    thread = threading.Thread(target=_ask_for, args=(list(files),), name="read ahead", daemon=True)
+    thread.start()
+    return thread
+
+
+def _ask_for(files: Iterable[Path]) -> None:
     for file in files:
         try:
             handle = os.open(file, os.O_RDONLY)
@@ -23,6 +30,6 @@ def read_ahead(files: Iterable[Path]) -> None:
             continue
         try:
             for start in range(0, os.fstat(handle).st_size, PIECE):
-                advise(handle, start, PIECE, os.POSIX_FADV_WILLNEED)
+                os.posix_fadvise(handle, start, PIECE, os.POSIX_FADV_WILLNEED)
         finally:
             os.close(handle)

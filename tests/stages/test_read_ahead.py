@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,21 +21,25 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return found
 
 
+def wait(thread: threading.Thread | None) -> None:
+    assert thread is not None
+    thread.join()
+
+
 def test_all_of_a_file_is_asked_for_piece_by_piece(tmp_path: Path, asked: list[tuple[int, int]]) -> None:
     file = tmp_path / "long.npy"
     file.write_bytes(bytes(3 * PIECE + 1))
-    read_ahead([file])
+    wait(read_ahead([file]))
     assert asked == [(n * PIECE, PIECE) for n in range(4)]
 
 
 def test_what_is_missing_is_passed_over(tmp_path: Path, asked: list[tuple[int, int]]) -> None:
     there = tmp_path / "there.npy"
     there.write_bytes(b"x")
-    read_ahead([tmp_path / "gone.npy", there])
+    wait(read_ahead([tmp_path / "gone.npy", there]))
     assert asked == [(0, PIECE)]
 
 
 def test_a_system_without_such_wishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "posix_fadvise")
-    read_ahead([tmp_path / "any.npy"])
-    assert not hasattr(os, "posix_fadvise")
+    assert read_ahead([tmp_path / "any.npy"]) is None
