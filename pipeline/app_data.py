@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.options import Jobs, Json, Store
+from pipeline.options import Jobs, Json, Settings, Store, Tiny
 
 data_app = typer.Typer(help="Look at data sets, describe and check your own.", no_args_is_help=True)
 
@@ -22,6 +22,8 @@ def card(
             show_default=False,
         ),
     ] = None,
+    settings: Settings = None,
+    tiny: Tiny = False,
     json: Json = False,
     store: Store = None,
 ) -> None:
@@ -29,7 +31,7 @@ def card(
     from pipeline.commands import data as command
     from pipeline.workspace import Workspace
 
-    command.card(targets or [], Workspace.find(store), as_json=json)
+    command.card(targets or [], Workspace.find(store), settings or [], tiny=tiny, as_json=json)
 
 
 Folder = Annotated[Path, typer.Argument(help="A folder of recordings.", show_default=False)]

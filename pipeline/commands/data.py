@@ -16,9 +16,15 @@ from pipeline.workspace import Workspace
 KIND, INDEX = "sequences", "sequences.json"
 
 
-def card(targets: Sequence[str], workspace: Workspace, *, as_json: bool) -> None:
-    """Show the data cards of artifacts, folders and recipes; of the whole store where none is named."""
-    folders = [folder for target in targets for folder in _meant(target, workspace)] if targets else _all(workspace)
+def card(
+    targets: Sequence[str], workspace: Workspace, settings: Sequence[str] = (), *, tiny: bool = False, as_json: bool
+) -> None:
+    """Show the data cards of artifacts, folders and recipes, these with `settings`; of the whole store where none is
+    named."""
+    if not targets:
+        folders = _all(workspace)
+    else:
+        folders = [folder for target in targets for folder in _meant(target, workspace, settings, tiny)]
     load_command("data card")(list(dict.fromkeys(folders)), as_json=as_json)
 
 
@@ -29,10 +35,10 @@ def _all(workspace: Workspace) -> list[Path]:
     return found
 
 
-def _meant(target: str, workspace: Workspace) -> Iterator[Path]:
+def _meant(target: str, workspace: Workspace, settings: Sequence[str], tiny: bool) -> Iterator[Path]:
     path = Path(target)
     if path.suffix == ".toml":
-        yield from _of_recipe(path, workspace)
+        yield from _of_recipe(path, workspace, settings, tiny)
     elif (path / INDEX).is_file():
         yield path
     else:
@@ -42,11 +48,13 @@ def _meant(target: str, workspace: Workspace) -> Iterator[Path]:
         yield artifact.path
 
 
-def _of_recipe(path: Path, workspace: Workspace) -> list[Path]:
+def _of_recipe(path: Path, workspace: Workspace, settings: Sequence[str], tiny: bool) -> list[Path]:
     """The data sets that a recipe's steps have made, as it stands."""
-    planned = {name: entry for name, entry in plan(load(path), workspace).items() if entry.step.stage.output == KIND}
+    whole = plan(load(path, settings, tiny=tiny), workspace)
+    planned = {name: entry for name, entry in whole.items() if entry.step.stage.output == KIND}
     found = [entry.artifact.path for entry in planned.values() if entry.artifact]
     if not found:
         steps = " and ".join(planned) or "preprocess"
-        raise RecipeError(f"{shown(path)}: {steps} must run first: pipe run {shown(path)} --until {steps}")
+        words = "".join([*(f" --set {setting}" for setting in settings), " --tiny" if tiny else ""])
+        raise RecipeError(f"{shown(path)}: {steps} must run first: pipe run {shown(path)}{words} --until {steps}")
     return found

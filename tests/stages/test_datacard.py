@@ -88,6 +88,8 @@ def test_card_of_a_recipe_and_of_its_artifact(tmp_path: Path, capsys, monkeypatc
     )
     assert pipe("data", "card", "heads.toml") == 2
     assert "preprocess must run first: pipe run heads.toml --until preprocess" in capsys.readouterr().err
+    assert pipe("data", "card", "heads.toml", "--set", "step.preprocess.seconds=0.8") == 2
+    assert "pipe run heads.toml --set step.preprocess.seconds=0.8 --until preprocess" in capsys.readouterr().err
     assert pipe("run", "heads.toml") == 0
     capsys.readouterr()
     assert pipe("data", "card", "heads.toml", "--json") == 0
