@@ -163,7 +163,8 @@ def _seed_place(recipe: Recipe) -> str:
 def nearest(step: Step, recipe: Recipe, key: Key, workspace: Workspace) -> Artifact | None:
     """The earlier artifact to compare with: of this step in this recipe if there is one, least different, newest.
 
-    Those of another component, another data set say, are no earlier version of this one.
+    Those of another component, another data set say, are no earlier version of this one, nor are those of another step
+    of this recipe that has the same stage.
     """
     named = [name for name, param in step.params.items() if param.component]
     closest: dict[tuple[bool, bool], list[Artifact]] = {}
@@ -172,7 +173,9 @@ def nearest(step: Step, recipe: Recipe, key: Key, workspace: Workspace) -> Artif
         if any(params.get(name) != key["params"].get(name) for name in named):
             continue
         made_by = artifact.record["provenance"]
-        ours = (made_by.get("recipe"), made_by.get("step")) == (recipe.name, step.base)
+        ours = made_by.get("recipe") == recipe.name
+        if ours and made_by.get("step") != step.base:
+            continue
         same = ours and made_by.get("variant", "") == step.variant
         closest.setdefault((ours, same), []).append(artifact)
 

@@ -29,6 +29,16 @@ def test_first_run_and_what_waits(here, capsys) -> None:
     assert "read must run: first run" in why(capsys, "toy.toml", "sum")
 
 
+def test_another_step_of_the_same_stage_is_no_earlier_version(here, capsys) -> None:
+    more = '[step.again]\nstage = "tests.pipeline.toy:Double"\nfactor = 9.0\ninputs = { data = "read" }\n'
+    text = Path("toy.toml").read_text().partition("[step.sum]")[0]
+    Path("toy.toml").write_text(text + more)
+    pipe("run", "toy.toml", "--until", "double")
+    assert why(capsys, "toy.toml", "again").startswith("again  to run  first run\n")
+    Path("another.toml").write_text(text + more)
+    assert "parameter factor" in why(capsys, "another.toml", "again")
+
+
 def test_a_step_that_waits_is_told_the_root_above(here, capsys) -> None:
     pipe("run", "toy.toml")
     out = why(capsys, "toy.toml", "sum", "--set", "step.read.offset=1")
