@@ -7,6 +7,7 @@ maps. `write_index` writes its `sequences.json`. A file that is missing or not w
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from faces.errors import DataError, said
 from faces.texts import read_json
 from pipeline.stage import Given, of_json
-from stages.kinds.plain import remade_by, write_json
+from stages.kinds.plain import built, remade_by, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,9 +91,11 @@ class Sequences:
     def info(self) -> Info:
         facts = self._read_index()
         try:
-            entries = {name: Entry(**entry) for name, entry in facts.pop("sequences").items()}
-            return Info(sequences=entries, **facts)
-        except (TypeError, KeyError, AttributeError) as error:
+            info = built(Info, facts)
+            if not 0 < info.fps < math.inf:
+                raise TypeError(f"its frame rate is {info.fps}")
+            return info
+        except TypeError as error:
             raise DataError(
                 f"{self.path / INDEX} is not an index of sequences ({said(error)}); make it again with preprocess"
             ) from error

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.safe_pickle import load_pickle
 
 
@@ -51,10 +51,15 @@ TENSORS: dict[tuple[str, str], Any] = {
 def read_features(file: Path) -> NDArray[np.float32]:
     """(N, C) of an array or tensor (N, C) or (1, N, C). DataError for anything else."""
     loaded = load_pickle(file, TENSORS)
-    array = np.asarray(loaded)
+    try:
+        array = np.asarray(loaded)
+    except ValueError as error:  # lists of different lengths
+        raise DataError(f"{file} holds no array ({said(error)}); compute the features again") from error
     plain = array[0] if array.ndim == 3 and len(array) == 1 else array
     if plain.ndim != 2 or plain.dtype.kind != "f" or not plain.size:
         raise DataError(f"{file} holds {array.dtype} {array.shape}, not (1, steps, channels) of speech features")
-    if not np.isfinite(plain).all():
+    with np.errstate(over="ignore"):
+        rows = plain.astype(np.float32)
+    if not np.isfinite(rows).all():
         raise DataError(f"{file} holds NaN or infinity; compute the features again")
-    return plain.astype(np.float32)
+    return rows

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.arrays import open_npy, read_header
-from faces.errors import DataError
-from faces.hdf5 import open_h5
+from faces.errors import DataError, said
+from faces.hdf5 import UNREADABLE, open_h5
 
 Array = NDArray[np.float64]
 
@@ -72,8 +72,8 @@ def _opened(file: Path) -> Iterator[Any]:
             yield stored
     except DataError:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise DataError(f"{file} cannot be read as HDF5 ({error}); copy it again") from error
+    except UNREADABLE as error:
+        raise DataError(f"{file} cannot be read as HDF5 ({said(error)}); copy it again") from error
 
 
 def _length(file: Path, stored: Any, part: str) -> int:
