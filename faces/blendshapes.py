@@ -196,8 +196,9 @@ def _from_npz(path: Path) -> Basis:
 
 
 def _checked(path: Path, neutral: NDArray, shapes: Mapping[str, NDArray], faces: NDArray[np.integer]) -> Basis:
-    neutral = np.asarray(neutral, np.float32)
-    named = {plain_name(name): np.asarray(delta, np.float32) for name, delta in shapes.items()}
+    with np.errstate(over="ignore"):  # it becomes infinity, which is told
+        neutral = np.asarray(neutral, np.float32)
+        named = {plain_name(name): np.asarray(delta, np.float32) for name, delta in shapes.items()}
     if neutral.ndim != 2 or neutral.shape[1:] != (3,) or not named or len(named) < len(shapes):
         raise DataError(
             f"{path} holds no shapes, or two of one name, beside its neutral one; name each after its shape"

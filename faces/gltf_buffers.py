@@ -25,8 +25,8 @@ WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 MOST_BYTES = 1 << 31
 DATA_URI = "data:"
 TIMES, ANYHOW = 64, 1 << 26
-"""How many times its own bytes the meshes of a file may take, and what they always may: nodes can show one mesh again and
-again, and an accessor can be of zeros that are nowhere stored."""
+"""How many times its own bytes the meshes of a file may take, and what they always may: nodes can show one mesh again
+and again, and an accessor can be of zeros that are nowhere stored."""
 
 
 class Document:

@@ -40,7 +40,7 @@ def built(kind: type[T], facts: Any) -> T:
     """
     if not isinstance(facts, dict):
         raise TypeError("what should be a table is none")
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     return kind(**{str(name): _value(hints.get(name, Any), value, name) for name, value in facts.items()})
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from faces.errors import DataError, said
 from faces.texts import read_json
 from stages.kinds.plain import built, remade_by, write_json
-from stages.kinds.sequences import Sequences
+from stages.kinds.sequences import Sequences, check_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,9 +79,11 @@ class Predictions:
             info = built(Info, read_json(file))
             if not 0 < info.fps < math.inf:
                 raise TypeError(f"its frame rate is {info.fps}")
-            return info
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{file} is not an index of predictions ({said(error)}); make it with infer") from error
+        for name in info.items:
+            check_name(name, str(file))
+        return info
 
     @property
     def items(self) -> Mapping[str, Item]:

@@ -94,11 +94,13 @@ class Sequences:
             info = built(Info, facts)
             if not 0 < info.fps < math.inf:
                 raise TypeError(f"its frame rate is {info.fps}")
-            return info
         except TypeError as error:
             raise DataError(
                 f"{self.path / INDEX} is not an index of sequences ({said(error)}); make it again with preprocess"
             ) from error
+        for name in (*info.sequences, *(subject for some in info.subjects.values() for subject in some)):
+            check_name(name, str(self.path / INDEX))
+        return info
 
     @property
     def fps(self) -> float:
@@ -128,7 +130,7 @@ class Sequences:
         if unknown or not found:
             what = f"no split {', '.join(unknown)}" if unknown else f"no sequence in {', '.join(splits)}"
             there = ", ".join(f"{split} ({len(self.ids(split))})" for split in known)
-            raise DataError(f"{self.path} has {what}; its splits and their sequences: {there}")
+            raise DataError(f"{self.path} has {what}; its splits and their sequences: {said(there)}")
         return found
 
     def entry(self, name: str) -> Entry:
@@ -136,7 +138,7 @@ class Sequences:
             return self.info.sequences[name]
         except KeyError:
             reason = self.info.skipped.get(name, "there is no sequence of that name")
-            raise DataError(f"{self.path} has no sequence {name}: {reason}") from None
+            raise DataError(f"{self.path} has no sequence {name}: {said(reason)}") from None
 
     def vertex_file(self, name: str) -> Path:
         return self.path / VERTICES / f"{name}.npy"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from faces.errors import DataError, said
 from faces.texts import read_json
 from stages.kinds.plain import built, remade_by, write_json
+from stages.kinds.sequences import check_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,9 +67,12 @@ def read_tracks(path: Path) -> dict[str, Rows]:
         return {}
     try:
         facts = read_json(file)
-        return {name: Rows(Path(path) / FOLDER / name, built(Track, track)) for name, track in facts.items()}
+        declared = {check_name(name, str(file)): built(Track, track) for name, track in facts.items()}
+    except DataError:
+        raise
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{file} is no index of tracks ({said(error)}); make it again with preprocess") from None
+    return {name: Rows(Path(path) / FOLDER / name, track) for name, track in declared.items()}
 
 
 def write_rows(folder: Path, track: str, name: str, rows: NDArray[np.floating]) -> Path:

@@ -13,7 +13,7 @@ from tests.fuzz.mutations import Seed
 @dataclass(frozen=True)
 class Format:
     """file: what a file of it is called, in a folder that `seeds` may fill with what lies beside it. read: raises
-    DataError, or gives what is right as far as can be told. lines: an error has a sentence, on a line, for each mistake.
+    DataError, or gives what is right as far as can be told. lines: an error has a line for each mistake.
     """
 
     file: str

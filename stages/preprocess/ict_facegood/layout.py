@@ -113,7 +113,8 @@ def read_mapping(file: Path) -> Gains:
     for curve, shapes in table.items():
         if not isinstance(shapes, dict) or not all(_is_gain(gain) for gain in shapes.values()):
             raise DataError(
-                f"the mapping {file}: {said(curve)} must be {{ shape = gain, … }} with numbers between -{MOST_GAIN} and {MOST_GAIN} as gains"
+                f"the mapping {file}: {said(curve)} must be {{ shape = gain, … }} with numbers as gains, {MOST_GAIN} "
+                "at most"
             )
     if not any(table.values()):
         raise DataError(f"the mapping {file} maps no curve to a shape")

@@ -45,8 +45,8 @@ def _part(name: str, table: Any, report: Report) -> Part:
         return _parse(table)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         report(
-            f'[splits.{said(name)}] needs subjects (a list of names) and sentences ("all", numbers such as "1-20, 25", or '
-            f"a list of names): {said(error)}"
+            f'[splits.{said(name)}] needs subjects (a list of names) and sentences ("all", numbers such as "1-20, 25", '
+            f"or a list of names): {said(error)}"
         )
         return Part((), frozenset())
 

@@ -111,7 +111,16 @@ class LoadsBytes:
 
 @pytest.mark.parametrize(
     "thing",
-    [RunsCode(), LoadsBytes(), {"a": np.ones(3)}, np.ones((2, 3, 4)), np.ones((3, 4), int), np.full((3, 4), np.inf)],
+    [
+        RunsCode(),
+        LoadsBytes(),
+        {"a": np.ones(3)},
+        np.ones((2, 3, 4)),
+        np.ones((3, 4), int),
+        np.full((3, 4), np.inf),
+        [[1.0], [1.0, 2.0]],
+        np.full((3, 4), 1e300),
+    ],
 )
 def test_features_that_are_refused(tmp_path: Path, thing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
