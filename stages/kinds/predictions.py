@@ -9,6 +9,7 @@ nothing before it is asked for; `write_index` writes its `predictions.json`. Wha
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from faces.errors import DataError, said
 from faces.texts import read_json
 from stages.kinds.plain import built, remade_by, write_json
-from stages.kinds.sequences import Sequences, check_name
+from stages.kinds.sequences import Sequences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 INDEX = "predictions.json"
 MOTION = "npy"
+FILE_NAME = r"[\w-][\w.+-]*"
+"""Mixed styles are named with "+"."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,10 @@ class Predictions:
                 raise TypeError(f"its frame rate is {info.fps}")
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{file} is not an index of predictions ({said(error)}); make it with infer") from error
-        for name in info.items:
-            check_name(name, str(file))
+        if strange := [name for name in info.items if not re.fullmatch(FILE_NAME, name)]:
+            raise DataError(
+                f"{file} holds the name {said(repr(strange[0]))}, which no file of its has; make it with infer"
+            )
         return info
 
     @property

@@ -259,7 +259,7 @@ def test_equal_folders_give_equal_artifacts(tmp_path) -> None:
         (f"fps = 0x{'f' * 4000}", "fps is a very large number"),
         (f"units = '{'x' * 9000}'", "units is 'xxx"),
         (f"{'x' * 9000} = 1", "has the unknown key 'xxx"),
-        ('files = { "a\\nb" = 1 }', r"unknown key 'a\\nb'"),
+        ('files = { "a\\nb" = 1 }', r"unknown key 'a\nb'"),
         (f"files = {{ pattern = '{{{'x' * 9000}}}' }}", "pattern = "),
         (f"splits = {{ {'x' * 9000} = 1 }}", r"[splits.xxx"),
         (f"splits = {{ train = {{ subjects = [], {'x' * 9000} = 1 }} }}", "it takes no xxx"),
