@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from faces.errors import DataError
 from stages.kinds.plain import built
+from stages.kinds.predictions import Predictions
+
+ITEM = {"id": "a", "subject": "A", "condition": "B", "split": "test", "frames": 3}
 
 
 @dataclass(frozen=True)
@@ -48,3 +54,13 @@ def test_a_field_of_another_type_is_named(change: dict[str, Any]) -> None:
         built(Info, asdict(INFO) | change)
     with pytest.raises(TypeError, match="should be a table"):
         built(Info, [change])
+
+
+@pytest.mark.parametrize("change", [{"fps": 0.0}, {"fps": "25"}, {"items": {"../a": ITEM}}, {"items": {".a\0": ITEM}}])
+def test_an_index_of_predictions_that_is_none(tmp_path: Path, change: dict[str, Any]) -> None:
+    facts = {"fps": 25.0, "units": "m", "dataset": "d", "model": "m", "items": {"a_condition_A-0.5+B-0.5": ITEM}}
+    (tmp_path / "predictions.json").write_text(json.dumps(facts))
+    assert list(Predictions(tmp_path).items) == ["a_condition_A-0.5+B-0.5"]
+    (tmp_path / "predictions.json").write_text(json.dumps(facts | change))
+    with pytest.raises(DataError, match=r"predictions\.json"):
+        _ = Predictions(tmp_path).items
