@@ -17,12 +17,18 @@ from faces.errors import DataError, said
 from faces.safe_pickle import load_pickle
 
 
+PLAIN = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How the form of torch's files begins that is no archive, and that pickled tensors are always in."""
+
+
 def _storage(budget: Any, content: bytes) -> Any:
     """`torch.storage._load_from_bytes`, which itself would trust what it is given."""
     import io
 
     import torch
 
+    if not content.startswith(PLAIN):  # an archive could unpack to any size, and a tar would be unpacked to the disk
+        raise ValueError("a tensor in an archive")
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
