@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from faces.errors import DataError, said
 from faces.safe_pickle import load_pickle
 
-
 PLAIN = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How the form of torch's files begins that is no archive, and that pickled tensors are always in."""
 
