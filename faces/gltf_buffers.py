@@ -64,9 +64,8 @@ class Document:
     def spend(self, count: int) -> None:
         """Ask for so many bytes of meshes. ValueError where they are out of all proportion to the file."""
         self._spent += count
-        stored = sum(len(content) for content in {id(content): content for content in self._buffers}.values())
-        if self._spent > TIMES * stored + ANYHOW:
-            raise ValueError(f"its meshes take {self._spent:,} bytes and its buffers have {stored:,}")
+        if self._spent > TIMES * self._stored + ANYHOW:
+            raise ValueError(f"its meshes take {self._spent:,} bytes and its buffers have {self._stored:,}")
 
     def _base(self, accessor: dict[str, Any], dtype: np.dtype, count: int, width: int) -> NDArray[Any]:
         if "bufferView" in accessor:
@@ -95,6 +94,10 @@ class Document:
             raise ValueError(f"an accessor reads beyond the end of buffer view {view_index}")
         strides = (stride, dtype.itemsize)
         return np.ndarray((count, width), dtype, buffer, offset + start if count else 0, strides)
+
+    @cached_property
+    def _stored(self) -> int:
+        return sum(len(content) for content in {id(content): content for content in self._buffers}.values())
 
     @cached_property
     def _buffers(self) -> Sequence[bytes]:
