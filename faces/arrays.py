@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     header = read_header(path)
     try:
         flat = np.fromfile(path, header.dtype, header.count, offset=header.offset)
-        return flat.reshape(header.shape, order=header.order)
+        return checked_texts(flat).reshape(header.shape, order=header.order)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({said(error)}); copy or download it again") from error
 
@@ -115,7 +116,19 @@ def _array_name(path: Path, name: str) -> str:
 def _unpacked(path: Path, name: str, content: bytes) -> NDArray[Any]:
     header = _checked(f"{name} in {path}", io.BytesIO(content), len(content))
     flat = np.frombuffer(content, header.dtype, header.count, header.offset) if header.count else np.empty(0)
-    return flat.astype(header.dtype).reshape(header.shape, order=header.order)
+    try:
+        return checked_texts(flat.astype(header.dtype)).reshape(header.shape, order=header.order)
+    except ValueError as error:
+        raise DataError(f"{name} in {path} cannot be read ({said(error)}); copy or download it again") from error
+
+
+def checked_texts(flat: NDArray[Any]) -> NDArray[Any]:
+    """(N,) as it is. ValueError for texts of what are no characters, at which Python's own strings give up."""
+    if flat.dtype.kind == "U" and flat.nbytes:
+        letters = flat.view(flat.dtype.str[0] + "u4")
+        if int(letters.max()) > sys.maxunicode or ((letters >= 0xD800) & (letters < 0xE000)).any():
+            raise ValueError("its texts are of what are no characters")
+    return flat
 
 
 def _checked(where: str, stream: BinaryIO, size: int) -> Header:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.arrays import read_npz
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.gltf import read_gltf
 from faces.lfs import refuse_pointer
 from faces.mesh import read_mesh
@@ -94,7 +94,7 @@ def read_curves(file: Path) -> Curves:
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file} is no table of text ({error}); export it as CSV") from error
+        raise DataError(f"{file} is no table of text ({said(error)}); export it as CSV") from error
     if not rows:
         raise DataError(f"{file} is empty; it must have a head line with the names of the shapes")
     head = [plain_name(cell) for cell in rows[0]]
@@ -114,7 +114,7 @@ def _row(file: Path, number: int, row: list[str], width: int, columns: list[int]
     try:
         return [float(row[k]) for k in columns]
     except ValueError as error:
-        raise DataError(f"{file}, line {number}: {error}; a weight must be a number") from error
+        raise DataError(f"{file}, line {number}: {said(error)}; a weight must be a number") from error
 
 
 def _clock(
@@ -125,17 +125,24 @@ def _clock(
             if name == TIMECODE:
                 return _timecodes([row[k] for _, row in body])
             if name in TIMES:
-                return np.array([float(row[k]) for _, row in body]), "s", None
+                return _numbers([row[k] for _, row in body]), "s", None
             if name in FRAMES:
-                return np.array([float(row[k]) for _, row in body]), "frames", None
+                return _numbers([row[k] for _, row in body]), "frames", None
         except ValueError as error:
-            raise DataError(f"{file}, column {name}: {error}; correct it or take the column out") from error
+            raise DataError(f"{file}, column {name}: {said(error)}; correct it or take the column out") from error
     return None, "", None
+
+
+def _numbers(cells: list[str]) -> NDArray[np.float64]:
+    numbers = np.array([float(cell) for cell in cells])
+    if not np.isfinite(numbers).all():
+        raise ValueError("it holds NaN or infinity")
+    return numbers
 
 
 def _timecodes(cells: list[str]) -> tuple[NDArray[np.float64], str, float | None]:
     """HH:MM:SS:FF.fff as a count of frames; how many make a second is told by the highest that is seen."""
-    parts = [re.fullmatch(r"(\d+):(\d+):(\d+)[:;](\d+(?:\.\d+)?)", cell.strip()) for cell in cells]
+    parts = [re.fullmatch(r"(\d{1,9}):(\d{1,9}):(\d{1,9})[:;](\d{1,9}(?:\.\d+)?)", cell.strip()) for cell in cells]
     if not all(parts):
         raise ValueError("a timecode is not of the form HH:MM:SS:FF")
     split = np.array([[float(x) for x in part.groups()] for part in parts if part]).reshape(-1, 4)
@@ -168,6 +175,10 @@ def _positions(file: Path) -> Array:
 
 def _from_npz(path: Path) -> Basis:
     arrays = read_npz(path)
+    if strange := [name for name, array in arrays.items() if array.dtype.kind not in "fiu"]:
+        raise DataError(
+            f"{path}, {said(strange[0])}, holds {arrays[strange[0]].dtype} and no positions; take it out of the file"
+        )
     neutral = next((arrays[name] for name in arrays if plain_name(name) in NEUTRAL), None)
     if neutral is None:
         raise DataError(f"{path} holds no array 'neutral' (V, 3); add the positions with all weights 0")
@@ -177,18 +188,23 @@ def _from_npz(path: Path) -> Basis:
             raise DataError(
                 f"{path}, {name}, is {vertices.shape} and the neutral shape {neutral.shape}; make them alike"
             )
-    faces = next((arrays[name] for name in TRIANGLES if name in arrays), np.zeros((0, 3)))
-    return _checked(path, neutral, {name: v - neutral for name, v in shapes.items()}, faces.astype(np.int32))
+    faces = next((arrays[name] for name in TRIANGLES if name in arrays), np.zeros((0, 3), np.int32))
+    if faces.dtype.kind == "f" or faces.ndim != 2 or faces.shape[1] != 3:
+        raise DataError(f"{path} holds triangles of {faces.dtype} {faces.shape}, not whole numbers (F, 3)")
+    base = neutral.astype(np.float64)
+    return _checked(path, base, {name: v - base for name, v in shapes.items()}, faces)
 
 
-def _checked(path: Path, neutral: NDArray, shapes: Mapping[str, NDArray], faces: NDArray[np.int32]) -> Basis:
-    named = {plain_name(name): np.asarray(delta, np.float32) for name, delta in shapes.items()}
+def _checked(path: Path, neutral: NDArray, shapes: Mapping[str, NDArray], faces: NDArray[np.integer]) -> Basis:
+    with np.errstate(over="ignore"):  # it becomes infinity, which is told
+        neutral = np.asarray(neutral, np.float32)
+        named = {plain_name(name): np.asarray(delta, np.float32) for name, delta in shapes.items()}
     if neutral.ndim != 2 or neutral.shape[1:] != (3,) or not named or len(named) < len(shapes):
         raise DataError(
             f"{path} holds no shapes, or two of one name, beside its neutral one; name each after its shape"
         )
     if not np.isfinite(neutral).all() or not all(np.isfinite(delta).all() for delta in named.values()):
         raise DataError(f"{path} holds NaN or infinity; export the shapes again")
-    if len(faces) and not 0 <= faces.min() <= faces.max() < len(neutral):
+    if len(faces) and not 0 <= int(faces.min()) <= int(faces.max()) < len(neutral):
         raise DataError(f"{path} has a triangle with a corner outside its {len(neutral):,} vertices; export it again")
-    return Basis(np.asarray(neutral, np.float32), named, faces)
+    return Basis(neutral, named, faces.astype(np.int32))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.arrays import read_npz
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.flame import JOINTS, SHAPES, Flame
 from faces.safe_pickle import StandIn, load_pickle
 
@@ -30,7 +30,7 @@ class _Chumpy(StandIn):
     """`chumpy.ch.Ch`: an array under the name `x`."""
 
     def array(self, where: str) -> NDArray[Any]:
-        return np.asarray(_entry(self.state, "x", where))
+        return _plain(_entry(self.state, "x", where), where)
 
 
 class _Sparse(StandIn):
@@ -40,17 +40,21 @@ class _Sparse(StandIn):
 
     def array(self, where: str) -> NDArray[Any]:
         """Filled up."""
-        values, inner, starts = (np.asarray(_entry(self.state, name, where)) for name in ("data", "indices", "indptr"))
+        values, inner, starts = (
+            _plain(_entry(self.state, name, where), where) for name in ("data", "indices", "indptr")
+        )
         shape = _entry(self.state, "_shape", where)
         try:
             rows, columns = (int(size) for size in shape)
             if not 0 < rows * columns <= MOST_CELLS:
                 raise ValueError(f"a matrix of {rows} × {columns}")
+            if not len(values) == len(inner) == starts[-1] or (np.diff(starts) < 0).any():
+                raise ValueError("it names more numbers than it holds")
             full = np.zeros((rows, columns))
             outer = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
             np.add.at(full, (outer, inner) if self.by_rows else (inner, outer), values)
         except (TypeError, ValueError, IndexError) as error:
-            raise DataError(f"{where} is a damaged sparse matrix ({error}); download the model again") from error
+            raise DataError(f"{where} is a damaged sparse matrix ({said(error)}); download the model again") from error
         return full
 
 
@@ -103,10 +107,17 @@ def read_flame(file: Path) -> Flame:
 
 
 def _array(value: Any, where: str) -> NDArray[Any]:
-    array = value.array(where) if isinstance(value, _Chumpy | _Sparse) else np.asarray(value)
+    array = value.array(where) if isinstance(value, _Chumpy | _Sparse) else _plain(value, where)
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise DataError(f"{where} holds {array.dtype}, or numbers that are none; download the model again")
     return array
+
+
+def _plain(value: Any, where: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # lists of different lengths
+        raise DataError(f"{where} is no array ({said(error)}); download the model again") from error
 
 
 def _entry(state: Any, name: str, where: str) -> Any:
@@ -131,6 +142,8 @@ def _check(file: Path, parts: Mapping[str, NDArray[Any]]) -> None:
     for name, shape in wanted.items():
         if parts[name].shape != shape:
             raise DataError(f"{file}, {name}, is {parts[name].shape}, and in a FLAME model {shape}; give another file")
+    if not len(parts["f"]) or parts["f"].dtype.kind == "f":
+        raise DataError(f"{file}, f, holds no triangles of whole numbers; download the model again")
     if parts["f"].min() < 0 or parts["f"].max() >= vertices:
         raise DataError(f"{file}, f, names vertices outside the {vertices} of the template; download the model again")
     if any(not 0 <= int(parent) < joint for joint, parent in enumerate(parts["kintree_table"][0][1:], start=1)):

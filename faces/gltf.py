@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.gltf_animation import Track, animation
 from faces.gltf_buffers import MOST_BYTES, Document, at, member
 from faces.lfs import refuse_pointer
@@ -102,7 +102,7 @@ def read_gltf(file: Path) -> Face:
     except OSError as error:
         raise DataError(f"{error.filename or file} cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, binascii.Error, RecursionError, OverflowError, MemoryError) as error:
-        raise DataError(f"{file} cannot be read as glTF: {error}; export it again") from error
+        raise DataError(f"{file} cannot be read as glTF: {said(error)}; export it again") from error
 
 
 def _of_name(part: Part, name: str) -> Array:
@@ -111,9 +111,9 @@ def _of_name(part: Part, name: str) -> Array:
 
 def _moved(part: Part, times: NDArray[np.float64]) -> Array:
     weights = part.track.at(times) if part.track else np.repeat(part.rest[None], len(times), axis=0)
-    flat = part.targets.reshape(len(part.targets), -1)
+    flat = part.targets.reshape(len(part.targets), part.base.size)
     moved: Array = (part.base.reshape(-1) + weights @ flat).astype(np.float32)
-    return moved.reshape(len(times), -1, 3)
+    return moved.reshape(len(times), *part.base.shape)
 
 
 def _face(document: Document) -> Face:
@@ -215,6 +215,7 @@ def _block(document: Document, primitive: dict[str, Any]) -> tuple[Array, Array]
     listed = member(primitive, "targets", list, [])
     if len(listed) > MOST_TARGETS or len(listed) * base.nbytes > MOST_BYTES:
         raise ValueError(f"it has {len(listed)} morph targets of {len(base):,} vertices, too many to be held")
+    document.spend(base.nbytes * (1 + len(listed)))
     targets = np.zeros((len(listed), *base.shape), np.float32)
     for row, target in zip(targets, listed, strict=True):
         if isinstance(target, dict) and "POSITION" in target:
@@ -236,6 +237,7 @@ def _corners(document: Document, primitive: dict[str, Any], vertices: int) -> ND
         flat = np.arange(vertices, dtype=np.uint32)
     if flat.dtype.kind != "u" or len(flat) % 3 or (len(flat) and int(flat.max()) >= vertices):
         raise ValueError(f"a triangle has a corner outside the {vertices:,} vertices of its mesh")
+    document.spend(flat.nbytes)
     return flat.astype(np.int32).reshape(-1, 3)
 
 

@@ -24,13 +24,16 @@ COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 MOST_BYTES = 1 << 31
 DATA_URI = "data:"
+TIMES, ANYHOW = 64, 1 << 26
+"""How many times its own bytes the meshes of a file may take, and what they always may: nodes can show one mesh again
+and again, and an accessor can be of zeros that are nowhere stored."""
 
 
 class Document:
     """A file's JSON with typed access, and its arrays."""
 
     def __init__(self, file: Path, content: bytes) -> None:
-        self.file = file
+        self.file, self._files, self._spent = file, dict[Path, bytes](), 0
         text, self._binary = _chunks(content) if content[:4] == MAGIC else (content, b"")
         self.told: dict[str, Any] = _json(text)
         version = str(member(self.told, "asset", dict, {}).get("version", ""))
@@ -57,6 +60,12 @@ class Document:
         if accessor.get("normalized") is True and dtype.kind in "iu":
             return np.maximum(values / np.float32(np.iinfo(dtype).max), -1).astype(np.float32)
         return values
+
+    def spend(self, count: int) -> None:
+        """Ask for so many bytes of meshes. ValueError where they are out of all proportion to the file."""
+        self._spent += count
+        if self._spent > TIMES * self._stored + ANYHOW:
+            raise ValueError(f"its meshes take {self._spent:,} bytes and its buffers have {self._stored:,}")
 
     def _base(self, accessor: dict[str, Any], dtype: np.dtype, count: int, width: int) -> NDArray[Any]:
         if "bufferView" in accessor:
@@ -87,6 +96,10 @@ class Document:
         return np.ndarray((count, width), dtype, buffer, offset + start if count else 0, strides)
 
     @cached_property
+    def _stored(self) -> int:
+        return sum(len(content) for content in {id(content): content for content in self._buffers}.values())
+
+    @cached_property
     def _buffers(self) -> Sequence[bytes]:
         return [self._buffer(number, entry) for number, entry in enumerate(member(self.told, "buffers", list, []))]
 
@@ -112,9 +125,11 @@ class Document:
             raise ValueError(
                 f"it names the buffer {uri[:80]!r}, which is not in its own folder; such a file is not read"
             )
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"its buffer {path.name} is larger than 2 GB")
-        return path.read_bytes()
+        if path not in self._files:
+            if path.stat().st_size + sum(map(len, self._files.values())) > MOST_BYTES:
+                raise ValueError(f"with {path.name} its buffers are larger than 2 GB")
+            self._files[path] = path.read_bytes()
+        return self._files[path]
 
 
 def _json(text: bytes) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.arrays import checked_texts
+
 SIMPLE = re.compile(r"[<>|=]?([biufcSU?]\d{0,6}|O8?|O4)")
 
 
@@ -81,6 +83,7 @@ def _array(budget: Budget, content: Any, kind: Any, shape: Any, order: str) -> N
         if len(content) != count * dtype.itemsize:
             raise pickle.UnpicklingError(f"an array of shape {shape} in {len(content):,} bytes")
         flat = np.frombuffer(content, dtype) if count and dtype.itemsize else np.empty(count, dtype)
+        checked_texts(flat)
     array = flat.reshape(shape, order="F" if order == "F" else "C")
     array.flags.writeable = False
     return array

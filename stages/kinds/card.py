@@ -6,13 +6,13 @@ runs nothing again. It names no folder of the machine that made it: equal data h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from faces.errors import DataError
-from stages.kinds.plain import write_json
+from faces.errors import DataError, said
+from faces.texts import read_json
+from stages.kinds.plain import built, write_json
 
 CARD = "card.json"
 
@@ -64,8 +64,6 @@ def read_card(folder: Path) -> Card | None:
     if not file.is_file():
         return None
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        checks = [Check(**check) for check in facts["checks"]]
-        return Card(Source(**facts["source"]), checks, [str(remark) for remark in facts["remarks"]])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{file} is no data card ({error!r}); make it again with preprocess") from None
+        return built(Card, read_json(file))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{file} is no data card ({said(error)}); make it again with preprocess") from None

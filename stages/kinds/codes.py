@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from faces.errors import DataError, said
 from faces.texts import read_json
-from stages.kinds.plain import remade_by, write_json
+from stages.kinds.plain import built, remade_by, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ class Codes:
     def info(self) -> Info:
         file = self.path / INDEX
         try:
-            return Info(**read_json(file))
+            return built(Info, read_json(file))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{file} is not an index of codes ({said(error)}); make them again with encode") from None
 

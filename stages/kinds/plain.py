@@ -1,15 +1,20 @@
 """How every stage writes JSON: readable, in UTF-8, without NaN, the same bytes for the same value; and what is said of
-files of an artifact that cannot be read."""
+files of an artifact that cannot be read, or are not of the form that was written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from faces.errors import DataError
+from faces.errors import DataError, said
+
+T = TypeVar("T")
 
 
 def write_json(file: Path, value: Any) -> Path:
@@ -25,3 +30,36 @@ def remade_by(stage: str, file: Path) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{file} cannot be read ({error}); make it again with {stage}") from error
+
+
+def built(kind: type[T], facts: Any) -> T:
+    """A dataclass from what `write_json` has written of its `asdict`.
+
+    TypeError, the end of a sentence, where a field is missing, unknown, or of another type than it is declared with:
+    plain types and dataclasses, in lists and tables by text, or None beside them.
+    """
+    if not isinstance(facts, dict):
+        raise TypeError("what should be a table is none")
+    hints = _hints(kind)  # type: ignore[arg-type]
+    return kind(**{str(name): _value(hints.get(name, Any), value, name) for name, value in facts.items()})
+
+
+_hints = cache(get_type_hints)
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    outer, inner = get_origin(hint), get_args(hint)
+    if is_dataclass(hint):
+        return built(hint, value)  # type: ignore[arg-type]
+    if outer is Mapping and isinstance(value, dict):
+        return {key: _value(inner[1], one, key) for key, one in value.items()}
+    if outer is Sequence and isinstance(value, list):
+        return [_value(inner[0], one, name) for one in value]
+    if hint is Any or type(value) in (inner if NoneType in inner else (hint,)) or (hint is float and _is_whole(value)):
+        return value
+    raise TypeError(f"{said(name)!r} is of another type than it should be")
+
+
+def _is_whole(value: Any) -> bool:
+    """JSON may write a number without a point; beyond this none is a float."""
+    return type(value) is int and abs(value) < 1 << 53

@@ -8,6 +8,8 @@ nothing before it is asked for; `write_index` writes its `predictions.json`. Wha
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from faces.errors import DataError, said
 from faces.texts import read_json
-from stages.kinds.plain import remade_by, write_json
+from stages.kinds.plain import built, remade_by, write_json
 from stages.kinds.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 INDEX = "predictions.json"
 MOTION = "npy"
+FILE_NAME = r"[\w-][\w.+-]*"
+"""Mixed styles are named with "+"."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,16 @@ class Predictions:
     def info(self) -> Info:
         file = self.path / INDEX
         try:
-            facts = read_json(file)
-            items = {name: Item(**item) for name, item in facts.pop("items").items()}
-            return Info(items=items, **facts)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            info = built(Info, read_json(file))
+            if not 0 < info.fps < math.inf:
+                raise TypeError(f"its frame rate is {info.fps}")
+        except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{file} is not an index of predictions ({said(error)}); make it with infer") from error
+        if strange := [name for name in info.items if not re.fullmatch(FILE_NAME, name)]:
+            raise DataError(
+                f"{file} holds the name {said(repr(strange[0]))}, which no file of its has; make it with infer"
+            )
+        return info
 
     @property
     def items(self) -> Mapping[str, Item]:

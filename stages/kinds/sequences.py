@@ -7,6 +7,7 @@ maps. `write_index` writes its `sequences.json`. A file that is missing or not w
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from faces.errors import DataError, said
 from faces.texts import read_json
 from pipeline.stage import Given, of_json
-from stages.kinds.plain import remade_by, write_json
+from stages.kinds.plain import built, remade_by, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,12 +91,16 @@ class Sequences:
     def info(self) -> Info:
         facts = self._read_index()
         try:
-            entries = {name: Entry(**entry) for name, entry in facts.pop("sequences").items()}
-            return Info(sequences=entries, **facts)
-        except (TypeError, KeyError, AttributeError) as error:
+            info = built(Info, facts)
+            if not 0 < info.fps < math.inf:
+                raise TypeError(f"its frame rate is {info.fps}")
+        except TypeError as error:
             raise DataError(
                 f"{self.path / INDEX} is not an index of sequences ({said(error)}); make it again with preprocess"
             ) from error
+        for name in (*info.sequences, *(subject for some in info.subjects.values() for subject in some)):
+            check_name(name, str(self.path / INDEX))
+        return info
 
     @property
     def fps(self) -> float:
@@ -125,7 +130,7 @@ class Sequences:
         if unknown or not found:
             what = f"no split {', '.join(unknown)}" if unknown else f"no sequence in {', '.join(splits)}"
             there = ", ".join(f"{split} ({len(self.ids(split))})" for split in known)
-            raise DataError(f"{self.path} has {what}; its splits and their sequences: {there}")
+            raise DataError(f"{self.path} has {what}; its splits and their sequences: {said(there)}")
         return found
 
     def entry(self, name: str) -> Entry:
@@ -133,7 +138,7 @@ class Sequences:
             return self.info.sequences[name]
         except KeyError:
             reason = self.info.skipped.get(name, "there is no sequence of that name")
-            raise DataError(f"{self.path} has no sequence {name}: {reason}") from None
+            raise DataError(f"{self.path} has no sequence {name}: {said(reason)}") from None
 
     def vertex_file(self, name: str) -> Path:
         return self.path / VERTICES / f"{name}.npy"

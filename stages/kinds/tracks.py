@@ -8,14 +8,15 @@ and most data sets have none: `read_tracks` is then empty. What is missing or no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faces.errors import DataError
-from stages.kinds.plain import write_json
+from faces.errors import DataError, said
+from faces.texts import read_json
+from stages.kinds.plain import built, remade_by, write_json
+from stages.kinds.sequences import check_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,16 +46,14 @@ class Rows:
         return name in self.track.rows
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
-        import numpy as np
+        from faces.arrays import open_npy
 
         if name not in self:
             raise DataError(f"{self.folder} has no rows of {name}, whose raw data lack them")
         file, shape = self.folder / f"{name}.npy", (self.track.rows[name], self.track.size)
-        try:
-            found: NDArray[np.float32] = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{file} cannot be read ({error}); make it again with preprocess") from error
-        if found.shape != shape or found.dtype != np.float32:
+        with remade_by("preprocess", file):
+            found: NDArray[np.float32] = open_npy(file)
+        if found.shape != shape or found.dtype.str != "<f4":
             raise DataError(
                 f"{file} holds {found.dtype} {found.shape}, not float32 {shape}: make it again with preprocess"
             )
@@ -67,10 +66,13 @@ def read_tracks(path: Path) -> dict[str, Rows]:
     if not file.is_file():
         return {}
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        return {name: Rows(Path(path) / FOLDER / name, Track(**track)) for name, track in facts.items()}
+        facts = read_json(file)
+        declared = {check_name(name, str(file)): built(Track, track) for name, track in facts.items()}
+    except DataError:
+        raise
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{file} is no index of tracks ({error}); make it again with preprocess") from None
+        raise DataError(f"{file} is no index of tracks ({said(error)}); make it again with preprocess") from None
+    return {name: Rows(Path(path) / FOLDER / name, track) for name, track in declared.items()}
 
 
 def write_rows(folder: Path, track: str, name: str, rows: NDArray[np.floating]) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.arrays import read_npz
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.safe_pickle import load_pickle
 from stages.kinds.sequences import check_name
 
@@ -30,9 +30,14 @@ def read_table(file: Path) -> dict[str, NDArray[np.float32]]:
 
 def _as_vertices(where: str, template: Any) -> NDArray[np.float32]:
     """(V, 3), or the same flattened."""
-    array = np.asarray(template)
+    try:
+        array = np.asarray(template)
+    except ValueError as error:  # lists of different lengths
+        raise DataError(f"{where}: the template is no array ({said(error)}); take another copy of it") from error
     if array.dtype.kind != "f" or not array.size or array.size % 3 or (array.ndim != 1 and array.shape[-1] != 3):
         raise DataError(f"{where}: the template is {array.dtype} {array.shape}, not (vertices, 3) of positions")
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        vertices = array.reshape(-1, 3).astype(np.float32)
+    if not np.isfinite(vertices).all():
         raise DataError(f"{where}: the template holds NaN or infinity; take another copy of it")
-    return array.reshape(-1, 3).astype(np.float32)
+    return vertices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from faces.arrays import npz_headers, open_npy, read_npy, read_npz
 from faces.errors import DataError
+from faces.safe_pickle import load_pickle
 
 ARRAYS = [
     np.arange(24.0).reshape(2, 3, 4), np.asfortranarray(np.arange(6, dtype=">i2").reshape(2, 3)), np.float32(3),
@@ -114,3 +116,20 @@ def test_a_header_in_an_npz_that_promises_more_than_there_is(tmp_path: Path) -> 
     for read in (read_npz, npz_headers):
         with pytest.raises(DataError, match="is cut short"):
             read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("letter", [b"\xff\xff\xff\x7f", b"\0\xd8\0\0"])
+def test_texts_of_what_are_no_characters(tmp_path: Path, letter: bytes) -> None:
+    """At which Python's own strings give up, wherever they are first looked at."""
+    content = header("(2,)", "'<U1'", letter * 2)
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npy cannot be read \(its texts are of what are no characters\)"):
+        read_npy(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    with pytest.raises(DataError, match="its texts are of what are no characters"):
+        read_npz(tmp_path / "a.npz")
+    whole = pickle.dumps(np.array(["a", "b"]), protocol=2)
+    (tmp_path / "a.pkl").write_bytes(whole.replace(b"a\0\0\0", b"\1\1\1\1"))
+    with pytest.raises(DataError, match="its texts are of what are no characters"):
+        load_pickle(tmp_path / "a.pkl")

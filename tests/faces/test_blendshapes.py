@@ -91,3 +91,43 @@ def test_a_basis_that_is_none(tmp_path: Path) -> None:
         read_basis(tmp_path / "a.npz")
     with pytest.raises(DataError, match="is no basis of blendshapes"):
         read_basis(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jawOpen\n" + "x" * 9000,
+        "time,jawOpen\nnan,0\n",
+        "frame,jawOpen\n1e999,0\n",
+        f"Timecode,jawOpen\n11:07:01:{'9' * 500},0\n11:07:02:01,0\n",
+    ],
+)
+def test_an_error_is_a_sentence_whatever_a_cell_holds(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_curves(tmp_path / "a.csv")
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"jawOpen": np.array(["a"])}, "jawOpen, holds <U1 and no positions"),
+        ({"jawOpen": np.ones((114, 3), bool)}, "jawOpen, holds bool and no positions"),
+        ({"jawOpen": np.full((114, 3), 1e300)}, "holds NaN or infinity"),
+        ({"faces": np.full((1, 3), np.nan)}, r"triangles of float64 \(1, 3\), not whole numbers"),
+        ({"faces": np.arange(4)}, r"triangles of int64 \(4,\), not whole numbers"),
+        ({"faces": np.array([[0, 1, 2**63]], np.uint64)}, "a corner outside"),
+        ({"faces": np.array([[0, 1, 2**32 + 2]])}, "a corner outside"),
+    ],
+)
+def test_a_basis_of_other_numbers(tmp_path: Path, arrays: dict[str, np.ndarray], sentence: str) -> None:
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **{"neutral": MESH.vertices, "jawOpen": MESH.vertices, **arrays})
+    with pytest.raises(DataError, match=sentence):
+        read_basis(tmp_path / "a.npz")
+
+
+def test_a_basis_of_unsigned_numbers(tmp_path: Path) -> None:
+    """Less than the neutral shape is not 255 more."""
+    np.savez(tmp_path / "a.npz", allow_pickle=False, neutral=np.full((4, 3), 2, np.uint8), a=np.ones((4, 3), np.uint8))
+    np.testing.assert_array_equal(read_basis(tmp_path / "a.npz").deltas["a"], -np.ones((4, 3)))

@@ -117,3 +117,31 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(DataError, match=r"model\.npz is damaged"):
         read_flame(tmp_path / "model.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"indptr": np.array([0, 10**12])}, "names more numbers than it holds"),
+        ({"indptr": np.array([0, 9, 3])}, "names more numbers than it holds"),
+        ({"data": [[1], [1, 2]]}, "J_regressor, is no array"),
+    ],
+)
+def test_a_sparse_matrix_that_would_fill_the_memory(
+    tmp_path: Path, change: dict[str, Any], match: str, monkeypatch
+) -> None:
+    state = by_columns(tiny_tables()["J_regressor"]) | change
+    monkeypatch.setattr("tests.faces.flame_models.by_columns", lambda full: state)
+    with pytest.raises(DataError, match=match):
+        read_flame(write_release(tmp_path / "generic_model.pkl", tiny_tables()))
+
+
+def test_lists_that_are_no_arrays_and_a_model_without_triangles(tmp_path: Path) -> None:
+    file = tmp_path / "model.pkl"
+    file.write_bytes(pickle.dumps(tiny_tables() | {"weights": [[1], [1, 2]]}))
+    with pytest.raises(DataError, match="weights, is no array"):
+        read_flame(file)
+    for faces in (np.zeros((0, 3), int), np.zeros((2, 3))):
+        file.write_bytes(pickle.dumps(tiny_tables() | {"f": faces}))
+        with pytest.raises(DataError, match="f, holds no triangles of whole numbers"):
+            read_flame(file)

@@ -13,6 +13,7 @@ import pytest
 
 from faces.errors import DataError
 from faces.gltf import read_gltf
+from faces.gltf_buffers import Document
 from tests.stages.preprocess.own_files import egg, glb, gltf, write_glb
 
 MESH, SHAPES = egg()
@@ -213,3 +214,44 @@ def test_spoilt_files_are_read_or_refused(tmp_path: Path) -> None:
             except DataError:
                 refused += 1
     assert 200 < refused < 800
+
+
+def test_a_face_without_shapes_stays_as_it_is(tmp_path: Path) -> None:
+    told, binary = made()
+    del told["meshes"][0]["primitives"][0]["targets"], told["animations"]
+    (tmp_path / "a.glb").write_bytes(glb(told, binary))
+    face = read_gltf(tmp_path / "a.glb")
+    assert (face.frames(30.0), face.motion(np.zeros(0)).shape) == (0, (0, *MESH.vertices.shape))
+    np.testing.assert_array_equal(face.motion(np.zeros(2)), np.stack([MESH.vertices] * 2))
+
+
+def test_a_small_file_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """By one mesh shown ten thousand times, or by shapes that are all one accessor of zeros."""
+    told, binary = made()
+    shown = told | {"nodes": [{"mesh": 0}] * 10_000, "scenes": [{"nodes": list(range(10_000))}]}
+    zeros = copy.deepcopy(told)
+    zeros["accessors"] += [{"componentType": 5126, "count": 10**6, "type": "VEC3"}]
+    last = {"POSITION": len(zeros["accessors"]) - 1}
+    zeros["meshes"][0]["primitives"][0] |= {"attributes": last, "targets": [last] * 100}
+    for each in (shown, zeros):
+        (tmp_path / "a.glb").write_bytes(glb(each, binary))
+        with pytest.raises(DataError, match=r"its meshes take .* bytes and its buffers have"):
+            read_gltf(tmp_path / "a.glb")
+
+
+def test_a_file_that_many_buffers_name_is_held_once(tmp_path: Path) -> None:
+    told, binary = made()
+    (tmp_path / "a.bin").write_bytes(binary)
+    told["buffers"] = [{"uri": "a.bin", "byteLength": len(binary)}] * 3
+    document = Document(tmp_path / "a.gltf", json.dumps(told).encode())
+    assert len({id(content) for content in document._buffers}) == 1
+
+
+def test_an_error_is_a_sentence_whatever_the_file_says(tmp_path: Path) -> None:
+    told, binary = made()
+    told["extensionsRequired"] = ["long\n" * 9000]
+    (tmp_path / "a.glb").write_bytes(glb(told, binary))
+    with pytest.raises(DataError) as caught:
+        read_gltf(tmp_path / "a.glb")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000

@@ -6,9 +6,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,16 +26,8 @@ from stages.preprocess.container_sound import read_container
 from stages.preprocess.sound import Unusable, read_wav
 from stages.preprocess.split_file import read_splits
 from tests.fuzz import seeds
-from tests.fuzz.mutations import Seed
-
-
-@dataclass(frozen=True)
-class Format:
-    """file: what a file of it is called. read: raises DataError, or gives what is right as far as can be told."""
-
-    file: str
-    seeds: Callable[[Path], list[Seed]]
-    read: Callable[[Path], Any]
+from tests.fuzz.data_formats import DATA_FORMATS
+from tests.fuzz.form import Format
 
 
 def _npy(file: Path) -> None:
@@ -145,4 +135,5 @@ FORMATS = {
     "safetensors": Format("a.safetensors", seeds.safetensors, _weights),
     "pt": Format("a.pth", seeds.checkpoints, _weights),
     "h5": Format("features.h5", seeds.hdf5, _features),
+    **DATA_FORMATS,
 }

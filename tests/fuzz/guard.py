@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from faces.errors import DataError
-from tests.fuzz.formats import Format
+from tests.fuzz.form import Format
 
 SECONDS = 10
 """After which an input has hung."""
@@ -60,7 +60,8 @@ class Guard:
                 self.form.read(self.file)
             self.results["answers"] += 1
         except DataError as error:
-            check_sentence(str(error), self.file)
+            for text in str(error).split("\n") if self.form.lines else [str(error)]:
+                check_sentence(text, self.file)
             self.results["errors"] += 1
         finally:
             if self.canary is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,19 @@ def test_a_card_is_read_as_it_was_written_and_names_no_folder(tmp_path: Path) ->
     assert read_card(tmp_path / "elsewhere") is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"source": 1, "checks": [], "remarks": []}', '{"checks": [7]}'])
+DEEP = "[" * 100_000
+STRANGE = json.dumps(
+    {
+        "source": asdict(CARD.source),
+        "checks": [{"what": "a", "expected": "b", "found": "c", "passed": 3}],
+        "remarks": [],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"source": 1, "checks": [], "remarks": []}', '{"checks": [7]}', DEEP, STRANGE]
+)
 def test_a_damaged_card_is_said_so(tmp_path: Path, content: str) -> None:
     (tmp_path / "card.json").write_text(content)
     with pytest.raises(DataError, match=r"card.json is no data card .* make it again with preprocess"):

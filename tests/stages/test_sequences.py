@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,29 @@ def test_templates_that_have_rotted_are_said_so_while_planning(tmp_path: Path) -
     file.write_bytes(content)
     with pytest.raises(DataError, match=r"templates.npz cannot be read .* make it again with preprocess"):
         _ = Sequences(tmp_path / "data").template_digests
+
+
+@pytest.mark.parametrize("change", [{"fps": -25.0}, {"fps": 0}, {"vertices": "4"}, {"subjects": {"train": "A"}}])
+def test_an_index_of_other_types_is_none(tmp_path: Path, change: dict) -> None:
+    info = Info("d", 25.0, "m", "y", 4, {"train": ["A"]}, {"A_s1": Entry("A", "s1", "train", 3, 0, 0)})
+    facts = json.loads(write_index(tmp_path, info).read_text())
+    assert Sequences(tmp_path).info == info
+    (tmp_path / "sequences.json").write_text(json.dumps(facts | change))
+    with pytest.raises(DataError, match="is not an index of sequences"):
+        _ = Sequences(tmp_path).info
+
+
+def test_what_an_index_calls_its_splits_stays_on_a_line(tmp_path: Path) -> None:
+    write_index(tmp_path, Info("d", 25.0, "m", "y", 4, {"trai\n": []}, {}, {"A_s2": "no\nsound"}))
+    for ask in (lambda data: data.ids_in(["train"]), lambda data: data.entry("A_s2")):
+        with pytest.raises(DataError) as caught:
+            ask(Sequences(tmp_path))
+        assert "\n" not in str(caught.value)
+
+
+def test_what_files_are_called_after_leads_nowhere_else(tmp_path: Path) -> None:
+    entry = Entry("A", "s1", "train", 3, 0, 0)
+    for subject, name in (("A", "../A_s1"), ("/etc", "A_s1")):
+        write_index(tmp_path, Info("d", 25.0, "m", "y", 4, {"train": [subject]}, {name: entry}))
+        with pytest.raises(DataError, match=r"sequences\.json holds the name '"):
+            _ = Sequences(tmp_path).info

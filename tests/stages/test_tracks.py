@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,19 @@ def test_damage_is_named(tmp_path: Path) -> None:
         codes["a_1"]
     with pytest.raises(DataError, match=r"a_2\.npy cannot be read"):
         codes["a_2"]
-    for broken in ("[", '{"expression": {"colour": 1}}', "[1]"):
+    track = {"about": "a", "framewise": True, "size": 3, "rows": {"a_1": 5}}
+    spoilt = [
+        json.dumps({"x": track | change}) for change in ({"rows": [1]}, {"size": "3"}, {"about": 1}, {"é" * 999: 1})
+    ]
+    for broken in ("[", '{"expression": {"colour": 1}}', "[1]", "[" * 100_000, *spoilt):
         (tmp_path / INDEX).write_text(broken)
-        with pytest.raises(DataError, match="is no index of tracks"):
+        with pytest.raises(DataError, match="is no index of tracks") as caught:
             read_tracks(tmp_path)
+        assert len(str(caught.value)) < 900
+
+
+def test_a_track_lies_in_its_artifact(tmp_path: Path) -> None:
+    track = {"about": "a", "framewise": True, "size": 3, "rows": {"a_1": 5}}
+    (tmp_path / INDEX).write_text(json.dumps({"../elsewhere": track}))
+    with pytest.raises(DataError, match=r"tracks\.json holds the name '\.\./elsewhere'"):
+        read_tracks(tmp_path)

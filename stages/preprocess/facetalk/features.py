@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.safe_pickle import load_pickle
+
+PLAIN = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How the form of torch's files begins that is no archive, and that pickled tensors are always in."""
 
 
 def _storage(budget: Any, content: bytes) -> Any:
@@ -23,6 +26,8 @@ def _storage(budget: Any, content: bytes) -> Any:
 
     import torch
 
+    if not content.startswith(PLAIN):  # an archive could unpack to any size, and a tar would be unpacked to the disk
+        raise ValueError("a tensor in an archive")
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
@@ -51,10 +56,15 @@ TENSORS: dict[tuple[str, str], Any] = {
 def read_features(file: Path) -> NDArray[np.float32]:
     """(N, C) of an array or tensor (N, C) or (1, N, C). DataError for anything else."""
     loaded = load_pickle(file, TENSORS)
-    array = np.asarray(loaded)
+    try:
+        array = np.asarray(loaded)
+    except ValueError as error:  # lists of different lengths
+        raise DataError(f"{file} holds no array ({said(error)}); compute the features again") from error
     plain = array[0] if array.ndim == 3 and len(array) == 1 else array
     if plain.ndim != 2 or plain.dtype.kind != "f" or not plain.size:
         raise DataError(f"{file} holds {array.dtype} {array.shape}, not (1, steps, channels) of speech features")
-    if not np.isfinite(plain).all():
+    with np.errstate(over="ignore"):
+        rows = plain.astype(np.float32)
+    if not np.isfinite(rows).all():
         raise DataError(f"{file} holds NaN or infinity; compute the features again")
-    return plain.astype(np.float32)
+    return rows

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.arrays import read_npy
-from faces.errors import DataError
+from faces.errors import DataError, said
 from stages.preprocess.ict_facegood.layout import Gains, Layout
 
 MOVES = 1e-3
@@ -58,15 +58,17 @@ def read_curves(layout: Layout) -> Curves:
     """Read the curves of all clips that have sound."""
     names = _read_names(layout.names)
     if unknown := sorted(set(layout.gains) - set(names)):
-        raise DataError(f"{layout.mapping_file} names the curve {unknown[0]}, and {layout.names.name} has none of it")
+        raise DataError(
+            f"{layout.mapping_file} names the curve {said(unknown[0])}, and {layout.names.name} has none of it"
+        )
     values = {clip: _read_values(layout.curves[clip], layout.names, len(names)) for clip in layout.clips}
     return Curves(names, values, layout.gains)
 
 
 def _read_names(file: Path) -> list[str]:
     array = read_npy(file)
-    names = [str(name) for name in array.ravel()]
-    if array.dtype.kind != "U" or len(set(names)) < len(names):
+    names = [str(name) for name in array.ravel()] if array.dtype.kind == "U" else []
+    if not names or len(set(names)) < len(names):
         raise DataError(f"{file} must hold the names of the curves, each once; copy it again")
     return names
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.obj import read_obj, read_positions
 from faces.texts import read_json, read_text
 from stages.preprocess.ict_facegood.layout import Layout
@@ -113,7 +113,7 @@ class _Indices:
         except OSError as error:
             raise DataError(f"{file} cannot be read: {error.strerror}") from error
         except ValueError as error:
-            raise DataError(f"{file} is not JSON ({error}); clone the kit again") from error
+            raise DataError(f"{file} is not JSON ({said(error)}); clone the kit again") from error
         if not isinstance(table, dict):
             raise DataError(f"{file} is no table of vertex indices; clone the kit again")
         return cls(file, table, rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.texts import read_toml
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ CURVE_FILE = "bs_value_"
 MODEL = Path("FaceXModel")
 NEUTRAL, INDICES = "generic_neutral_mesh.obj", "vertex_indices.json"
 
+MOST_GAIN = 1000
 Gains = Mapping[str, Mapping[str, float]]
 """curve → shape → gain"""
 
@@ -108,17 +109,20 @@ def read_mapping(file: Path) -> Gains:
     except OSError as error:
         raise DataError(f"the mapping {file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise DataError(f"the mapping {file} is not TOML: {error}") from error
+        raise DataError(f"the mapping {file} is not TOML: {said(error)}") from error
     for curve, shapes in table.items():
         if not isinstance(shapes, dict) or not all(_is_gain(gain) for gain in shapes.values()):
-            raise DataError(f"the mapping {file}: {curve} must be {{ shape = gain, … }} with numbers as gains")
+            raise DataError(
+                f"the mapping {file}: {said(curve)} must be {{ shape = gain, … }} with numbers as gains, {MOST_GAIN} "
+                "at most"
+            )
     if not any(table.values()):
         raise DataError(f"the mapping {file} maps no curve to a shape")
     return table
 
 
 def _is_gain(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MOST_GAIN <= value <= MOST_GAIN
 
 
 def _clips(folder: Path, start: str, end: str) -> dict[str, Path]:

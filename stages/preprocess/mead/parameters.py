@@ -6,6 +6,7 @@ HDF5 file that points outside itself is refused. Whatever is not as it should be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.arrays import open_npy, read_header
-from faces.errors import DataError
-from faces.hdf5 import open_h5
+from faces.errors import DataError, said
+from faces.hdf5 import UNREADABLE, open_h5
 
 Array = NDArray[np.float64]
 
 WIDTHS = {"shape": 300, "exp": 100, "jaw": 3}
 """The parts, by EMOTE's names, in the order in which ProbTalk3D puts them side by side: 403 numbers a frame."""
+PACKINGS = {1, 2, 3, 32000}
+"""Filters of HDF5 that are read: gzip, the order of bytes, a check sum, lzf."""
 MOST_FRAMES = 1 << 16
 """Three quarters of an hour; a sentence has a hundred."""
 
@@ -72,8 +75,8 @@ def _opened(file: Path) -> Iterator[Any]:
             yield stored
     except DataError:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise DataError(f"{file} cannot be read as HDF5 ({error}); copy it again") from error
+    except UNREADABLE as error:
+        raise DataError(f"{file} cannot be read as HDF5 ({said(error)}); copy it again") from error
 
 
 def _length(file: Path, stored: Any, part: str) -> int:
@@ -85,7 +88,17 @@ def _length(file: Path, stored: Any, part: str) -> int:
     dataset = stored[part]
     if dataset.external or dataset.is_virtual:
         raise DataError(f"{file}, {part}, lies in other files; copy the data into one")
-    return _frames(file, part, dataset.shape, dataset.dtype, WIDTHS[part])
+    frames = _frames(file, part, dataset.shape, dataset.dtype, WIDTHS[part])
+    _check_packing(file, part, dataset)
+    return frames
+
+
+def _check_packing(file: Path, part: str, dataset: Any) -> None:
+    """HDF5 unpacks a piece whole, and one may be declared much larger than the data in it."""
+    told = dataset.id.get_create_plist()
+    packings = {told.get_filter(k)[0] for k in range(told.get_nfilters())}
+    if not packings <= PACKINGS or math.prod(dataset.chunks or ()) > MOST_FRAMES * WIDTHS[part]:
+        raise DataError(f"{file}, {part}, is packed in an unusual way; write it anew, packed with gzip or not at all")
 
 
 def _frames(file: Path, part: str, shape: tuple[int, ...], dtype: np.dtype[Any], width: int) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from faces.regions import read_region
+from faces.texts import read_text
 from stages.preprocess.region_files import Regions
 
 MASKS = {"weighted_mouth_mask": ("lips", 0.1, 1438), "forehead_mask": ("upper_face", 0.4, 656)}
@@ -30,9 +31,11 @@ def read_regions(files: Mapping[str, Path], vertices: int) -> Regions:
 
 def _weights(file: Path, vertices: int) -> NDArray[np.float64]:
     try:
-        weights = np.array([float(word) for word in file.read_text(encoding="utf-8").replace(",", " ").split()])
+        weights = np.array([float(word) for word in read_text(file).replace(",", " ").split()])
+        if not np.isfinite(weights).all():
+            raise ValueError("it holds NaN or infinity")
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} is not a list of weights ({error}); take another copy of it") from error
+        raise DataError(f"{file} is not a list of weights ({said(error)}); take another copy of it") from error
     if len(weights) != vertices:
         raise DataError(f"{file} holds {len(weights):,} weights for {vertices:,} vertices; it belongs to another mesh")
     return weights

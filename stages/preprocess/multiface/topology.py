@@ -83,9 +83,10 @@ def check_effect(file: Path, kept: NDArray[np.floating], model: Mesh) -> None:
 def read_frame(file: Path) -> NDArray[np.float32]:
     """(7306, 3) millimetres of one .bin file. DataError where its size is another."""
     try:
-        points = np.fromfile(file, "<f4")
+        size = file.stat().st_size
+        points = np.fromfile(file, "<f4", TRACKED * 3)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
-    if points.size != TRACKED * 3:
-        raise DataError(f"{file} has {file.stat().st_size:,} bytes, not the {TRACKED * 12:,} of a tracked mesh")
+    if size != TRACKED * 12 or points.size != TRACKED * 3:
+        raise DataError(f"{file} has {size:,} bytes, not the {TRACKED * 12:,} of a tracked mesh")
     return points.astype(np.float32).reshape(TRACKED, 3)

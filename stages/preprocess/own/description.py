@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faces.errors import DataError
+from faces.errors import DataError, said
+from faces.texts import read_toml
 from pipeline.registry import nearest
 from stages.kinds.card import Source
 from stages.preprocess.own.names import Pattern
@@ -24,6 +23,7 @@ UNITS = (*METRES, "unit-area", "unknown")
 AXES = ("x", "y", "z", "-x", "-y", "-z")
 FORMS = ("npy", "npz", "meshes", "gltf", "csv")
 UNSAID = "unknown"
+MOST_FPS = 1000
 SOURCE_KEYS = ("title", "citation", "url", "licence", "terms")
 FILE_KEYS = (
     "form",
@@ -86,13 +86,13 @@ class Description:
 def read_description(file: Path) -> Description:
     """Read `dataset.toml`. DataError with a line for each mistake."""
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = read_toml(file)
     except OSError as error:
         raise DataError(
             f"{file} cannot be read ({error.strerror}); write it with `pipe data init {file.parent}`"
         ) from None
     except ValueError as error:
-        raise DataError(f"{file} is not TOML: {error}; correct that line") from None
+        raise DataError(f"{file} is not TOML: {said(error)}; correct that line") from None
     problems = list[str]()
     found = _parse(file, tables, lambda sentence: problems.append(f"{file}: {sentence}"))
     if problems:
@@ -107,8 +107,8 @@ def _parse(file: Path, tables: Mapping[str, Any], report: Report) -> Description
     _known("the file", tables, KEYS, report)
     source = _table(tables, "source", SOURCE_KEYS, report)
     fps = tables.get("fps")
-    if not isinstance(fps, int | float) or isinstance(fps, bool) or not (math.isfinite(fps) and fps > 0):
-        report(f"fps is {fps!r}; it must be the frames per second of the motion, such as 30")
+    if not isinstance(fps, int | float) or isinstance(fps, bool) or not 0 < fps <= MOST_FPS:
+        report(f"fps is {_shown(fps)}; it must be the frames per second of the motion, such as 30")
         fps = 1.0
     up, front = (_word(tables, key, default, AXES, report) for key, default in (("up", "y"), ("front", "z")))
     if up[-1] == front[-1]:
@@ -160,7 +160,7 @@ def _pattern(table: Mapping[str, Any], key: str, default: Pattern, report: Repor
     try:
         return Pattern(text)
     except ValueError as error:
-        report(f"{key} = {text!r} {error}")
+        report(f"{key} = {_shown(text)} {said(error)}")
         return default
 
 
@@ -176,14 +176,14 @@ def _table(tables: Mapping[str, Any], key: str, keys: tuple[str, ...], report: R
 def _known(where: str, table: Mapping[str, Any], keys: tuple[str, ...], report: Report) -> None:
     for key in table:
         if key not in keys:
-            report(f"{where} has the unknown key {key!r}; it takes {', '.join(keys)}.{nearest(key, keys)}")
+            report(f"{where} has the unknown key {_shown(key)}; it takes {', '.join(keys)}.{nearest(key[:40], keys)}")
 
 
 def _text(table: Mapping[str, Any], key: str, default: str, report: Report) -> str:
     value = table.get(key, default)
     if isinstance(value, str):
         return value
-    report(f"{key} is {value!r}; it must be a text in quotes")
+    report(f"{key} is {_shown(value)}; it must be a text in quotes")
     return default
 
 
@@ -191,5 +191,14 @@ def _word(table: Mapping[str, Any], key: str, default: str, words: tuple[str, ..
     value = table.get(key, default)
     if value in words:
         return str(value)
-    report(f"{key} is {value!r}; it must be one of {', '.join(words)}.{nearest(str(value), words)}")
+    close = nearest(value[:40], words) if isinstance(value, str) else ""
+    report(f"{key} is {_shown(value)}; it must be one of {', '.join(words)}.{close}")
     return words[0]
+
+
+def _shown(value: Any) -> str:
+    """A value of the file, fit for a sentence."""
+    try:
+        return said(repr(value))
+    except ValueError:  # Python writes no number of so many digits
+        return "a very large number"

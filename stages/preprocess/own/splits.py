@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faces.errors import DataError
+from faces.errors import DataError, said
 from stages.preprocess.split_file import NEEDED, Split, Splits, parse_numbers
 
 ALL = "all"
@@ -40,13 +40,13 @@ def read_parts(tables: Any, report: Report) -> dict[str, Part]:
 
 def _part(name: str, table: Any, report: Report) -> Part:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
-        report(f"[splits.{name}]: a split is called with small letters, digits and single hyphens, like test-a")
+        report(f"[splits.{said(name)}]: a split is called with small letters, digits and single hyphens, like test-a")
     try:
         return _parse(table)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         report(
-            f'[splits.{name}] needs subjects (a list of names) and sentences ("all", numbers such as "1-20, 25", or '
-            f"a list of names): {error}"
+            f'[splits.{said(name)}] needs subjects (a list of names) and sentences ("all", numbers such as "1-20, 25", '
+            f"or a list of names): {said(error)}"
         )
         return Part((), frozenset())
 

@@ -135,7 +135,11 @@ def write_glb(
 
 
 def glb(told: Mapping[str, Any], binary: bytes) -> bytes:
-    text = json.dumps(told).encode()
+    return glb_of(json.dumps(told).encode(), binary)
+
+
+def glb_of(text: bytes, binary: bytes) -> bytes:
+    """The container alone; the JSON may be none."""
     text += b" " * (-len(text) % 4)
     binary += b"\0" * (-len(binary) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary

@@ -111,7 +111,16 @@ class LoadsBytes:
 
 @pytest.mark.parametrize(
     "thing",
-    [RunsCode(), LoadsBytes(), {"a": np.ones(3)}, np.ones((2, 3, 4)), np.ones((3, 4), int), np.full((3, 4), np.inf)],
+    [
+        RunsCode(),
+        LoadsBytes(),
+        {"a": np.ones(3)},
+        np.ones((2, 3, 4)),
+        np.ones((3, 4), int),
+        np.full((3, 4), np.inf),
+        [[1.0], [1.0, 2.0]],
+        np.full((3, 4), 1e300),
+    ],
 )
 def test_features_that_are_refused(tmp_path: Path, thing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -143,3 +152,19 @@ def test_features_are_not_opened_unless_asked_for(tmp_path: Path) -> None:
         (root / name / "audio" / "wave2vec_audio_feats.pkl").write_bytes(pickle.dumps(RunsCode()))
     assert len(Sequences(run_facetalk(tmp_path / "one", root).out).ids()) == 4
     refuse(tmp_path, root, "is refused: it asks for posix.mkdir", audio_features=True)
+
+
+def test_a_tensor_may_not_come_in_an_archive(tmp_path: Path) -> None:
+    """Which could unpack to a thousand times its size."""
+
+    class Packed:
+        def __reduce__(self) -> tuple:
+            stream = io.BytesIO()
+            torch.save(torch.zeros(1, 5, 768).numpy().tobytes(), stream)
+            return torch.storage._load_from_bytes, (stream.getvalue(),)
+
+    (tmp_path / "feats.pkl").write_bytes(pickle.dumps(Packed()))
+    with pytest.raises(DataError, match="a tensor in an archive"):
+        read_features(tmp_path / "feats.pkl")
+    (tmp_path / "feats.pkl").write_bytes(pickle.dumps(torch.zeros(1, 5, 8)))
+    assert read_features(tmp_path / "feats.pkl").shape == (5, 8)

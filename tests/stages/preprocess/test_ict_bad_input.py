@@ -62,6 +62,9 @@ def test_settings_that_do_not_fit(tmp_path: Path, settings: dict[str, Any], matc
     [
         ("mouth_oh_c = 1", r"mouth_oh_c must be \{ shape = gain"),
         ('mouth_oh_c = { jawOpen = "1" }', "with numbers as gains"),
+        ("mouth_oh_c = { jawOpen = inf }", "with numbers as gains, 1000 at most"),
+        (f"mouth_oh_c = {{ jawOpen = 0x{'f' * 900} }}", "with numbers as gains, 1000 at most"),
+        (f"{'o' * 9000} = 1", "^.{,600}$"),
         ("mouth_oh_c =", "is not TOML"),
         ("", "maps no curve"),
         ("mouth_aah = { jawOpen = 1.0 }", "names the curve mouth_aah"),

@@ -120,3 +120,20 @@ def test_a_damaged_sound_names_the_way_out(tmp_path: Path) -> None:
     root = write_emote(tmp_path / "raw")
     next(root.rglob("*.m4a")).write_bytes(b"nothing")
     refuse(tmp_path, root, r'\.m4a cannot be read as sound .*; repair it or leave it out with skip = \["M003_')
+
+
+def test_hdf5_without_extent(tmp_path: Path) -> None:
+    parts = parameters(IDS[0]) | {"jaw": h5py.Empty("f4")}
+    with pytest.raises(DataError, match="cannot be read as HDF5"):
+        open_parameters(stored(tmp_path / "a.hdf5", **parts))
+
+
+@pytest.mark.parametrize("options", [{"chunks": (1, 10**6, 3), "compression": "gzip"}, {"scaleoffset": 3}])
+def test_hdf5_that_unpacks_to_much_more_or_otherwise(tmp_path: Path, options: dict[str, Any]) -> None:
+    parts = parameters(IDS[0])
+    jaw = parts.pop("jaw")
+    file = stored(tmp_path / "a.hdf5", **parts)
+    with h5py.File(file, "a") as made:
+        made.create_dataset("jaw", data=jaw, maxshape=(1, None, 3), **options)
+    with pytest.raises(DataError, match="jaw, is packed in an unusual way"):
+        open_parameters(file)

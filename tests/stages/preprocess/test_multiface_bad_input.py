@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from faces.errors import DataError
 from faces.mesh import Mesh, write_mesh
 from stages.kinds.sequences import Sequences
 from stages.preprocess.multiface import Settings
+from stages.preprocess.multiface.regions import read_regions
+from stages.preprocess.multiface.topology import TRACKED, read_frame
 from tests.stages.preprocess.multiface_files import (
     FIRST_FRAME,
     SPEAKERS,
@@ -130,3 +134,18 @@ def test_weights_of_another_mesh(tmp_path: Path) -> None:
     refuse(tmp_path / "a", root, r"forehead_mask\.txt holds 2 weights for 6,172 vertices; it belongs to another mesh")
     file.write_text("half")
     refuse(tmp_path / "b", root, "is not a list of weights")
+
+
+def test_a_frame_of_a_byte_more(tmp_path: Path) -> None:
+    file = tmp_path / "000001.bin"
+    file.write_bytes(bytes(TRACKED * 12 + 1))
+    with pytest.raises(DataError, match="has 87,673 bytes, not the 87,672 of a tracked mesh"):
+        read_frame(file)
+
+
+@pytest.mark.parametrize("text", ["nan 1", "1 1e999", "x" * 9000])
+def test_weights_that_are_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(DataError, match="is not a list of weights") as caught:
+        read_regions({"forehead_mask": tmp_path / "a.txt"}, 2)
+    assert len(str(caught.value)) < 600

@@ -15,6 +15,7 @@ from stages.kinds.card import read_card
 from stages.kinds.sequences import Sequences
 from stages.preprocess import Preprocess
 from stages.preprocess.own import Settings
+from stages.preprocess.own.description import read_description
 from tests.stages.fake_job import FakeJob
 from tests.stages.preprocess.own_files import FORMS, RATE, People, describe, gltf, write, write_gltf, write_regions
 
@@ -248,3 +249,26 @@ def test_equal_folders_give_equal_artifacts(tmp_path) -> None:
     for file in files:
         assert (tmp_path / "job one/out" / file).read_bytes() == (tmp_path / "job two/out" / file).read_bytes(), file
     json.loads((tmp_path / "job one/out/sequences.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("fps = " + "[" * 5000, "its lists lie too deep"),
+        (f"fps = 1{'0' * 400}", "fps is 1000"),
+        (f"fps = 0x{'f' * 4000}", "fps is a very large number"),
+        (f"units = '{'x' * 9000}'", "units is 'xxx"),
+        (f"{'x' * 9000} = 1", "has the unknown key 'xxx"),
+        ('files = { "a\\nb" = 1 }', r"unknown key 'a\nb'"),
+        (f"files = {{ pattern = '{{{'x' * 9000}}}' }}", "pattern = "),
+        (f"splits = {{ {'x' * 9000} = 1 }}", r"[splits.xxx"),
+        (f"splits = {{ train = {{ subjects = [], {'x' * 9000} = 1 }} }}", "it takes no xxx"),
+    ],
+)
+def test_a_mistake_is_a_line_whatever_the_description_holds(tmp_path, text, sentence) -> None:
+    (tmp_path / "dataset.toml").write_text(text)
+    with pytest.raises(DataError) as told:
+        read_description(tmp_path / "dataset.toml")
+    lines = str(told.value).split("\n")
+    assert any(sentence in line for line in lines)
+    assert all(line.startswith(str(tmp_path)) and len(line) < 1000 for line in lines)
