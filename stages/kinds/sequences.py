@@ -98,8 +98,9 @@ class Sequences:
             raise DataError(
                 f"{self.path / INDEX} is not an index of sequences ({said(error)}); make it again with preprocess"
             ) from error
+        where = str(self.path / INDEX)
         for name in (*info.sequences, *(subject for some in info.subjects.values() for subject in some)):
-            check_name(name, str(self.path / INDEX))
+            check_name(name, where)
         return info
 
     @property
