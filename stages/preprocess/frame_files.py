@@ -39,6 +39,19 @@ class FrameFiles:
         return ", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in gaps)
 
 
+def ending(file: str) -> str:
+    """Of a file's name, in small letters: ".vl"."""
+    return os.path.splitext(file)[1].lower()
+
+
+def number_of(folder: Path, file: str) -> int:
+    """The number that ends a frame's name, before the ending. DataError where there is none."""
+    digits = re.search(r"(\d+)\.\w+$", file)
+    if not digits:
+        raise DataError(f"{folder / file} has no number of a frame at the end of its name; take it out of the folder")
+    return int(digits[1])
+
+
 def _listed(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)

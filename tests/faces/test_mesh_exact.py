@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,8 @@ from faces.arrays import read_npy, read_npz
 from faces.mesh import Mesh, read_mesh, write_mesh
 from faces.obj import read_positions
 from faces.ply import ORDERS, read_ply, write_ply
+from tests.assets import asset, needs_assets
 from tests.faces.shapes import sphere
-
-ASSETS = os.environ.get("FACEPIPE_ASSETS", "")
-real = pytest.mark.skipif(not ASSETS, reason="FACEPIPE_ASSETS names no folder")
 
 
 def shuffled(dtype: type) -> Mesh:
@@ -64,11 +61,11 @@ def test_arrays(tmp_path: Path) -> None:
     check(Mesh(found["vertices"], found["faces"]), mesh)
 
 
-@real
+@needs_assets
 @pytest.mark.parametrize("ending", [".ply", ".obj"])
 @pytest.mark.parametrize(("name", "vertices"), [("FLAME_sample.ply", 5023), ("BIWI.ply", 23370)])
 def test_the_real_topologies(tmp_path: Path, name: str, vertices: int, ending: str) -> None:
-    mesh = read_mesh(Path(ASSETS) / "meshes" / name)
+    mesh = read_mesh(asset(f"meshes/{name}"))
     assert len(mesh.vertices) == vertices
     check(read_mesh(write_mesh(tmp_path / f"mesh{ending}", mesh)), mesh)
     for form in ORDERS:

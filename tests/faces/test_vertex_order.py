@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,10 +9,10 @@ from faces.ply import Mesh, read_ply
 from faces.vertex_order import Order, VertexOrder
 from stages.preprocess.synthetic.cast import Cast, perform
 from stages.preprocess.synthetic.head import neutral_head
+from tests.assets import asset, needs_assets
 from tests.faces.shapes import sphere
 
 CAST = Cast(2, 2, 1.0, 0, 2e-5)
-ASSETS = os.environ.get("FACEPIPE_ASSETS", "")
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +67,10 @@ def test_a_sphere() -> None:
     assert order.of(mesh.vertices[mixed]).kind is Order.PERMUTED
 
 
-@pytest.mark.skipif(not ASSETS, reason="FACEPIPE_ASSETS is not set")
+@needs_assets
 @pytest.mark.parametrize("name", ["FLAME_sample.ply", "BIWI.ply"])
 def test_real_topologies(name) -> None:
-    mesh = read_ply(Path(ASSETS) / "meshes" / name)
+    mesh = read_ply(asset(f"meshes/{name}"))
     order = VertexOrder(mesh.vertices, mesh.faces)
     wider = mesh.vertices * np.float32([1.1, 0.95, 1.0])
     assert order.of(wider).kind is Order.SAME

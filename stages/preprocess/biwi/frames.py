@@ -8,7 +8,6 @@ one. Whatever is not as it should be is a `DataError` that names the file.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +22,7 @@ from faces.errors import DataError
 from faces.obj import read_obj, read_positions
 from faces.vl import parse_vl, read_vl
 from stages.preprocess.biwi.layout import is_archive
+from stages.preprocess.frame_files import ending, number_of
 from stages.preprocess.prepare import Name, check_finite, leave_out
 from stages.preprocess.vertex_file import VertexFile
 
@@ -71,9 +71,9 @@ class FrameFolder:
         frames = np.empty((len(rows), vertices, 3), np.float32)
         for k, row in enumerate(rows):
             file = self.path / self.files[row]
-            if k == 0 and _ending(file.name) == ".obj":
+            if k == 0 and ending(file.name) == ".obj":
                 self._check_triangles(file, faces)
-            frames[k] = _counted(READERS[_ending(file.name)](file), str(file), vertices, self.name)
+            frames[k] = _counted(READERS[ending(file.name)](file), str(file), vertices, self.name)
         check_finite(frames, lambda k: str(self.path / self.files[rows[k]]), self.name)
         return frames
 
@@ -103,7 +103,7 @@ class FrameArchive:
         folders = sorted({os.path.dirname(member) for member in members})
         if len(folders) > 1:
             raise DataError(f"{path} holds frames in {folders[0]!r} and in {folders[1]!r}; pack each sequence alone")
-        if members and _ending(members[0]) != ".vl":
+        if members and ending(members[0]) != ".vl":
             raise DataError(f"{path} holds meshes; only .vl frames are read inside archives: unpack it in place")
         return cls(archive, name, members)
 
@@ -157,10 +157,10 @@ READERS = {".vl": read_vl, ".obj": read_positions}
 
 def in_order(path: Path, files: Iterable[str], name: Name) -> tuple[str, ...]:
     """Those that are frames, by their numbers. DataError where they are of two kinds, or one is missing or double."""
-    frames = [file for file in files if not os.path.basename(file).startswith(".") and _ending(file) in READERS]
-    if len({_ending(file) for file in frames}) > 1:
+    frames = [file for file in files if not os.path.basename(file).startswith(".") and ending(file) in READERS]
+    if len({ending(file) for file in frames}) > 1:
         raise DataError(f"{path} holds .vl and .obj files; keep the one kind or the other")
-    numbered = sorted((_number(path, file), file) for file in frames)
+    numbered = sorted((number_of(path, file), file) for file in frames)
     _check_numbers(path, numbered, name)
     return tuple(file for _, file in numbered)
 
@@ -169,17 +169,6 @@ def _counted(points: NDArray[np.float32], where: str, vertices: int, name: Name)
     if len(points) != vertices:
         raise DataError(f"{where} has {len(points):,} vertices, but the templates have {vertices:,}; {leave_out(name)}")
     return points
-
-
-def _ending(file: str) -> str:
-    return os.path.splitext(file)[1].lower()
-
-
-def _number(path: Path, file: str) -> int:
-    digits = re.search(r"(\d+)\.\w+$", file)
-    if not digits:
-        raise DataError(f"{path / file} has no number of a frame at the end of its name; take it out of the folder")
-    return int(digits[1])
 
 
 def _check_numbers(path: Path, numbered: Sequence[tuple[int, str]], name: Name) -> None:

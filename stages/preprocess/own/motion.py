@@ -6,7 +6,6 @@ Nothing is turned, scaled or refused for NaN here, so that `pipe data check` see
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +22,7 @@ from faces.gltf import Face, read_gltf
 from faces.mesh import Mesh, read_mesh
 from faces.obj import read_positions
 from faces.ply import read_ply
+from stages.preprocess.frame_files import ending, number_of
 from stages.preprocess.own.description import Description
 from stages.preprocess.own.layout import MESHES
 from stages.preprocess.vertex_file import VertexFile
@@ -141,10 +141,10 @@ class Frames:
 
     @classmethod
     def open(cls, path: Path) -> Frames:
-        files = [file for file in os.listdir(path) if not file.startswith(".") and _ending(file) in MESHES]
-        if len({_ending(file) for file in files}) > 1:
+        files = [file for file in os.listdir(path) if not file.startswith(".") and ending(file) in MESHES]
+        if len({ending(file) for file in files}) > 1:
             raise DataError(f"{path} holds .obj and .ply files; keep the one kind or the other")
-        numbered = sorted((_number(path, file), file) for file in files)
+        numbered = sorted((number_of(path, file), file) for file in files)
         for (before, one), (number, other) in pairwise(numbered):
             if number == before:
                 raise DataError(f"{path} has frame {number} twice, {one} and {other}; remove one")
@@ -163,7 +163,7 @@ class Frames:
         points = list[Array]()
         for row in rows:
             file = self.path / self.files[row]
-            points.append(read_positions(file) if _ending(file.name) == ".obj" else read_ply(file).vertices)
+            points.append(read_positions(file) if ending(file.name) == ".obj" else read_ply(file).vertices)
             if len(points[-1]) != len(points[0]):
                 raise DataError(
                     f"{file} has {len(points[-1]):,} vertices, and {self.files[rows[0]]} {len(points[0]):,}; export "
@@ -252,14 +252,3 @@ def _by_blocks(rows: Sequence[int], make: Callable[[Sequence[int]], Array], vert
     for start in range(0, len(rows), BLOCK):
         frames[start : start + BLOCK] = make(rows[start : start + BLOCK])
     return frames
-
-
-def _ending(file: str) -> str:
-    return os.path.splitext(file)[1].lower()
-
-
-def _number(path: Path, file: str) -> int:
-    digits = re.search(r"(\d+)\.\w+$", file)
-    if not digits:
-        raise DataError(f"{path / file} has no number of a frame at the end of its name; take it out of the folder")
-    return int(digits[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from stages.datainit.naming import find_naming
 from stages.datainit.propose import propose
 from stages.datainit.survey import survey
 from stages.preprocess.own import Settings
+from tests.assets import asset, needs_assets
 from tests.pipeline.test_cli import pipe
 from tests.stages.preprocess.own_files import FORMS, RATE, People, write, write_regions
 
-ASSETS = os.environ.get("FACEPIPE_ASSETS", "")
 NONE = {"fps": 0.0, "units": "", "up": "", "front": "", "splits": "", "pattern": ""}
 
 
@@ -223,11 +222,11 @@ def test_a_made_head_is_understood_without_regions(tmp_path) -> None:
     assert with_regions.files["regions"] == "regions"
 
 
-@pytest.mark.skipif(not ASSETS, reason="FACEPIPE_ASSETS is not set")
+@needs_assets
 @pytest.mark.parametrize(("name", "units"), [("FLAME_sample.ply", "m"), ("BIWI.ply", "unit-area")])
 def test_real_heads_in_any_axes(name, units) -> None:
     """What moves is told as speech does it: the lower face in front, near the middle."""
-    mesh = read_ply(Path(ASSETS) / "meshes" / name)
+    mesh = read_ply(asset(f"meshes/{name}"))
     points = mesh.vertices
     corners = points[mesh.faces].astype(np.float64)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum() / 2
