@@ -73,13 +73,16 @@ class Own:
 
     def opened(self, name: Name) -> Motion:
         try:
-            return open_motion(self.layout.motion[name], self.description, lambda: self.basis)
+            return self._open(name)
         except DataError as error:
-            raise DataError(f'{error}; or leave it out with skip = ["{sequence_id(*name)}"]') from error
+            raise DataError(f"{error}; {leave_out(name)}") from error
+
+    def _open(self, name: Name) -> Motion:
+        return open_motion(self.layout.motion[name], self.description, lambda: self.basis)
 
     def frames(self, name: Name) -> int:
         if name not in self._frames:
-            motion = self.opened(name)
+            motion = self._open(name)
             self._frames[name], self._remarks[name] = motion.frames, motion.remarks
         return self._frames[name]
 
