@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,10 @@ def opened(folder: Path, dataset: str) -> Corpus:
     if dataset and dataset != "own":
         from pipeline.registry import load_component
 
-        settings = load_component("datasets", dataset).Settings(str(folder))
-        if not hasattr(settings, "recordings"):
+        kind = load_component("datasets", dataset).Settings
+        if not hasattr(kind, "recordings") or "root" not in {field.name for field in fields(kind)}:
             raise DataError(f"the data set {dataset!r} cannot be checked as it lies; check what preprocess makes of it")
-        return Opened(*settings.recordings())
+        return Opened(*kind(root=str(folder)).recordings())
     return Artifact(folder) if (folder / INDEX).is_file() else OwnFolder(Settings(str(folder)))
 
 
@@ -109,8 +109,13 @@ def _facts(report: Report) -> dict[str, Any]:
     }
 
 
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def _summary(report: Report) -> str:
     bad = errors(report.findings)
     warned = len(report.findings) - bad
-    found = f"{bad} errors, {warned} warnings" if bad or warned else "nothing to say against them"
+    counts = f"{_count(bad, 'error')}, {_count(warned, 'warning')}"
+    found = counts if bad or warned else "nothing to say against them"
     return f"{report.sequences} sequences, {report.frames:,} frames, {report.seconds:.1f} s of sound: {found}"

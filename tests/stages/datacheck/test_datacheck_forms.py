@@ -85,7 +85,12 @@ def test_a_data_set_of_a_paper_as_it_lies(tmp_path, capsys) -> None:
         (f"{TEST}_sentence01", "SILENT", "warning"),
         (f"{VAL}_sentence40", "NO-SOUND", "warning"),
     }
-    assert pipe("data", "check", str(tmp_path / "raw"), "--dataset", "synthetic") == 1
-    assert "cannot be checked as it lies" in capsys.readouterr().out
+    for without in ("synthetic", "ict-facegood"):  # no folder, and two
+        assert pipe("data", "check", str(tmp_path / "raw"), "--dataset", without) == 1
+        assert "cannot be checked as it lies" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    for other in ("biwi", "mead", "multiface", "facetalk"):
+        assert pipe("data", "check", str(tmp_path / "empty"), "--dataset", other) == 1
+        assert "1 error, 0 warnings" in capsys.readouterr().out
     assert pipe("data", "check", str(tmp_path / "raw"), "--dataset", "vocasset") == 2
     assert "Did you mean 'vocaset'?" in capsys.readouterr().err
