@@ -51,6 +51,8 @@ def opened(folder: Path, dataset: str) -> Corpus:
     from stages.kinds.sequences import INDEX
     from stages.preprocess.own import Settings
 
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; give the one with dataset.toml or sequences.json, or the raw data's")
     if dataset and dataset != "own":
         from pipeline.registry import load_component
 

@@ -88,6 +88,8 @@ def test_a_data_set_of_a_paper_as_it_lies(tmp_path, capsys) -> None:
     for without in ("synthetic", "ict-facegood"):  # no folder, and two
         assert pipe("data", "check", str(tmp_path / "raw"), "--dataset", without) == 1
         assert "cannot be checked as it lies" in capsys.readouterr().out
+    assert pipe("data", "check", str(tmp_path / "nowhere")) == 1
+    assert "nowhere is no folder; give the one with dataset.toml" in capsys.readouterr().out
     (tmp_path / "empty").mkdir()
     for other in ("biwi", "mead", "multiface", "facetalk"):
         assert pipe("data", "check", str(tmp_path / "empty"), "--dataset", other) == 1
