@@ -111,7 +111,11 @@ class RunningJob:
             self.say(f"{len(over)} of {len(ids)} {unit} are as they were and are taken over")
             waiting = [item for item in waiting if item not in over]
 
+        failed = threading.Event()
+
         def finish(item: str) -> None:
+            if failed.is_set():  # those that were handed out already may begin before the error has gone its way
+                return
             if self.stopping():
                 raise Interrupted(f"stopped by the user; finished {unit} are kept, run again to go on")
             for file in self.journal.files(f"{unit}/{item}"):
@@ -119,6 +123,7 @@ class RunningJob:
             try:
                 self.journal.done(f"{unit}/{item}", make(item), key=self._reuse.key(item), late=known)
             except Exception as error:
+                failed.set()
                 error.add_note(f"{AT_ITEM}{item}")
                 raise
 

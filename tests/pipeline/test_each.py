@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_an_item_that_fails(job, threads) -> None:
             raise ValueError("no good")
         if int(item.partition("-")[2]) > 2:
             failed.wait(20)
+            time.sleep(0.02)  # as an item takes; the error is noted meanwhile
         path = job.out / item
         path.write_text(item)
         return [path]
