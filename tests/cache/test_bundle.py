@@ -165,7 +165,7 @@ def first_of(name: str, **facts: object) -> Callable[[Members], None]:
 FOREIGN = {
     "a file too many": (put("payload/more", b"x"), "which its manifest does not name"),
     "a path out": (put("../evil", b"x"), "which its manifest does not name"),
-    "an absolute path": (put("/tmp/evil", b"x"), "which its manifest does not name"),
+    "an absolute path": (put("/evil", b"x"), "which its manifest does not name"),
     "a second time": (put("payload/info.json", b"{}"), "which its manifest does not name"),
     "a device": (put("payload/null", type=tarfile.CHRTYPE), "which its manifest does not name"),
     "a link": (
@@ -177,7 +177,7 @@ FOREIGN = {
         "info.json is no plain file of 2 bytes",
     ),
     "a path out in the manifest": (renamed("info.json", "../evil"), "a path that leaves the artifact"),
-    "an absolute path in the manifest": (renamed("info.json", "/tmp/evil"), "a path that leaves the artifact"),
+    "an absolute path in the manifest": (renamed("info.json", "/evil"), "a path that leaves the artifact"),
     "a record as payload": (renamed("info.json", "record.json"), "a path that leaves the artifact"),
     "a file too few": (without("payload/wav/a.wav"), "wav/a.wav is missing in it"),
     "no manifest": (without("manifest.json"), "manifest.json is not where it should be"),

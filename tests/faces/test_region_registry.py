@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from faces.ply import read_ply
 from faces.region_registry import Match, identify, remarks
 from faces.region_table import Origin, Published, Topology, published, topologies
 from faces.regions import indices_digest, read_region, read_regions, region_digest
+from tests.assets import asset, needs_assets
 
 MESH = np.array([[0, 1, 2], [1, 2, 3], [2, 3, 4]])
 LIPS, UPPER, WIDE = [2, 1, 2], [3, 4], [0, 1, 2]
@@ -155,13 +155,6 @@ def test_a_topology_is_known_whatever_its_order(toy) -> None:
     assert registry.topology_of(7, MESH) is None
 
 
-def assets() -> Path:
-    folder = os.environ.get("FACEPIPE_ASSETS")
-    if not folder or not Path(folder).is_dir():
-        pytest.skip("FACEPIPE_ASSETS names no folder")
-    return Path(folder)
-
-
 FILES = {
     "flame-masks": "flame/FLAME_masks.pkl",
     "facediffuser/flame-lips": "flame/facediffuser_lve.txt",
@@ -176,9 +169,10 @@ FILES = {
 MESHES = {"flame": "FLAME_sample.ply", "biwi": "BIWI.ply"}
 
 
+@needs_assets
 @pytest.mark.parametrize("one", published(), ids=lambda one: one.id)
 def test_the_table_is_true_of_the_files(one: Published) -> None:
-    folder, checked = assets() / "regions", 0
+    folder, checked = asset("regions"), 0
     for name in one.ids:
         if name in FILES:
             indices = read_region(folder / FILES[name])
@@ -194,22 +188,25 @@ def test_the_table_is_true_of_the_files(one: Published) -> None:
     assert checked
 
 
+@needs_assets
 def test_every_mask_is_in_the_table() -> None:
-    masks = read_regions(assets() / "regions" / FILES["flame-masks"])
+    masks = read_regions(asset("regions") / FILES["flame-masks"])
     assert {f"flame-masks/{name}" for name in masks} == {
         one.id for one in published() if one.id.startswith("flame-masks/")
     }
 
 
+@needs_assets
 @pytest.mark.parametrize("name", MESHES)
 def test_the_meshes_are_known(name: str) -> None:
-    mesh = read_ply(assets() / "meshes" / MESHES[name])
+    mesh = read_ply(asset("meshes") / MESHES[name])
     assert registry.topology_of(len(mesh.vertices), mesh.faces) == topologies()[name]
 
 
+@needs_assets
 def test_talkingstyle_s_entries_are_corners_of_triangles() -> None:
     """Vertex indices, then, and no places among coordinates: as such they would miss the lips altogether."""
-    folder = assets()
+    folder = asset("")
     entries = read_region(folder / "regions" / FILES["talkingstyle/flame-lips"])
     mesh = read_ply(folder / "meshes" / MESHES["flame"])
     lips = read_regions(folder / "regions" / FILES["flame-masks"])["lips"]
