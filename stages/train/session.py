@@ -10,13 +10,10 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from faces.errors import DataError
-from models.motion_prior import MotionPrior
-from models.talking_face import TalkingFace
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.kinds import LOG_MEL
@@ -45,13 +42,11 @@ from stages.kinds.plain import write_json
 from stages.kinds.sequences import Sequences
 from stages.processor import set_up
 from stages.train import Params
-from stages.train.clips import ClipReader, Take, flat, one_hot
+from stages.train.clips import ClipReader
 from stages.train.curves import draw_curves
+from stages.train.health import FROZEN, motion_energy
 from stages.train.state import Progress, seed_everything
 from stages.train.trainer import Trainer, diverged
-
-FROZEN = 0.05
-"""Below this share of the truth's motion energy a mouth counts as frozen."""
 
 
 def train(job: Job, params: Params, settings: Any) -> None:
@@ -147,41 +142,6 @@ def _no_numbers(what: str, params: Params) -> Exception:
     if params.epochs == 0:
         return DataError(f"{params.weights} cannot be published: {what}; take another copy of the file")
     return diverged(what, params.lr)
-
-
-def motion_energy(network: Network, clips: ClipReader, device: str, most: int = 4) -> float | None:
-    """Motion energy of predictions over that of the truth, on up to `most` sequences; None where the truth is still.
-
-    Not finite where the predictions are not.
-
-    Energy is the mean squared distance of a clip's frames from their mean. A network that averages its data predicts
-    hardly any motion while its loss looks fine; on sequences it was not fitted to where there are any.
-    """
-    sequences = clips.takes("val") or clips.takes("train")
-    chosen = [sequences[i] for i in np.linspace(0, len(sequences) - 1, min(most, len(sequences))).round().astype(int)]
-    cast("torch.nn.Module", network).eval()
-    truth = sum(_energy(torch.from_numpy(flat(clips.data.vertices(takes[0].name)).copy())) for takes in chosen)
-    made = sum(_energy(_motion(network, clips, takes[0], device)) for takes in chosen)
-    if not math.isfinite(made):
-        return made
-    return made / truth if truth > 0 else None
-
-
-@torch.no_grad()
-def _motion(network: Network, clips: ClipReader, take: Take, device: str) -> Tensor:
-    """(T, D): what the network makes of a clip's speech; a prior, of its motion."""
-    template = clips.template(take.name).to(device)
-    if clips.features is None:
-        prior = cast("MotionPrior", network)
-        vertices = torch.from_numpy(flat(clips.data.vertices(take.name)).copy()).to(device)
-        return prior.decode(prior.encode(vertices, template), template).cpu()
-    features = torch.from_numpy(clips.speech(take.name)).to(device)
-    style = one_hot([take.style], len(clips.subjects)).to(device)
-    return cast("TalkingFace", network).predict(features, template, style)[0].cpu()
-
-
-def _energy(motion: Tensor) -> float:
-    return (motion - motion.mean(dim=0)).double().square().sum(dim=1).mean().item()
 
 
 def _warn_if_frozen(job: Job, energy: float | None, progress: Progress) -> None:
