@@ -55,8 +55,8 @@ class Health:
     lve: float | None
 
     def record(self) -> dict[str, float | None]:
-        """For a line of JSON, which has no NaN."""
-        return {name: value if _is_number(value) else None for name, value in asdict(self).items()}
+        """For the history. An energy that is not finite stays so, for `verdict` to see."""
+        return asdict(self)
 
 
 def examine(network: Network, clips: ClipReader, device: str, most: int = 4) -> Health | None:
@@ -171,17 +171,24 @@ def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def verdict(history: Sequence[Mapping[str, Any]], patience: int) -> str | None:
-    """The reason to stop, from the records of finished epochs; None to go on. patience 0 never stops.
+PATIENCE = 20
+
+
+def verdict(history: Sequence[Mapping[str, Any]], patience: int = PATIENCE) -> str | None:
+    """The reason to stop, from the records of epochs up to the one that was just validated; None to go on.
 
     An untrained network returns the template, so that a mouth which has never moved has `patience` validations to
-    begin. One that has moved is frozen when two validations in a row find it still.
+    begin. One that has moved is frozen when two validations in a row find it still. patience 0 never stops for that,
+    only for motion that is not finite.
     """
     energies = [
         (int(record["epoch"]), float(energy))
         for record in history
         if (energy := record.get(HEALTH, {}).get("motion_energy")) is not None
     ]
+    if energies and not math.isfinite(energies[-1][1]):
+        what = "the training diverged: the motion that the network makes is not finite"
+        return f"{what}; lower lr{_now(history[-1])} or set grad_clip"
     moving = [(epoch, energy) for epoch, energy in energies if energy >= FROZEN]
     if not energies or patience <= 0 or energies[-1][1] >= FROZEN:
         return None
@@ -206,11 +213,14 @@ def verdict(history: Sequence[Mapping[str, Any]], patience: int) -> str | None:
 
 
 def _advice(record: Mapping[str, Any]) -> str:
-    now = f" (now {record['lr']:g})" if "lr" in record else ""
     return (
-        f"change lr{now}, set motion_scale, where the model has it, to the size of the motion, and check the data; "
-        "frozen_patience = 0 goes on regardless"
+        f"change lr{_now(record)}, set motion_scale, where the model has it, to the size of the motion, and check the "
+        "data; frozen_patience = 0 goes on regardless"
     )
+
+
+def _now(record: Mapping[str, Any]) -> str:
+    return f" (now {record['lr']:g})" if "lr" in record else ""
 
 
 def _percent(share: float) -> str:

@@ -117,7 +117,12 @@ def test_predictions_that_are_no_numbers(inputs: dict[str, Input], bad: float) -
     found = of_mouth(clips(inputs), broken)
     assert found.motion_energy is not None
     assert not math.isfinite(found.motion_energy)
-    assert found.record() == {"motion_energy": None, "lip_correlation": None, "lve": None}
+    assert (found.lip_correlation, found.lve) == (None, None)
+    said = verdict([{"epoch": 3, "lr": 0.1, "health": found.record()}], patience=0)
+    assert said is not None
+    assert said.endswith(
+        "diverged: the motion that the network makes is not finite; lower lr (now 0.1) or set grad_clip"
+    )
 
 
 def test_a_truth_that_does_not_move(inputs: dict[str, Input], tmp_path: Path) -> None:
