@@ -50,8 +50,7 @@ class Reporter:
             self._invite(steps)
         if time.monotonic() - self.watched >= BLINK_S:
             self.watched = time.monotonic()
-            pace = f"{self._rate():.3g} steps/s, {self._left()} left" if done > WARM_UP else ""
-            self.job.watch(live_line(self.progress, self.epochs, pace=pace, device=self.job.device))
+            self.job.watch(live_line(self.progress, self.epochs, self.job.device))
 
     def _invite(self, steps: int) -> None:
         if steps / self._rate() > LONG_S:

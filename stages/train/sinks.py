@@ -63,16 +63,18 @@ class WandB:
 
     def __init__(self, folder: Path, name: str, facts: Mapping[str, Any]) -> None:
         wandb = _needed("wandb", "wandb")
-        if wandb.setup().settings.mode == "online" and not wandb.login(prompt=False):
-            raise StageError("log = ['wandb'] needs an account: run `wandb login`, or set WANDB_MODE=offline")
         folder.mkdir(parents=True, exist_ok=True)
         try:
+            if wandb.setup().settings.mode == "online" and not wandb.login(prompt=False):
+                raise StageError("log = ['wandb'] needs an account: run `wandb login`, or set WANDB_MODE=offline")
             self._run = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", PROJECT), name=name, id=name, resume="allow",
                 dir=str(folder), config=dict(facts), reinit="create_new",
                 settings=wandb.Settings(silent=True, console="off"),
             )  # fmt: skip
-        except wandb.Error as error:
+        except StageError:
+            raise
+        except Exception as error:  # of the network, of its settings, of its own process
             raise StageError(f"log = ['wandb'] cannot begin ({error}); WANDB_MODE=offline needs no network") from error
         # Its own steps must rise; those of a resumed training go back to the last saved state.
         self._run.define_metric("step")
@@ -91,6 +93,9 @@ class Sinks:
     def __init__(self, sinks: Mapping[str, Sink], say: Callable[[str], None]) -> None:
         self._sinks = dict(sinks)
         self._say = say
+
+    def add(self, name: str, sink: Sink) -> None:
+        self._sinks[name] = sink
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         self._each(lambda sink: sink.write(step, values))
@@ -116,11 +121,12 @@ def opened(job: Job, params: Params) -> Iterator[Sinks]:
     StageError where a package lacks or a sink cannot begin.
     """
     sinks = Sinks({}, job.say)
-    if params.log:
-        name, folder = run_name(job, params.model), Path(params.log_dir).expanduser()
-        sinks = Sinks({word: _open(word, folder, name, params, job.seed) for word in params.log}, job.say)
-        job.say(f"log: {', '.join(params.log)} in {folder / name if params.log == ['tensorboard'] else folder}")
     try:
+        if params.log:
+            name, folder = run_name(job, params.model), Path(params.log_dir).expanduser()
+            for word in dict.fromkeys(params.log):
+                sinks.add(word, _open(word, folder, name, params, job.seed))
+            job.say(f"log: {', '.join(params.log)} in {folder}, as {name}")
         yield sinks
     finally:
         sinks.close()

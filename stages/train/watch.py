@@ -17,13 +17,13 @@ PARTS = ("train", "val", HEALTH)
 """What an epoch's record has numbers of."""
 
 
-def live_line(progress: Progress, epochs: int, *, pace: str, device: str) -> str:
-    """ "epoch 3/50 · loss 0.012 (motion 0.01, velocity 0.002) · validation 0.011 (best) · …", the most telling first.
+def live_line(progress: Progress, epochs: int, device: str) -> str:
+    """ "epoch 3/50 · loss 0.012 (motion 0.01, velocity 0.002) · val 0.011 (best) · …", the most telling first.
 
-    Losses are means over the epoch's clips so far. pace: how fast it goes and how long it takes, "" while unknown.
+    Losses are means over the epoch's clips so far. Rate and time left stand in the line above, the step's own.
     """
     epoch = f"epoch {min(progress.epoch + 1, epochs)}/{epochs}"
-    return " · ".join(filter(None, (epoch, _losses(progress), *_validated(progress), _gpu(device), pace)))
+    return " · ".join(filter(None, (epoch, _losses(progress), *_validated(progress), _gpu(device))))
 
 
 def _losses(progress: Progress) -> str:
@@ -44,9 +44,13 @@ def _validated(progress: Progress) -> Iterator[str]:
         return
     best = f"best: {progress.best_loss:.4g}, epoch {progress.best_epoch}"
     best = "best" if progress.best_epoch == record["epoch"] else best
-    yield f"validation {record['val']['loss']:.4g} ({best})"
+    yield f"val {record['val']['loss']:.4g} ({best})"
     health = record.get(HEALTH, {})
-    for name, form in (("lve", "LVE {:.3g}"), ("lip_correlation", "lips r {:.2f}"), ("motion_energy", "motion {:.0%}")):
+    for name, form in (
+        ("lve", "LVE {:.3g}"),
+        ("lip_correlation", "lips r {:.2f}"),
+        ("motion_energy", "motion {:.0%} of the truth"),
+    ):
         if (value := health.get(name)) is not None:
             yield form.format(value)
 
