@@ -20,7 +20,7 @@ from pipeline.progress import Progress, Reporter
 FOLDER = "runs"
 KEPT = 300
 PROGRESS_INTERVAL_S = 1.0
-WATCH_INTERVAL_S = 10.0
+WATCH_INTERVAL_S = 5.0
 ENDS = ("done", "failed")
 _PRUNED_AT = KEPT + 50
 

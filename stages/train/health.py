@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any, cast
 
 import numpy as np
@@ -34,8 +35,13 @@ FROZEN = 0.05
 """Below this share of the truth's motion energy a mouth counts as frozen."""
 LONGEST_S = 10.0
 """Of a longer clip only the beginning is predicted."""
-HEALTH = "health"
-"""Its place in a record of the history."""
+HEALTH, ENERGY = "health", "motion_energy"
+"""Their places in a record of the history."""
+MOVED = 0.2
+"""From this share on a mouth has moved: well above FROZEN, since a network may long be near that."""
+YOUNG = 500
+"""Steps of the optimiser before which no mouth is given up that has not moved yet."""
+PATIENCE = 20
 
 
 @dataclass(frozen=True)
@@ -171,45 +177,41 @@ def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-PATIENCE = 20
-
-
 def verdict(history: Sequence[Mapping[str, Any]], patience: int = PATIENCE) -> str | None:
     """The reason to stop, from the records of epochs up to the one that was just validated; None to go on.
 
-    An untrained network returns the template, so that a mouth which has never moved has `patience` validations to
-    begin. One that has moved is frozen when two validations in a row find it still. patience 0 never stops for that,
-    only for motion that is not finite.
+    A mouth has frozen where two validations in a row find it still, while the best network of all moved. It does not
+    move where `patience` validations in a row find it still, of which the first ones may be: an untrained network
+    returns the template, and one that shakes at first may have to calm down before it speaks. patience 0 never stops
+    for either, only for motion that is not finite.
     """
-    energies = [
-        (int(record["epoch"]), float(energy))
-        for record in history
-        if (energy := record.get(HEALTH, {}).get("motion_energy")) is not None
-    ]
-    if energies and not math.isfinite(energies[-1][1]):
+    judged = [record for record in history if record.get(HEALTH, {}).get(ENERGY) is not None]
+    if not judged:
+        return None
+    if not math.isfinite(judged[-1][HEALTH][ENERGY]):
         what = "the training diverged: the motion that the network makes is not finite"
         return f"{what}; lower lr{_now(history[-1])} or set grad_clip"
-    moving = [(epoch, energy) for epoch, energy in energies if energy >= FROZEN]
-    if not energies or patience <= 0 or energies[-1][1] >= FROZEN:
-        return None
-    if moving:
-        last = energies[-2:]
-        if last[0][1] >= FROZEN:
-            return None
+    still = list(takewhile(lambda record: record[HEALTH][ENERGY] < FROZEN, reversed(judged)))
+    best = min(judged, key=lambda record: record["val"]["loss"])
+    if patience > 0 and len(still) >= 2 and best[HEALTH][ENERGY] >= MOVED:
         what = (
-            f"the mouth has frozen: in epochs {last[0][0]} and {last[1][0]} the faces that the network makes have "
-            f"{_percent(last[0][1])} and {_percent(last[1][1])} of the truth's motion energy, after "
-            f"{_percent(moving[-1][1])} in epoch {moving[-1][0]}"
+            f"the mouth has frozen: in epochs {still[1]['epoch']} and {still[0]['epoch']} the faces that the network "
+            f"makes have {_energy_of(still[1])} and {_energy_of(still[0])} of the truth's motion energy, and "
+            f"{_energy_of(best)} in epoch {best['epoch']}, the best so far"
         )
-    elif len(energies) >= patience:
+    elif 0 < patience <= len(still) and still[0]["step"] >= YOUNG:
         what = (
-            f"the mouth does not move: at the last of {len(energies)} validations, in epoch {energies[-1][0]}, the "
-            f"faces that the network makes have {_percent(energies[-1][1])} of the truth's motion energy, and never "
-            f"had {_percent(FROZEN)}"
+            f"the mouth does not move: at each of the last {len(still)} validations, up to epoch {still[0]['epoch']}, "
+            f"the faces that the network makes have less than {_percent(FROZEN)} of the truth's motion energy, now "
+            f"{_energy_of(still[0])}"
         )
     else:
         return None
     return f"{what}; {_advice(history[-1])}"
+
+
+def _energy_of(record: Mapping[str, Any]) -> str:
+    return _percent(record[HEALTH][ENERGY])
 
 
 def _advice(record: Mapping[str, Any]) -> str:

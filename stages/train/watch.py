@@ -49,7 +49,7 @@ def _validated(progress: Progress) -> Iterator[str]:
     for name, form in (
         ("lve", "LVE {:.3g}"),
         ("lip_correlation", "lips r {:.2f}"),
-        ("motion_energy", "motion {:.0%} of the truth"),
+        ("motion_energy", "motion {:.0%}"),
     ):
         if (value := health.get(name)) is not None:
             yield form.format(value)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Input
-from stages.train import report
+from stages.train import health, report
 from stages.train.curves import draw_curves
 from stages.train.state import Progress
 from stages.train.watch import live_line, scalars
@@ -33,7 +33,7 @@ def test_the_line_is_of_this_epoch_and_of_the_last_validation() -> None:
     progress.best_epoch, progress.best_loss = 1, 0.11
     assert live_line(progress, 50, "cpu") == (
         "epoch 3/50 · loss 0.25 (motion 0.2, velocity 0.05) · val 0.11 (best) · LVE 1.4e-05 · lips r 0.60 · "
-        "motion 44% of the truth"
+        "motion 44%"
     )
     progress.history.append(record(3, val={"loss": 0.2}, health={"motion_energy": None, "lve": None}))
     assert live_line(progress, 50, "cpu").endswith(" · val 0.2 (best: 0.11, epoch 1)")
@@ -110,24 +110,37 @@ def test_a_long_training_says_how_to_follow_it(
     assert not any("tail -f" in line for line in short.said)
 
 
-def test_a_frozen_mouth_ends_the_training(
+def test_a_mouth_that_never_moves_ends_the_training(
     inputs: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rate of zero never moves it; a face that stops moving is told after two validations."""
+    """As a rate of zero makes it."""
+    monkeypatch.setattr(health, "YOUNG", 1)
     with pytest.raises(StageError, match=r"after epoch 4: the mouth does not move: .* change lr \(now 0\), .*"):
         run(new_job(tmp_path / "never", inputs), epochs=9, lr=0.0, frozen_patience=4)
     assert len(run(new_job(tmp_path / "patient", inputs), epochs=9, lr=0.0, frozen_patience=0).history()) == 9
-    predict, calls = FakeFace.predict, iter(range(1000))
+
+
+def test_a_mouth_that_freezes_ends_the_training_and_the_best_stays(
+    inputs: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A face that no longer moves from epoch 21 on, while its validation is no better than before."""
+    predict, validate, calls = FakeFace.predict, FakeFace.validation_losses, iter(range(1000))
 
     def freezing(self: FakeFace, *given: Any) -> torch.Tensor:
         made = predict(self, *given)
         return made if next(calls) < 4 * 20 else made[:, :1].expand_as(made)
 
+    def worse(self: FakeFace, clips: Any) -> dict[str, torch.Tensor]:
+        losses = validate(self, clips)
+        return {"loss": losses["loss"] + (1 if self.calls > 4 * 20 else 0)}
+
     monkeypatch.setattr(FakeFace, "predict", freezing)
-    job = new_job(tmp_path / "froze", inputs)
-    with pytest.raises(StageError, match=r"after epoch 22: the mouth has frozen: in epochs 21 and 22 .* in epoch 20;"):
+    monkeypatch.setattr(FakeFace, "validation_losses", worse)
+    job = new_job(tmp_path, inputs)
+    with pytest.raises(StageError, match=r"after epoch 22: the mouth has frozen: in epochs 21 and 22 .*, the best so"):
         run(job, epochs=30)
     assert len(list(job.state.glob("best-*.safetensors"))) >= 1
+    assert not list(job.out.iterdir())
 
 
 @pytest.mark.parametrize(
