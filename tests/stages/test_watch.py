@@ -32,8 +32,7 @@ def test_the_line_is_of_this_epoch_and_of_the_last_validation() -> None:
     progress.history = [record(1, val={"loss": 0.11}, health=HEALTH), record(2)]
     progress.best_epoch, progress.best_loss = 1, 0.11
     assert live_line(progress, 50, "cpu") == (
-        "epoch 3/50 · loss 0.25 (motion 0.2, velocity 0.05) · val 0.11 (best) · LVE 1.4e-05 · lips r 0.60 · "
-        "motion 44%"
+        "epoch 3/50 · loss 0.25 (motion 0.2, velocity 0.05) · val 0.11 (best) · LVE 1.4e-05 · lips r 0.60 · motion 44%"
     )
     progress.history.append(record(3, val={"loss": 0.2}, health={"motion_energy": None, "lve": None}))
     assert live_line(progress, 50, "cpu").endswith(" · val 0.2 (best: 0.11, epoch 1)")
