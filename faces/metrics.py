@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faces import metrics_kernels as kernels
+from faces.lips import check_lengths, correlation, lve_per_frame, opening
 from faces.metrics_definitions import FRAMES
-from faces.metrics_parts import Parts, correlation, opening
+from faces.metrics_parts import Parts
 from faces.metrics_stream import Apart, Moving, flat
 
 __all__ = [
@@ -32,17 +33,9 @@ Motion = NDArray[np.floating]
 Region = NDArray[np.integer]
 
 
-def lve_per_frame(truth: Motion, prediction: Motion, lips: Region) -> Array:
-    """(T,): the largest squared distance over the lips of each frame."""
-    _check_lengths(truth, prediction)
-    found = np.empty(len(truth))
-    kernels.largest_squares(flat(truth), flat(prediction), np.asarray(lips, np.int64), found)
-    return found
-
-
 def mve_per_frame(truth: Motion, prediction: Motion) -> Array:
     """(T,): the mean distance over all vertices of each frame."""
-    _check_lengths(truth, prediction)
+    check_lengths(truth, prediction)
     apart = Apart(Parts(truth.shape[1]))
     apart.add(truth, prediction)
     return apart.sums[:, kernels.ALL] / truth.shape[1]
@@ -57,7 +50,7 @@ def dynamics(motion: Motion, template: ArrayLike, region: Region) -> float:
 
 def fdd(truth: Motion, prediction: Motion, template: ArrayLike, upper_face: Region) -> float:
     """One sequence's signed dynamics deviation: truth minus prediction."""
-    _check_lengths(truth, prediction)
+    check_lengths(truth, prediction)
     return dynamics(truth, template, upper_face) - dynamics(prediction, template, upper_face)
 
 
@@ -73,7 +66,7 @@ def diversity(predictions: Sequence[Motion]) -> float:
 
 def _mean_distance(a: Motion, b: Motion) -> float:
     """Mean over frames of the mean over vertices of the distance, in the precision of what comes in."""
-    _check_lengths(a, b)
+    check_lengths(a, b)
     distances = np.empty(a.shape[1], np.result_type(a, b))
     found = []
     for x, y in zip(flat(a), flat(b), strict=True):
@@ -84,7 +77,7 @@ def _mean_distance(a: Motion, b: Motion) -> float:
 
 def channel_error(truth: Motion, prediction: Motion) -> float:
     """Blendshapes, (T, C) each: mean over frames of the length of the difference (FaceDiffuser's MVE and LVE)."""
-    _check_lengths(truth, prediction)
+    check_lengths(truth, prediction)
     return float(np.linalg.norm(truth.astype(np.float64) - prediction.astype(np.float64), axis=1).mean())
 
 
@@ -125,8 +118,3 @@ class Mean:
     @property
     def value(self) -> float:
         return self.sum / self.weight if self.weight else float("nan")
-
-
-def _check_lengths(truth: Motion, prediction: Motion) -> None:
-    if truth.shape != prediction.shape or len(truth) == 0:
-        raise ValueError(f"shapes {truth.shape} and {prediction.shape} differ or are empty; see to_shorter")

@@ -248,24 +248,6 @@ def moments(
 
 
 @kernel
-def largest_squares(truth: Motion, prediction: Motion, region: Indices, out: Floats) -> None:
-    """out (T,): the largest squared distance over a region."""
-    for t in range(truth.shape[0]):
-        largest = 0.0
-        for k in range(region.shape[0]):
-            i = 3 * region[k]
-            x = np.float64(truth[t, i]) - np.float64(prediction[t, i])
-            y = np.float64(truth[t, i + 1]) - np.float64(prediction[t, i + 1])
-            z = np.float64(truth[t, i + 2]) - np.float64(prediction[t, i + 2])
-            square = x * x + y * y + z * z
-            largest = max(largest, square)
-            if np.isnan(square):
-                largest = square
-                break
-        out[t] = largest
-
-
-@kernel
 def add_frames(motion: Motion, total: Floats) -> None:
     """total (3 V): all frames are added to it."""
     for a in range(0, motion.shape[1], 12 * TILE):

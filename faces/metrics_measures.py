@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from faces import metrics_kernels as kernels
+from faces.lips import correlation
 from faces.metrics_definitions import LIP_MIDDLE, LIPS, OPENING, UPPER_FACE
-from faces.metrics_parts import Lips, Parts, correlation
+from faces.metrics_parts import Lips, Parts
 from faces.metrics_stream import Apart, Moving, Still
 
 CURVES = {OPENING: "opening_error", LIPS: "extent_error", LIP_MIDDLE: "lip_middle_error"}

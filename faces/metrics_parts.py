@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.lips import opening
 from faces.metrics_definitions import LIP_MIDDLE, LIPS, OPENING
 
 Array = NDArray[np.float64]
@@ -84,17 +85,3 @@ class Lips:
 
     def __getitem__(self, role: str) -> Array:
         return np.concatenate(self._found[role])
-
-
-def opening(motion: Motion, upper_lip: NDArray[np.integer], lower_lip: NDArray[np.integer]) -> Array:
-    """(T,): how far the mean of the upper lip's vertices is from the mean of the lower lip's, of (T, V, 3)."""
-    upper, lower = (motion[:, lip].astype(np.float64).mean(axis=1) for lip in (upper_lip, lower_lip))
-    return np.sqrt(np.square(upper - lower).sum(axis=1))
-
-
-def correlation(a: Array, b: Array) -> float:
-    """Pearson's r; NaN where either does not change (by more than rounding)."""
-    if any(np.ptp(series) <= 1e-9 * np.abs(series).max() for series in (a, b)):
-        return float("nan")
-    a, b = a - a.mean(), b - b.mean()
-    return float(a @ b / np.sqrt((a @ a) * (b @ b)))

@@ -48,11 +48,12 @@ class Order:
 
 
 class _Upward(Reporter):
-    """Tells the parent. Progress at most ten times a second: it may be counted in microseconds."""
+    """Tells the parent. What changes quickly at most ten times a second: it may be counted in microseconds."""
 
     def __init__(self, pipe: IO[str]) -> None:
         super().__init__()
-        self._pipe, self._lock, self._last = pipe, threading.Lock(), 0.0
+        self._pipe, self._lock = pipe, threading.Lock()
+        self._last = self._watched = 0.0
 
     def tell(self, *words: Any) -> None:
         with self._lock, suppress(OSError):  # a parent that is gone; the work is brought to safety all the same
@@ -75,6 +76,12 @@ class _Upward(Reporter):
         elif progress.done in (0, progress.total) or now - self._last >= _INTERVAL_S:
             self._last = now
             self.tell("progress", progress.done, progress.total, progress.unit, progress.seconds)
+
+    def watch(self, step: str, text: str) -> None:
+        now = time.monotonic()
+        if now - self._watched >= _INTERVAL_S:
+            self._watched = now
+            self.tell("watch", text)
 
 
 class _ParentsStop(Stop):

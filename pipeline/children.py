@@ -62,6 +62,8 @@ class Message:
             told.step(self.label, state, text, **facts)
         elif what == "progress":
             told.progress(self.label, Progress(*rest) if rest else None)
+        elif what == "watch":
+            told.watch(self.label, *rest)
         elif what == "warn":
             told.warn(*rest)
         elif what == "line":

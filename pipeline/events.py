@@ -20,6 +20,7 @@ from pipeline.progress import Progress, Reporter
 FOLDER = "runs"
 KEPT = 300
 PROGRESS_INTERVAL_S = 1.0
+WATCH_INTERVAL_S = 5.0
 ENDS = ("done", "failed")
 _PRUNED_AT = KEPT + 50
 
@@ -71,6 +72,7 @@ class Told(Reporter):
         super().__init__()
         self._screen, self._record, self._labels = screen, record, labels
         self._noted: dict[str, float] = {}
+        self._watched: dict[str, float] = {}
         self._counts: dict[str, dict[str, int]] = {}
         self._lines = _Lines(record)
 
@@ -107,6 +109,13 @@ class Told(Reporter):
             self._noted[step] = now
             facts = {"done": progress.done, "total": progress.total, "unit": progress.unit}
             self._record.event("progress", **self._name(step), **facts)
+
+    def watch(self, step: str, text: str) -> None:
+        self._screen.watch(step, text)
+        now = time.monotonic()
+        if now - self._watched.get(step, -WATCH_INTERVAL_S) >= WATCH_INTERVAL_S:
+            self._watched[step] = now
+            self._record.event("watch", **self._name(step), text=text)
 
     def ended(self, error: str) -> None:
         """What ended the run; the command line tells the user itself."""

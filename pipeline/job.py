@@ -194,6 +194,9 @@ class RunningJob:
         for line in text.splitlines():
             self._reporter.step(self._step, "", line)
 
+    def watch(self, text: str) -> None:
+        self._reporter.watch(self._step, text)
+
     def note(self, **facts: Any) -> None:
         self.notes |= facts
 

@@ -1,7 +1,8 @@
 """The live tree of a run in a terminal: recipes, their steps, and how far each is.
 
-While steps run, the tree is redrawn in place and what steps say scrolls by above it; at the end it is written once
-more, in full, as plain lines that stay. A tree higher than the terminal shows what is at work and counts the rest.
+While steps run, the tree is redrawn in place, below a step the line that it tells of itself, and what steps say scrolls
+by above; at the end it is written once more, in full, as plain lines that stay. A tree higher than the terminal shows
+what is at work and counts the rest.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class _Step:
     name: str
     state: str = "waiting"
     text: str = ""
+    watch: str = ""
     since: float = field(default_factory=time.monotonic)
     progress: Progress | None = None
 
@@ -63,7 +65,7 @@ class LiveReporter(Reporter):
         if state not in STATES or step is None:
             super().step(name, state, text)
         else:
-            step.state, step.text, step.progress = state, text, None
+            step.state, step.text, step.watch, step.progress = state, text, "", None
             if state == "running":
                 step.since = time.monotonic()
 
@@ -72,10 +74,17 @@ class LiveReporter(Reporter):
         if found is not None:
             found.progress = progress
 
+    def watch(self, step: str, text: str) -> None:
+        found = self._find(step)
+        if found is not None and found.state == "running":
+            found.watch = text
+
     def close(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
+            for step in (step for tree in self._tree.values() for step in tree.values()):
+                step.watch = ""
             for row in self._rows(list(self._tree), room=1000):
                 self._console.print(row, soft_wrap=True)
 
@@ -89,13 +98,20 @@ class LiveReporter(Reporter):
             yield Text(recipe, style="bold", no_wrap=True, overflow="ellipsis")
             steps = list(self._tree[recipe].values())
             for step in steps:
-                yield self._row("└─ " if step is steps[-1] else "├─ ", step, room)
+                last = step is steps[-1]
+                yield self._row("└─ " if last else "├─ ", step, room)
+                yield from _below("   " if last else "│  ", step)
 
     def _few(self, rows: Sequence[Text], room: int, width: int) -> Iterator[Text]:
         """What is at work, and the number of the rest."""
         steps = [step for tree in self._tree.values() for step in tree.values()]
         shown = [step for step in steps if step.state in AT_WORK or (step.state == "waiting" and step.text)][: room - 1]
-        yield from (self._row("─ ", step, width) for step in shown)
+        spare = room - 1 - len(shown)
+        for step in shown:
+            yield self._row("─ ", step, width)
+            below = list(_below("  ", step))[:spare]
+            spare -= len(below)
+            yield from below
         rest = Counter(step.state for step in steps if step not in shown)
         yield Text("… " + ", ".join(f"{count} {state}" for state, count in rest.items()), no_wrap=True)
 
@@ -123,3 +139,11 @@ class LiveReporter(Reporter):
 
     def _find(self, label: str) -> _Step | None:
         return next((tree[label] for tree in self._tree.values() if label in tree), None)
+
+
+def _below(branch: str, step: _Step) -> Iterator[Text]:
+    """The line that a running step tells of itself."""
+    if step.watch:
+        yield Text.assemble(
+            f"{branch}  ", step.watch.partition("\n")[0], style="dim", no_wrap=True, overflow="ellipsis"
+        )

@@ -26,13 +26,15 @@ FACTS = ("seconds", "cpu_seconds", "peak_memory_mb", "gpu_peak_memory_mb", "devi
 
 @dataclass
 class StepRun:
-    """A step in a run. reason: why it ran, or which artifact it had. text: how it ended, or how far it is."""
+    """A step in a run. reason: why it ran, or which artifact it had. text: how it ended, or how far it is. watch: what
+    it told of itself last."""
 
     recipe: str
     step: str
     state: str = "to run"
     reason: str = ""
     text: str = ""
+    watch: str = ""
     started: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -109,6 +111,8 @@ def _happened(step: StepRun, event: Mapping[str, Any]) -> None:
     elif what == "progress":
         total = f" of {event['total']}" if event.get("total") else ""
         step.text = f"{event['done']}{total} {event['unit']}"
+    elif what == "watch":
+        step.watch = str(event.get("text", ""))
     elif what in STATES:
         step.state, step.text = what, str(event.get("text", ""))
         if what == "running":

@@ -80,6 +80,9 @@ class Reporter:
             self._told[step] = now
             self.step(step, "", str(progress))
 
+    def watch(self, step: str, text: str) -> None:
+        """What goes on in a step right now; only a terminal has a place for a line that changes."""
+
     def close(self) -> None:
         """Leave the terminal as it was."""
 

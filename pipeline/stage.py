@@ -223,6 +223,11 @@ class Job(Protocol):
         """Tell the user something worth a line: what was skipped, an estimate, a result."""
         ...
 
+    def watch(self, text: str) -> None:
+        """A line about what goes on right now, which replaces the one before. Shown in a terminal only, below the step,
+        until it ends; it may be told as often as one likes."""
+        ...
+
     def note(self, **facts: Any) -> None:
         """Facts for the record's provenance (peak memory, counts). They are not content: nothing reruns for them."""
         ...

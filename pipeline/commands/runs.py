@@ -79,6 +79,8 @@ def _step_row(step: StepRun, *, several: bool) -> tuple[str, ...]:
 def _why(step: StepRun) -> str:
     if step.state == "done":
         return f"{step.reason} → {step.facts.get('artifact', '')}"
+    if step.state == "running" and step.watch:
+        return " · ".join(filter(None, (step.text, step.watch)))
     text = (step.text or step.reason).partition("\n")[0]
     return step.reason if step.state == "cached" else text
 

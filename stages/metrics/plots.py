@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from faces.metrics_parts import Parts, correlation, opening
+from faces.lips import correlation, opening
+from faces.metrics_parts import Parts
 from stages import figures
 from stages.kinds.sequences import Sequences
 from stages.metrics.choose import MEAN_MOTION, MODEL, Case, Take

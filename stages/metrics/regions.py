@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.lip_vertices import FLAME, KNOWN, LIP_PARTS, lip_middles
 from faces.metrics_definitions import LIP_MIDDLE, OPENING, Definition
 from faces.metrics_parts import Parts
 from faces.region_registry import Found, identify
@@ -17,9 +18,7 @@ from pipeline.errors import StageError
 from pipeline.registry import nearest
 from stages.kinds.sequences import Sequences
 from stages.metrics import LIPS, UPPER_FACE, Params
-from stages.metrics.lip_vertices import FLAME, KNOWN
 
-LIP_PARTS = ("lip_upper", "lip_lower")
 Indices = NDArray[np.int64]
 
 
@@ -114,14 +113,12 @@ def find_regions(data: Sequences, params: Params) -> Regions:
 def _lip_parts(data: Sequences, lips: Sequence[Indices]) -> dict[str, Region]:
     """The data's own two regions, else those of a topology that is known; none where the data have but one of two."""
     own = {name: region for name in LIP_PARTS if (region := _from_data(data, name)) is not None}
-    if own:
-        return own if len(own) == len(LIP_PARTS) else {}
-    known = next((mesh for mesh in KNOWN if mesh.on(data.info.vertices, lips)), None)
-    if known is None:
-        return {}
-    sides = (("upper", known.upper), ("lower", known.lower))
+    middles = lip_middles(data.info.vertices, {name: region.indices for name, region in own.items()}, lips)
+    if middles is None or not middles.topology:
+        return {} if middles is None else own
+    sides = (("upper", middles.upper), ("lower", middles.lower))
     return {
-        part: _region(f"{known.topology}'s vertices of the {side} lip's middle", np.array(indices), data)
+        part: _region(f"{middles.topology}'s vertices of the {side} lip's middle", indices, data)
         for part, (side, indices) in zip(LIP_PARTS, sides, strict=True)
     }
 

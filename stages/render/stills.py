@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.metrics import opening
+from faces.lips import opening
 from stages.kinds.sequences import Sequences
 
 

@@ -14,7 +14,11 @@ from typing import ClassVar
 from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.features import ENCODER
-from stages.kinds.sequences import Sequences, of_data
+from stages.kinds.sequences import REGIONS, Sequences, of_data
+
+LIPS = "lips"
+LIP_REGIONS = (LIPS, "lip_upper", "lip_lower")
+"""The data set's regions that the network's health is told of; all others change nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Params:
     precision: str = param("float32", choices=("float32", "bf16"), help="bf16: automatic mixed precision")
     grad_clip: float = param(0.0, low=0.0, help="largest norm of all gradients together; 0 leaves them alone")
     save_every: float = param(60.0, low=0.0, exec=True, help="seconds between saved states")
+    frozen_patience: int = param(
+        20, low=0, help="stop after this many validations of a mouth that has never moved, or once it froze; 0 never"
+    )
+    log: list[str] = param([], choices=("tensorboard", "wandb"), exec=True, help="where else the numbers go as it runs")
+    log_dir: str = param("logs", path=True, exec=True, help="folder for what `log` writes")
 
 
 class Train(Stage):
@@ -45,7 +54,7 @@ class Train(Stage):
     name = "train"
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {
-        "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json")),
+        "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json", REGIONS)),
         "features": Slot("features"),
         "prior": Slot("checkpoint", uses=(BEST, LAST, CONFIG)),
         "codes": Slot("codes"),
@@ -88,7 +97,8 @@ class Train(Stage):
         """Of data, features and codes only the training and validation sets: a test sentence more trains nothing."""
         data = Sequences(given["data"].path)
         names = [*data.ids("train"), *data.ids("val")]
-        parts = {"data": of_data(data, names, given["data"])}
+        regions = of_json([given["data"].files.get(f"{REGIONS}/{region}.txt") for region in LIP_REGIONS])
+        parts = {"data": of_data(data, names, given["data"]) | {REGIONS: regions}}
         for slot in ("features", "codes"):
             if slot in given:
                 learnt = {name: given[slot].item(name) for name in names}

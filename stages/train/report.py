@@ -1,29 +1,44 @@
-"""What a training run tells its user while it runs: an estimate, a line for an epoch now and then."""
+"""What a training run tells while it runs: an estimate, a line for an epoch now and then and one that changes all the
+time; the history so far, as a file; numbers for other programs.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 
 from pipeline.stage import Job
+from stages.kinds.checkpoint import HISTORY
+from stages.train.sinks import Sinks
 from stages.train.state import Progress
+from stages.train.watch import live_line, memory, scalars
 
 WARM_UP = 3
 """Steps before the estimate; the first ones are slower than the rest."""
 SECONDS_BETWEEN = 5.0
+BLINK_S = 0.3
+"""Between two changes of the line that changes."""
+LONG_S = 60.0
+"""A training that takes longer is worth following."""
 
 
 class Reporter:
     """Watches a `Progress`. `step` and `epoch` are called after each; `epochs`, `steps` are the totals."""
 
-    def __init__(self, job: Job, progress: Progress, *, epochs: int, steps: int) -> None:
+    def __init__(self, job: Job, progress: Progress, *, epochs: int, steps: int, sinks: Sinks | None = None) -> None:
         self.job = job
         self.progress = progress
         self.epochs = epochs
         self.total = epochs * steps
+        self.sinks = sinks or Sinks({}, job.say)
         self.first = progress.step
         self.began = self.said = time.monotonic()
+        self.watched = 0.0
         if progress.step:
             job.say(f"going on after step {progress.step} of {self.total}, epoch {progress.epoch + 1} of {epochs}")
+        self.file = job.state / HISTORY
+        lines = [json.dumps(record) + "\n" for record in progress.history]
+        self.file.write_text("".join(lines), encoding="utf-8")  # an attempt that was killed may have told more
 
     def step(self) -> None:
         done = self.progress.step - self.first
@@ -32,13 +47,35 @@ class Reporter:
         elif done == 2 * WARM_UP and self.progress.step < self.total:
             steps = self.total - self.progress.step
             self.job.say(f"about {self._left()} for {steps} steps, validation not counted; {self._rate():.3g} steps/s")
+            self._invite(steps)
+        if time.monotonic() - self.watched >= BLINK_S:
+            self.watched = time.monotonic()
+            self.job.watch(live_line(self.progress, self.epochs, self.job.device))
+
+    def _invite(self, steps: int) -> None:
+        if steps / self._rate() > LONG_S:
+            self.job.say(f"to follow it: tail -f {self.file}")
 
     def epoch(self) -> None:
-        """Say the epoch's losses, unless a line has just been said; the last epoch is always said."""
+        """Add the epoch to the history's file and the sinks, and say its losses, unless a line has just been said.
+
+        The last epoch is always said.
+        """
+        record = self.progress.history[-1]
+        with self.file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")
+        more = {"time/seconds": self.progress.seconds} | {
+            f"memory/{name}": value for name, value in memory(self.job.device).items()
+        }
+        if self.progress.step - self.first > WARM_UP:
+            more["time/steps_per_second"] = self._rate()
+        self.sinks.write(record["step"], scalars(record) | more)
         final = self.progress.epoch == self.epochs
-        if not final and time.monotonic() - self.said < SECONDS_BETWEEN:
-            return
-        self.said = time.monotonic()
+        if final or time.monotonic() - self.said >= SECONDS_BETWEEN:
+            self.said = time.monotonic()
+            self.job.say(self._line(final))
+
+    def _line(self, final: bool) -> str:
         record = self.progress.history[-1]
         text = f"epoch {record['epoch']}/{self.epochs}: loss {record['train']['loss']:.4g}"
         if "val" in record:
@@ -46,7 +83,7 @@ class Reporter:
             text += f", validation {record['val']['loss']:.4g}{best}"
         if self.progress.step - self.first > WARM_UP:
             text += f", {self._rate():.3g} steps/s" + ("" if final else f", {self._left()} left")
-        self.job.say(text)
+        return text
 
     def _rate(self) -> float:
         done = self.progress.step - self.first - WARM_UP

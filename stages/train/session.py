@@ -45,6 +45,7 @@ from stages.train import Params
 from stages.train.clips import ClipReader
 from stages.train.curves import draw_curves
 from stages.train.health import FROZEN, motion_energy
+from stages.train.sinks import opened
 from stages.train.state import Progress, seed_everything
 from stages.train.trainer import Trainer, diverged
 
@@ -56,7 +57,8 @@ def train(job: Job, params: Params, settings: Any) -> None:
     prior = _prior(job, params)
     clips = _clips(job, params)
     network = _network(job, params, settings, clips, prior)
-    progress = Trainer(job, network, clips, params).fit() if params.epochs else Progress()
+    with opened(job, params) as sinks:
+        progress = Trainer(job, network, clips, params, sinks).fit() if params.epochs else Progress()
     energy = _publish_weights(job, params, network, clips, progress)
     _warn_if_frozen(job, energy, progress)
     write_config(job.out, _config(params, settings, clips, prior))

@@ -24,7 +24,9 @@ from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Job
 from stages.train import Params
 from stages.train.clips import ClipReader, Take
+from stages.train.health import HEALTH, examine, verdict
 from stages.train.report import Reporter
+from stages.train.sinks import Sinks
 from stages.train.state import Progress, StateFile
 
 T = TypeVar("T")
@@ -43,8 +45,16 @@ class Work(NamedTuple):
 class Trainer:
     """Fits `network` to the train split of `clips`. `fit` returns where it ended; the state folder holds the best."""
 
-    def __init__(self, job: Job, network: TalkingFace | MotionPrior, clips: ClipReader, options: Params) -> None:
+    def __init__(
+        self,
+        job: Job,
+        network: TalkingFace | MotionPrior,
+        clips: ClipReader,
+        options: Params,
+        sinks: Sinks | None = None,
+    ) -> None:
         self.job = job
+        self.sinks = sinks
         self.network = network
         self.module = cast("torch.nn.Module", network)
         self.clips = clips
@@ -65,7 +75,8 @@ class Trainer:
         if not self.train_takes:
             raise StageError(f"{self.clips.data.path} has no sequence in its train split: there is nothing to train on")
         total = self.options.epochs * self.steps_per_epoch
-        reporter = Reporter(self.job, self.progress, epochs=self.options.epochs, steps=self.steps_per_epoch)
+        steps = self.steps_per_epoch
+        reporter = Reporter(self.job, self.progress, epochs=self.options.epochs, steps=steps, sinks=self.sinks)
         self.module.train()
         for work in self.job.track(self._remaining(), total=total - self.progress.step, unit="steps"):
             began = time.monotonic()
@@ -135,6 +146,10 @@ class Trainer:
             record["val"] = self.validate()
             if not all(math.isfinite(value) for value in record["val"].values()):
                 raise diverged(f"the validation loss of epoch {progress.epoch + 1} is no number", self.options.lr)
+            if (found := examine(self.network, self.clips, self.job.device)) is not None:
+                record[HEALTH] = found.record()
+            if reason := verdict([*progress.history, record], self.options.frozen_patience):
+                raise StageError(f"training was stopped after epoch {record['epoch']}: {reason}")
             self._judge(record["val"]["loss"])
         progress.history.append(record)
         progress.sums, progress.clips, progress.codes, progress.position = {}, 0, [], 0

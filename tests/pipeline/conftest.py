@@ -37,9 +37,13 @@ class Recorder(Reporter):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
+        self.watched: list[tuple[str, str]] = []
 
     def line(self, text: str) -> None:
         self.lines.append(text)
+
+    def watch(self, step: str, text: str) -> None:
+        self.watched.append((step, text))
 
     @property
     def ran(self) -> list[str]:

@@ -67,6 +67,21 @@ def test_independent_steps_run_at_once_each_in_a_process(here, room) -> None:
     assert {"a", "b"} <= {line.split()[0] for line in recorder.lines if "is done" in line}  # what a child says
 
 
+def test_what_goes_on_in_a_child_is_told_as_often_as_one_can_see(here, room) -> None:
+    recorder = go(write("two", step("a", guests=["b"], how="watch"), step("b", guests=["a"])))
+    assert recorder.watched[0] == ("a", "number 0")
+    assert len(recorder.watched) < 500
+    assert {name for name, _ in recorder.watched} == {"a"}
+
+
+def test_what_goes_on_is_on_record_now_and_then(here, room) -> None:
+    recorder = go(write("one", step("a", how="watch")))
+    assert recorder.watched == [("a", f"number {number}") for number in range(1000)]
+    (record,) = (here / ".pipe/runs").glob("*.jsonl")
+    told = [event for event in map(json.loads, record.read_text().splitlines()) if event["event"] == "watch"]
+    assert [(event["step"], event["text"]) for event in told] == [("a", "number 0")]
+
+
 def test_a_step_alone_runs_in_this_process_with_all_threads(here, room) -> None:
     go(write("one", step("a"), step("b", "a")), jobs=3)
     assert [path.name for path in signed(room, "a")] == [f"a.{os.getpid()}"]

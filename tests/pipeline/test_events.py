@@ -197,6 +197,14 @@ def test_a_run_at_work_shows_how_far_it_is(here, capsys) -> None:
     assert "running: a 3 of 9 items" in capsys.readouterr().out
 
 
+def test_show_tells_what_goes_on_in_a_step_at_work(here, capsys) -> None:
+    (record,) = begun(here).glob("*.jsonl")
+    event = {"t": 2.0, "event": "watch", "recipe": "toy", "step": "a", "text": "loss 0.5"}
+    record.write_text(record.read_text().rpartition("\n")[0] + f"\n{json.dumps(event)}\n")
+    assert pipe("show", "last") == 0
+    assert "3 of 9 items · loss 0.5" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("change", [{"pid": 2**22 + 1}, {"started": "1"}, {"pid": None}])
 def test_a_killed_run_is_known_by_its_dead_process(here, capsys, change) -> None:
     folder = begun(here, **change)

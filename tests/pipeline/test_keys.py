@@ -105,6 +105,13 @@ def test_real_models_share_nothing_but_what_they_import(here) -> None:
         assert not [module for module in found for other in others if module == other or module.startswith(f"{other}.")]
 
 
+def test_training_does_not_hang_on_the_code_of_all_metrics(here) -> None:
+    """It tells the lip vertex error, and shall not be repeated for a new metric, a figure or a faster renderer."""
+    found = Workspace.find().code.closure(["stages.train"])
+    assert "faces.lips" in found
+    assert not [module for module in found if module.startswith(("stages.metrics", "faces.metrics", "faces.raster"))]
+
+
 def test_a_folder_counts_by_names_and_contents_not_by_place(toys, here) -> None:
     (here / "data" / "deep").mkdir(parents=True)
     (here / "data" / "deep" / "a.txt").write_text("1")

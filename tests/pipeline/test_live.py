@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pipeline.live import LiveReporter
-from pipeline.progress import Progress, columns, table
+from pipeline.progress import Progress, Reporter, columns, table
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +74,51 @@ def test_a_tree_higher_than_the_terminal_is_summed_up() -> None:
     assert len(rows) == 2
     assert "step7" in rows[0]
     assert rows[1] == "… 1 done, 38 waiting"
+
+
+def test_a_running_step_tells_of_itself_below() -> None:
+    live, console = reporter(40)
+    live.outline({"toy": ["read", "double", "sum"]})
+    live.watch("read", "too early")
+    live.step("double", "running", "first run")
+    live.watch("double", "epoch 1/3 · loss 0.5")
+    live.watch("double", "epoch 2/3 · [bold] loss 0.25 and more than the terminal has room for\nno second line")
+    live.watch("unknown", "nobody")
+    rows = frame(live, console)
+    live.step("sum", "running", "first run")
+    live.watch("sum", "at the end")
+    last = frame(live, console)[-1]
+    live.step("double", "done", "1.0 s")
+    after = frame(live, console)
+    live.close()
+    assert [row[:13] for row in rows] == ["toy", "├─ read    wa", "├─ double  ru", "│    epoch 2/", "└─ sum     wa"]
+    assert rows[3] == "│    epoch 2/3 · [bold] loss 0.25 and m…"
+    assert last == "     at the end"
+    assert not any("epoch" in row for row in after)
+    stays = console.file.getvalue().rpartition("└─ sum")[2]
+    assert "at the end" not in stays
+
+
+def test_the_small_form_tells_what_it_has_room_for() -> None:
+    live, console = reporter(80, height=6)
+    live.outline({"many": [f"step{number}" for number in range(40)]})
+    for number in range(3):
+        live.step(f"step{number}", "running", "first run")
+        live.watch(f"step{number}", f"loss {number}")
+    rows = frame(live, console)
+    live.close()
+    assert [row.split()[0:2] for row in rows] == [
+        ["─", "step0"],
+        ["loss", "0"],
+        ["─", "step1"],
+        ["─", "step2"],
+        ["…", "37"],
+    ]
+
+
+def test_plain_lines_have_no_place_for_a_line_that_changes(capsys) -> None:
+    Reporter().watch("double", "loss 0.5")
+    assert capsys.readouterr().out == ""
 
 
 def test_what_stays_is_whole_and_what_steps_say_stands_above() -> None:

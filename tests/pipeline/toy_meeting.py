@@ -29,7 +29,7 @@ class MeetParams:
     name: str = param(help="its own, in the result too")
     room: str = param(help="folder to meet in", path=True)
     guests: list[str] = param([], help="names to wait for", exec=True)
-    how: str = param("", help="fail, kill, stop, print, device: how to behave", exec=True)
+    how: str = param("", help="fail, kill, stop, print, watch, device: how to behave", exec=True)
     items: int = param(2, help="how many")
     threads: str = param("any", exec=True, help="what it needs", choices=("any", "all"))
 
@@ -59,6 +59,9 @@ class Meet(Stage):
             raise Interrupted("stopped when safe")
         if self.params.how == "device":
             (room / f"{self.params.name}.device").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+        if self.params.how == "watch":
+            for number in range(1000):
+                job.watch(f"number {number}")
         if self.params.how == "print":
             print("printed by a library")
 

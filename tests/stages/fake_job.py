@@ -17,7 +17,7 @@ class FakeJob:
     """Implements `pipeline.stage.Job`.
 
     done: ids that `each` skips, as if an earlier attempt had finished them; finished ids are added.
-    said, notes: what the stage told. stop_after: `stopping()` turns true after that many calls of it.
+    said, watched, notes: what the stage told. stop_after: `stopping()` turns true after that many calls of it.
     """
 
     out: Path
@@ -28,6 +28,7 @@ class FakeJob:
     workers: int = 1
     stop_after: int | None = None
     said: list[str] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
     done: dict[str, list[Path]] = field(default_factory=dict)
 
@@ -70,6 +71,9 @@ class FakeJob:
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def watch(self, text: str) -> None:
+        self.watched.append(text)
 
     def note(self, **facts: Any) -> None:
         self.notes.update(facts)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from faces import region_registry
+from faces.lip_vertices import BIWI, FLAME, KNOWN, LipVertices
+from faces.lips import opening
 from faces.metrics_definitions import DEFINITIONS
-from faces.metrics_parts import Parts, opening
+from faces.metrics_parts import Parts
 from faces.ply import read_ply
 from faces.region_table import Origin, Published, Topology
 from faces.regions import indices_digest, read_region, region_digest
@@ -22,7 +24,6 @@ from stages.kinds.predictions import write_index as write_predictions
 from stages.kinds.sequences import VERTICES, Entry, Info, Sequences, write_index, write_region
 from stages.metrics import Params
 from stages.metrics.draw import plots
-from stages.metrics.lip_vertices import BIWI, FLAME, KNOWN, LipVertices
 from stages.metrics.regions import Regions, find_regions
 from stages.preprocess.region_files import read_masks
 from tests.stages.metrics_runs import csv_rows, numbers, report, run

@@ -6,7 +6,7 @@ entry says; a data set's own regions `lip_upper` and `lip_lower` win over them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,3 +42,30 @@ Taken are, of the vertices of lve.txt in three strips 0.006 wide about that plan
 highest of the lower lip; all are within 0.007 of the plane (the mouth is 0.29 wide), which renders confirm."""
 
 KNOWN = (FLAME, BIWI)
+
+LIP_PARTS = ("lip_upper", "lip_lower")
+"""A data set's own regions for the middle of each lip."""
+
+
+@dataclass(frozen=True, eq=False)
+class Middles:
+    """The middle of each lip. topology: whose vertices these are, "" for a data set's own regions."""
+
+    upper: Indices
+    lower: Indices
+    topology: str = ""
+
+
+def lip_middles(vertices: int, own: Mapping[str, Indices], lips: Iterable[Indices]) -> Middles | None:
+    """Those of a mesh of so many vertices: the data's own `LIP_PARTS`, else those of a topology that is known.
+
+    None where the data have but one of the two, or none and an unknown topology. lips: the data's regions of all lips.
+    """
+    if own:
+        upper, lower = (own.get(part) for part in LIP_PARTS)
+        return None if upper is None or lower is None else Middles(upper, lower)
+    lips = list(lips)
+    for mesh in KNOWN:
+        if mesh.on(vertices, lips):
+            return Middles(np.array(mesh.upper), np.array(mesh.lower), mesh.topology)
+    return None
