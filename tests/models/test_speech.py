@@ -84,4 +84,4 @@ def test_layer_drop_skips_layers_in_training_only():
     encoder, features = make(dropout=0.0, layerdrop=0.5, mask_prob=0.0), torch.randn(1, 30, 16)
     outputs = [encoder.train()(features, [30]) for _ in range(30)]
     # Two layers, each there or not: four outputs.
-    assert len({round(output.detach().abs().sum().item(), 2) for output in outputs}) == 4
+    assert len({output.detach().numpy().tobytes() for output in outputs}) == 4
