@@ -19,7 +19,7 @@ LONG = 60 * 16_000
 """Samples above which blocks are used. A minute at once takes about a gigabyte, which any machine has; below, results
 stay bit for bit those of the whole."""
 BLOCK = 500
-"""Steps per block: ten seconds, in which the fixed costs of a block vanish and 200 MB suffice."""
+"""Steps per block: ten seconds, in which the fixed costs of a block vanish; 300 MB suffice."""
 
 
 def convolve(network: Convolutions, audio: Tensor, *, long: int = LONG, block: int = BLOCK) -> Tensor:
