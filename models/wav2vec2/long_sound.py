@@ -57,7 +57,7 @@ def _moments(network: Convolutions, audio: Tensor, block: int) -> Moments:
     steps = block * math.prod(network.strides[1:])
     count, mean, squares = 0, torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     for part in _blocks(audio, stride, kernel, steps):
-        x = network.conv_layers[0].conv(part[:, None])
+        x = network.conv_layers[0].conv(part[:, None]).float()
         centre = x.mean(-1)
         spread = (x - centre[..., None]).square_().sum(-1)
         new, apart = x.shape[-1], centre.cpu().double() - mean
@@ -65,4 +65,6 @@ def _moments(network: Convolutions, audio: Tensor, block: int) -> Moments:
         mean = mean + apart * (new / (count + new))
         count += new
     weight = network.conv_layers[0].conv.weight
-    return Moments(mean.to(weight), (squares / count).to(weight))
+    # In this order: not every device has float64.
+    mean, variance = (value.to(weight.dtype).to(weight.device) for value in (mean, squares / count))
+    return Moments(mean, variance)
