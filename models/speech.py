@@ -1,14 +1,14 @@
 """The speech encoder of the talking-face networks: a wav2vec 2.0 family network with its frame rate changed inside.
 
 Convolutions (frozen, 50 Hz) → the network's own resampling → projection → transformer at the motion's rate (trained).
-The parts are those of `transformers`, called by their public forward, under the names that published checkpoints use
-(`audio_encoder.feature_projection…`). Shapes: B clips, S steps, C convolution channels, W transformer width.
+wav2vec 2.0 and HuBERT are our own graph (`models.wav2vec2`); WavLM, and what that graph does not know, come from
+`transformers`, whose import alone takes seconds. Either has the names that published checkpoints use
+(`audio_encoder.feature_projection…`). Shapes: B clips, N samples, S steps, C convolution channels, W transformer width.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from faces.errors import DataError
 from models import hub
+from models.speech_parts import encode, make_parts, project
+from models.wav2vec2.convolutions import Convolutions
+from models.wav2vec2.long_sound import convolve
 
 
 @dataclass(frozen=True)
@@ -60,45 +63,58 @@ class SpeechEncoder(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], tuning: FineTuning, *, convolutions: bool = True) -> None:
         super().__init__()
-        whole: Any = hub.make_encoder({**config, **_disturbances(tuning)})
-        whole.feature_extractor.requires_grad_(False)
+        parts = make_parts({**config, **_disturbances(tuning)}, convolutions=convolutions)
         self.tuning = tuning
-        self.channels: int = whole.config.conv_dim[-1]
-        self.width: int = whole.config.hidden_size
+        self.channels, self.width = parts.channels, parts.width
         self.masked_spec_embed = nn.Parameter(torch.empty(self.width).uniform_())
-        self.feature_extractor = whole.feature_extractor if convolutions else None
-        self.feature_projection = whole.feature_projection
-        self.encoder = whole.encoder
+        self.feature_extractor = parts.convolutions
+        if self.feature_extractor is not None:
+            self.feature_extractor.requires_grad_(False)
+        self.feature_projection = parts.projection
+        self.encoder = parts.transformer
 
-    def convolve(self, audio: Tensor) -> Tensor:
-        """(B, N) standardised samples at 16 kHz → (B, L, C) features at 50 Hz, without gradients."""
+    def convolve(self, audio: Tensor, samples: Sequence[int] | None = None) -> Tensor:
+        """(B, N) standardised samples at 16 kHz → (B, L, C) features at 50 Hz, without gradients.
+
+        samples: of each clip, where the batch is padded: a clip then gets what it gets alone. Above a minute of sound
+        (`models.wav2vec2.long_sound`) memory no longer grows with length, but for the result's.
+        """
         if self.feature_extractor is None:
             raise DataError("this network was made for features without convolutions (log-mel); give it features")
         with torch.no_grad():
-            convolved: Tensor = self.feature_extractor(audio)
-        return convolved.transpose(1, 2)
+            return self._convolved(self.feature_extractor, audio, samples).transpose(1, 2)
+
+    def _convolved(self, extractor: nn.Module, audio: Tensor, samples: Sequence[int] | None) -> Tensor:
+        padded = samples is not None and min(samples) < audio.shape[1]
+        convolved: Tensor
+        if isinstance(extractor, Convolutions):
+            convolved = extractor(audio, samples) if padded else convolve(extractor, audio)
+        elif padded:
+            raise DataError("this speech encoder cannot take padded sound: give it one clip at a time")
+        else:
+            convolved = extractor(audio)
+        return convolved
 
     def forward(self, features: Tensor, lengths: list[int]) -> Tensor:
         """(B, S, C) features at the motion's rate, zero-padded, with `lengths` steps per clip → (B, S, W).
 
         A padded clip gets what it would get alone; steps after its end hold nothing of meaning.
         """
-        projected = self.feature_projection(features.to(self.masked_spec_embed.dtype))
-        hidden = projected[0] if isinstance(projected, tuple) else projected
+        hidden = project(self.feature_projection, features.to(self.masked_spec_embed.dtype))
         if self.training and self.tuning.mask_prob > 0:
             masked = time_mask(lengths, hidden.shape[1], self.tuning).to(hidden.device)
             hidden = torch.where(masked[..., None], self.masked_spec_embed.to(hidden.dtype), hidden)
-        with warnings.catch_warnings():
-            # WavLM hands torch a boolean and a float mask together, which torch announces it will refuse one day.
-            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
-            encoded: Tensor = self.encoder(hidden, attention_mask=_valid(lengths, hidden)).last_hidden_state
-        return encoded
+        return encode(self.encoder, hidden, _valid(lengths, hidden))
 
     def load_pretrained(self, source: str) -> None:
         """Take over the weights of a `transformers` checkpoint. DataError where its shapes are not these."""
         if self.feature_extractor is None:
             raise DataError(f"a network made for log-mel features cannot take the weights of speech encoder {source!r}")
-        found = hub.load_encoder(source).state_dict()
+        self.take(hub.load_encoder(source).state_dict(), source)
+
+    def take(self, state: Mapping[str, Tensor], source: str) -> None:
+        """Take over the weights of a whole network of `transformers`, read from `source`."""
+        found = dict(state)
         # Checkpoints that were trained without masking, wav2vec2-base-960h among them, lack this one: it stays random.
         found.setdefault("masked_spec_embed", self.masked_spec_embed.detach())
         for name, own in self.state_dict().items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models import hub
+from models.speech import FineTuning, SpeechEncoder
 from stages.audio import Wave, standardise
 from stages.features.extractor import Encoded, Extractor
 from stages.kinds.features import Encoder
@@ -20,33 +20,27 @@ def speech_encoder(source: str, *, hidden: bool, device: str) -> Extractor:
     """The extractor of a hub id or folder. DataError, from `models.hub`, where there is no such speech encoder."""
     config = hub.load_config(source)
     loaded, missing = hub.load_encoder_and_missing(source)
-    network: Any = loaded
     facts = Encoder(
         # A folder's place and name on this machine are no content.
         name=f"local {config['model_type']}" if Path(source).expanduser().is_dir() else source,
         kind="conv",
         channels=int(config["conv_dim"][-1]),
         config=config,
-        weights=digest(network, missing),
+        weights=digest(loaded, missing),
     )
-    network = network.to(device).eval()
+    network = SpeechEncoder(config, FineTuning())
+    network.take(loaded.state_dict(), source)
+    network.to(device).eval()
 
     def encode(wave: Wave) -> Encoded:
         # Base models do not notice the standardisation (their GroupNorm does it again); large ones were trained on it.
         samples = torch.from_numpy(standardise(wave))[None].to(device)
         with torch.no_grad():
-            features = network.feature_extractor(samples).transpose(1, 2)
-            states = transformer(network, features) if hidden else None
+            features = network.convolve(samples)
+            states = network(features, [features.shape[1]]) if hidden else None
         return Encoded(features[0].cpu().numpy(), None if states is None else states[0].cpu().numpy())
 
     return Extractor(facts, encode)
-
-
-def transformer(network: Any, features: Tensor) -> Tensor:
-    """(1, L, C) convolution output → (1, L, H), the last hidden state."""
-    projected = network.feature_projection(features)  # a pair or a tensor: the families differ
-    states: Tensor = network.encoder(projected[0] if isinstance(projected, tuple) else projected).last_hidden_state
-    return states
 
 
 def digest(network: nn.Module, missing: Collection[str] = ()) -> str:

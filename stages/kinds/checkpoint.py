@@ -105,16 +105,23 @@ def is_ours(file: Path) -> bool:
         return (stream.metadata() or {}).get("producer") == OURS["producer"]
 
 
-def fill(network: Network, file: Path, *, model: str) -> None:
-    """Load a file of weights, our own or a published one, into a network. DataError where they do not fit."""
+def fill(network: Network, file: Path, *, model: str, mapped: bool = False) -> None:
+    """Load a file of weights, our own or a published one, into a network. DataError where they do not fit.
+
+    mapped: the network's weights become the file's pages, read when they are used, instead of copies. The file must
+    not be written to while the network lives: artifacts never are.
+    """
     state = read_weights(file)
     if not is_ours(file):
         network.load_official(state)
         return
     import torch
 
+    from models.unfilled import take_over
+
+    load = take_over if mapped else torch.nn.Module.load_state_dict
     try:
-        cast("torch.nn.Module", network).load_state_dict(state)
+        load(cast("torch.nn.Module", network), state)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         first = (lines[1] if len(lines) > 1 else lines[0]).rstrip(".")
@@ -169,14 +176,18 @@ class Checkpoint:
         return cast("MotionPrior", self._filled(network, weights, device))
 
     def _built(self) -> Network:
+        """With weights that are nobody's yet."""
+        from models.unfilled import unfilled
+
         upon: list[Network] = []
-        if self.config.prior:
-            upon.append(build(**self.config.prior, facts=self.facts, where=self.path / CONFIG))
-            fill(upon[0], self.path / PRIOR, model=self.config.prior["model"])
-        return build(self.config.model, self.config.settings, self.facts, *upon, where=self.path / CONFIG)
+        with unfilled():
+            if self.config.prior:
+                upon.append(build(**self.config.prior, facts=self.facts, where=self.path / CONFIG))
+                fill(upon[0], self.path / PRIOR, model=self.config.prior["model"], mapped=True)
+            return build(self.config.model, self.config.settings, self.facts, *upon, where=self.path / CONFIG)
 
     def _filled(self, network: Network, weights: str, device: str) -> Any:
-        fill(network, self.path / weights, model=self.config.model)
+        fill(network, self.path / weights, model=self.config.model, mapped=True)
         return cast("Any", network).to(device).eval()
 
 
