@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +18,30 @@ from stages.train.clips import ClipReader, Take, flat, one_hot
 
 FROZEN = 0.05
 """Below this share of the truth's motion energy a mouth counts as frozen."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """motion_energy: of predictions over that of the truth, None where the truth is still."""
+
+    motion_energy: float | None
+
+    def record(self) -> dict[str, Any]:
+        """What `history.jsonl` holds of it."""
+        return asdict(self)
+
+
+def examine(network: Network, clips: ClipReader, device: str) -> Health | None:
+    """At each validation. Leaves the network in eval mode."""
+    return Health(motion_energy(network, clips, device))
+
+
+def verdict(history: Sequence[dict[str, Any]]) -> str | None:
+    """Why a run with these epochs behind it should stop, if it should."""
+    energy = history[-1].get("health", {}).get("motion_energy")
+    if energy is not None and not math.isfinite(energy):
+        return "the motion that it makes is not finite; lower lr or set grad_clip"
+    return None
 
 
 def motion_energy(network: Network, clips: ClipReader, device: str, most: int = 4) -> float | None:

@@ -1,14 +1,15 @@
-"""What a training run tells its user while it runs: an estimate, a line for an epoch now and then."""
+"""What a training run tells its user while it runs: an estimate first, a line for an epoch now and then."""
 
 from __future__ import annotations
 
 import time
 
 from pipeline.stage import Job
+from stages.train.estimate import Estimate
 from stages.train.state import Progress
 
 WARM_UP = 3
-"""Steps before the estimate; the first ones are slower than the rest."""
+"""Steps that no rate counts; the first ones are slower than the rest."""
 SECONDS_BETWEEN = 5.0
 
 
@@ -25,13 +26,15 @@ class Reporter:
         if progress.step:
             job.say(f"going on after step {progress.step} of {self.total}, epoch {progress.epoch + 1} of {epochs}")
 
+    def estimate(self, found: Estimate) -> None:
+        clips = f"{found.clips} clips of" if found.clips > 1 else "one clip of"
+        batch = f"longest batch: {clips} {found.length:.1f} s"
+        steps = f"{self.total - self.progress.step:,} steps, validation not counted"
+        self.job.say(f"about {duration(found.seconds)} for {steps}, about {found.memory / 1e9:.2g} GB ({batch})")
+
     def step(self) -> None:
-        done = self.progress.step - self.first
-        if done == WARM_UP:
+        if self.progress.step - self.first == WARM_UP:
             self.began = time.monotonic()
-        elif done == 2 * WARM_UP and self.progress.step < self.total:
-            steps = self.total - self.progress.step
-            self.job.say(f"about {self._left()} for {steps} steps, validation not counted; {self._rate():.3g} steps/s")
 
     def epoch(self) -> None:
         """Say the epoch's losses, unless a line has just been said; the last epoch is always said."""

@@ -104,6 +104,10 @@ def bend(**changes: Any) -> Callable[[Path], None]:
     return damage
 
 
+def part(**changes: Any) -> Callable[[Path], None]:
+    return bend(parts=lambda parts: parts | {name: change(parts[name]) for name, change in changes.items()})
+
+
 def wide_moments(optimiser: dict[str, Any]) -> dict[str, Any]:
     for moments in optimiser["state"].values():
         moments["exp_avg"] = torch.zeros(3, 3)
@@ -122,10 +126,11 @@ def cut_the_best(state: Path) -> None:
 DAMAGES = {
     **{f"cut to {part}": cut(part) for part in (0.0, 0.01, 0.5, 0.99)},
     "other content": other_content,
-    "other tensors": bend(network=lambda tensors: tensors | {"move.bias": torch.zeros(7)}),
-    "other names": bend(network=lambda tensors: {f"x.{name}": value for name, value in tensors.items()}),
-    "other moments": bend(optimiser=wide_moments),
-    "other streams": bend(random=lambda streams: streams | {"torch": torch.zeros(3)}),
+    "other tensors": part(network=lambda tensors: tensors | {"move.bias": torch.zeros(7)}),
+    "other names": part(network=lambda tensors: {f"x.{name}": value for name, value in tensors.items()}),
+    "other moments": part(optimiser=wide_moments),
+    "other average": part(average=lambda kept: kept[1:]),
+    "other streams": bend(random=lambda streams: [streams[0] | {"torch": torch.zeros(3)}]),
     "other progress": bend(progress=lambda progress: progress | {"more": 1}),
     "no best": lose_the_best,
     "cut best": cut_the_best,
@@ -136,13 +141,13 @@ DAMAGES = {
 def test_a_damaged_state_begins_anew(inputs: dict[str, Input], tmp_path: Path, damage: Callable[[Path], None]) -> None:
     """As if it had never begun: to the byte the result of a run straight through."""
     straight, broken = new_job(tmp_path / "straight", inputs), new_job(tmp_path / "broken", inputs)
-    run(straight)
+    run(straight, ema=0.9)
     broken.stop_after = 9
     with pytest.raises(Interrupted):
-        run(broken)
+        run(broken, ema=0.9)
     damage(broken.state)
     broken.stop_after = None
-    run(broken)
+    run(broken, ema=0.9)
     assert "the saved state of the earlier attempt cannot be read; training begins anew" in broken.said
     for name in FILES:
         assert (straight.out / name).read_bytes() == (broken.out / name).read_bytes(), name
