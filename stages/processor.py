@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
+
 import torch
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""glibc's names of two of its settings, see `man mallopt`."""
+LARGEST = (2**31 - 1, 2**25)
+"""Bytes; the second is the most that older versions of glibc take for MMAP_THRESHOLD."""
 
 
 def set_up(workers: int) -> None:
@@ -14,3 +22,15 @@ def set_up(workers: int) -> None:
     torch.set_num_threads(max(1, workers))
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory of large arrays that it frees, as every step asks for the same again.
+
+    glibc hands each array of more than some megabytes back to the system, which clears its pages anew the next time.
+    Whether it was told; elsewhere than under glibc nothing is done.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(TRIM_THRESHOLD, LARGEST[0])) and any(mallopt(MMAP_THRESHOLD, size) for size in LARGEST)

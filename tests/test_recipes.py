@@ -82,33 +82,38 @@ def test_a_sweep_shares_the_quickstarts_data_and_is_a_table(here, capsys) -> Non
     assert len({row["value"] for row in rows}) == 2
 
 
-def test_ctrl_c_while_training_loses_nothing(here) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "pipeline",
-        "run",
-        str(ROOT / "recipes/quickstart.toml"),
-        "--tiny",
-        "--device",
-        "cpu",
-    ]
-    words += settings("step.train.epochs=25", "step.train.validate_every=25")
+TRAINING = [sys.executable, "-m", "pipeline", "run", str(ROOT / "recipes/quickstart.toml"), "--tiny", "--device", "cpu"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_training_loses_nothing(here, tmp_path, number) -> None:
+    """Ctrl-C, or a cluster that wants its machine back: saved, exit code 75, and in the end the bytes of a run that
+    nobody stopped."""
+    epochs = 25 + (number == signal.SIGTERM)
+    chosen = settings(f"step.train.epochs={epochs}", "step.train.validate_every=25", "step.train.ema=0.9")
+    words = [*TRAINING, *chosen, "--until", "train"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "steps" in line and line.startswith("train"):
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 75, err
     assert "run the same command again to go on" in err
     assert "Traceback" not in err
-    again = subprocess.run([*words, "--until", "train"], env=env, capture_output=True, text=True, timeout=120)
+    again = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
-    history = (here / "outputs/quickstart/train/history.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in history] == list(range(1, 26))
+    assert "going on after step" in again.stdout
+    made = here / "outputs/quickstart/train"
+    history = (made / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in history] == list(range(1, epochs + 1))
+    elsewhere = {name: str(tmp_path / name) for name in ("PIPE_STORE", "PIPE_OUTPUTS", "PIPE_STATE")}
+    straight = subprocess.run(words, env=env | elsewhere, capture_output=True, text=True, timeout=120)
+    assert straight.returncode == 0, straight.stderr
+    for file in ("model.safetensors", "last.safetensors", "history.jsonl", "training.json"):
+        assert (made / file).read_bytes() == (tmp_path / "PIPE_OUTPUTS/quickstart/train" / file).read_bytes(), file
 
 
 def test_faceformer_vocaset(here, official, capsys) -> None:

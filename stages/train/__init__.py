@@ -26,20 +26,42 @@ class Params:
     model: str = param(help="the network", component="models")
     epochs: int = param(100, low=0, help="passes over the training split; 0 publishes `weights` as they are")
     lr: float = param(1e-4, low=0.0, help="learning rate of the first epoch")
-    lr_step: int = param(0, low=0, help="epochs after which the rate is multiplied by lr_factor; 0: constant")
-    lr_factor: float = param(0.5, low=0.0, high=1.0, help="what the rate is multiplied by every lr_step epochs")
+    schedule: str = param(
+        "constant", choices=("constant", "step", "cosine", "linear"), help="how the rate falls; constant as most papers"
+    )
+    warmup: int = param(0, low=0, help="steps of the optimiser in which the rate rises evenly from nothing")
+    lr_step: int = param(0, low=0, help="schedule step: epochs after which the rate is multiplied by lr_factor")
+    lr_factor: float = param(0.5, low=0.0, high=1.0, help="schedule step: what the rate is multiplied by")
+    lr_end: float = param(0.0, low=0.0, high=1.0, help="schedules cosine, linear: share of lr that is left at the end")
     optimiser: str = param("adam", choices=("adam", "adamw"), help="adam as most papers; adamw decays weights")
     weight_decay: float = param(0.01, low=0.0, help="adamw only: decay of the weights; PyTorch's default is 0.01")
-    batch_size: int = param(1, low=1, help="clips per batch; 1 as published; padding changes no clip")
-    accumulate: int = param(1, low=1, help="batches whose mean gradient makes one step of the optimiser")
+    batch_size: int = param(1, low=1, help="clips per batch, of all processes together; 1 as published")
+    order: str = param(
+        "bucketed",
+        choices=("bucketed", "shuffled", "listed"),
+        help="of an epoch's clips; bucketed: shuffled, those of like length in one batch; listed: as in the data set",
+    )
+    accumulate: int = param(1, low=1, help="batches whose gradients make one step of the optimiser")
+    accumulation: str = param(
+        "mean",
+        choices=("mean", "released"),
+        help="mean: over all clips of a step; released: sums, a step at every n-th batch from the first, the rest lost",
+    )
+    micro_batch: int = param(0, low=0, exec=True, help="most clips in the network at once; 0: a whole batch")
     weights: str | None = param(None, path=True, help="weights to start from: a published .pth, or a .safetensors file")
     prior_weights: str = param(
         "best", choices=("best", "last"), help="models upon a motion prior only: which of its weights are frozen"
     )
     validate_every: int = param(1, low=1, help="epochs from one validation to the next; the last is always validated")
     patience: int = param(0, low=0, help="stop after this many validations without a better loss; 0 never stops early")
-    precision: str = param("float32", choices=("float32", "bf16"), help="bf16: automatic mixed precision")
+    precision: str = param(
+        "float32", choices=("float32", "bf16", "fp16"), help="bf16, fp16: automatic mixed precision; fp16 scales losses"
+    )
     grad_clip: float = param(0.0, low=0.0, help="largest norm of all gradients together; 0 leaves them alone")
+    ema: float = param(
+        0.0, low=0.0, high=0.999999, help="decay per step of averaged weights, which are validated and kept; 0: none"
+    )
+    compile: bool = param(False, help="compile the network's losses; needs a C++ compiler, on a GPU triton")
     save_every: float = param(60.0, low=0.0, exec=True, help="seconds between saved states")
     frozen_patience: int = param(
         20, low=0, help="stop after this many validations of a mouth that has never moved, or once it froze; 0 never"
@@ -73,9 +95,20 @@ class Train(Stage):
     def check(self) -> Iterable[str]:
         if self.params.epochs == 0 and not self.params.weights:
             yield "epochs = 0 publishes given weights: name their file in `weights`, or set epochs"
+        yield from self._rate_problems()
         problems = getattr(self.settings.get("model"), "problems", None)
         if problems is not None:
             yield from problems()
+
+    def _rate_problems(self) -> Iterable[str]:
+        """A word that nothing reads is a mistake."""
+        stepwise = self.params.schedule == "step"
+        if stepwise and not self.params.lr_step:
+            yield "lr_step = 0, and schedule = 'step' needs the epochs after which the rate falls"
+        if self.params.lr_step and not stepwise:
+            yield f"lr_step = {self.params.lr_step} is read by schedule = 'step' only: set that, or leave lr_step out"
+        if self.params.lr_end and self.params.schedule not in ("cosine", "linear"):
+            yield f"lr_end = {self.params.lr_end:g} is read by the schedules 'cosine' and 'linear' only"
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return f"{upstream.get('features', upstream['data']).label}-{self.params.model}"

@@ -6,7 +6,8 @@ upon a prior gets codes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -27,6 +28,14 @@ class Take(NamedTuple):
 
     name: str
     style: int
+
+
+class Parts(NamedTuple):
+    """What is read of one sequence: (L, C), (T, D), (T', Q)."""
+
+    features: NDArray[np.float32]
+    vertices: NDArray[np.float32]
+    codes: NDArray[Any] | None
 
 
 class ClipReader:
@@ -79,9 +88,15 @@ class ClipReader:
                     "`features` into the step that encodes if, and only if, alignment = 'pairs'"
                 )
 
+    def frames(self, takes: Sequence[Take]) -> list[int]:
+        """How long each is."""
+        return [self.data.entry(take.name).frames for take in takes]
+
     def batch(self, takes: Sequence[Take]) -> Clips:
-        features = [self.speech(take.name) for take in takes]
-        vertices = [flat(self.data.vertices(take.name)) for take in takes]
+        """DataError, which names the sequence, where one cannot be read."""
+        parts = [self._parts(take.name) for take in takes]
+        features, vertices = [part.features for part in parts], [part.vertices for part in parts]
+        codes = [part.codes for part in parts if part.codes is not None]
         return Clips(
             features=padded(features),
             feature_lengths=torch.tensor([len(item) for item in features]),
@@ -89,8 +104,13 @@ class ClipReader:
             style=one_hot([take.style for take in takes], len(self.subjects)),
             vertices=padded(vertices),
             frames=torch.tensor([len(item) for item in vertices]),
-            codes=None if self.codes is None else padded([self.codes[take.name] for take in takes]).long(),
+            codes=padded(codes).long() if codes else None,
         )
+
+    def _parts(self, name: str) -> Parts:
+        with telling_name(name):
+            codes = None if self.codes is None else self.codes[name]
+            return Parts(self.speech(name), flat(self.data.vertices(name)), codes)
 
     def speech(self, name: str) -> NDArray[np.float32]:
         """(L, C); (0, 0) where nothing is heard."""
@@ -103,6 +123,17 @@ class ClipReader:
     def template(self, name: str) -> Tensor:
         """(D,) of a sequence's subject."""
         return torch.from_numpy(self.data.template_of(name).astype(np.float32).reshape(-1))
+
+
+@contextmanager
+def telling_name(name: str) -> Iterator[None]:
+    """What fails in reading a sequence is told with its name."""
+    try:
+        yield
+    except (DataError, OSError) as error:
+        if name in str(error):
+            raise
+        raise DataError(f"{name} cannot be read: {error}") from error
 
 
 def flat(vertices: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
 """The processes that train one network together: what they must agree on, and sum.
 
 One process alone is a group of one. In a larger one every process holds the whole network, computes the gradient of its
-share of each step's clips, and takes the same step from the sum; process 0 alone validates, saves and tells.
+share of each step's clips, and takes the same step from the sum; they share the validation too, and process 0 alone
+saves, publishes and tells.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ import time
 
 from pipeline.stage import Job
 from stages.kinds.checkpoint import HISTORY
+from stages.train.estimate import Estimate
 from stages.train.sinks import Sinks
 from stages.train.state import Progress
 from stages.train.watch import live_line, memory, scalars
 
 WARM_UP = 3
-"""Steps before the estimate; the first ones are slower than the rest."""
+"""Steps that no rate counts; the first ones are slower than the rest."""
 SECONDS_BETWEEN = 5.0
 BLINK_S = 0.3
 """Between two changes of the line that changes."""
@@ -40,21 +41,20 @@ class Reporter:
         lines = [json.dumps(record) + "\n" for record in progress.history]
         self.file.write_text("".join(lines), encoding="utf-8")  # an attempt that was killed may have told more
 
+    def estimate(self, found: Estimate) -> None:
+        clips = f"{found.clips} clips of" if found.clips > 1 else "one clip of"
+        batch = f"longest batch: {clips} {found.length:.1f} s"
+        steps = f"{self.total - self.progress.step:,} steps, validation not counted"
+        self.job.say(f"about {duration(found.seconds)} for {steps}, about {found.memory / 1e9:.2g} GB ({batch})")
+        if found.seconds > LONG_S:
+            self.job.say(f"to follow it: tail -f {self.file}")
+
     def step(self) -> None:
-        done = self.progress.step - self.first
-        if done == WARM_UP:
+        if self.progress.step - self.first == WARM_UP:
             self.began = time.monotonic()
-        elif done == 2 * WARM_UP and self.progress.step < self.total:
-            steps = self.total - self.progress.step
-            self.job.say(f"about {self._left()} for {steps} steps, validation not counted; {self._rate():.3g} steps/s")
-            self._invite(steps)
         if time.monotonic() - self.watched >= BLINK_S:
             self.watched = time.monotonic()
             self.job.watch(live_line(self.progress, self.epochs, self.job.device))
-
-    def _invite(self, steps: int) -> None:
-        if steps / self._rate() > LONG_S:
-            self.job.say(f"to follow it: tail -f {self.file}")
 
     def epoch(self) -> None:
         """Add the epoch to the history's file and the sinks, and say its losses, unless a line has just been said.

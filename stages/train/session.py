@@ -7,6 +7,7 @@ import json
 import math
 import resource
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,25 +41,48 @@ from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.plain import write_json
 from stages.kinds.sequences import Sequences
-from stages.processor import set_up
+from stages.processor import keep_freed_memory, set_up
 from stages.train import Params
 from stages.train.clips import ClipReader
 from stages.train.curves import draw_curves
+from stages.train.faults import diverged, telling_of
+from stages.train.group import Alone, Group
 from stages.train.health import FROZEN, motion_energy
 from stages.train.sinks import opened
 from stages.train.state import Progress, seed_everything
-from stages.train.trainer import Trainer, diverged
+from stages.train.trainer import Trainer
 
 
-def train(job: Job, params: Params, settings: Any) -> None:
-    """Fill `job.out` with a checkpoint."""
+def train(job: Job, params: Params, settings: Any, group: Group | None = None) -> None:
+    """Fill `job.out` with a checkpoint; in a group of processes, the first one does."""
+    group = group or Alone()
     set_up(job.workers)
+    keep_freed_memory()
     seed_everything(job.seed)
     prior = _prior(job, params)
     clips = _clips(job, params)
-    network = _network(job, params, settings, clips, prior)
-    with opened(job, params) as sinks:
-        progress = Trainer(job, network, clips, params, sinks).fit() if params.epochs else Progress()
+    with telling_of(job.device):
+        network = _network(job, params, settings, clips, prior)
+        progress = _fit(job, params, network, clips, group) if params.epochs else Progress()
+        if group.rank == 0:
+            _publish(job, params, settings, network, clips, prior, progress)
+
+
+def _fit(job: Job, params: Params, network: Network, clips: ClipReader, group: Group) -> Progress:
+    """Only the first process tells other programs."""
+    with opened(job, params) if group.rank == 0 else nullcontext() as sinks:
+        return Trainer(job, network, clips, params, group, sinks).fit()
+
+
+def _publish(
+    job: Job,
+    params: Params,
+    settings: Any,
+    network: Network,
+    clips: ClipReader,
+    prior: Checkpoint | None,
+    progress: Progress,
+) -> None:
     energy = _publish_weights(job, params, network, clips, progress)
     _warn_if_frozen(job, energy, progress)
     write_config(job.out, _config(params, settings, clips, prior))

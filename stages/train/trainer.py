@@ -1,49 +1,44 @@
-"""The training loop: Adam over shuffled clips, validation, the best and the last weights.
+"""The training loop: steps over clips that are read ahead, validation, the best and the last weights.
 
-The order of an epoch's clips is a function of (seed, epoch), and state is saved only between steps of the optimiser,
-so a resumed run repeats nothing and skips nothing.
+The order of an epoch's clips is a function of (seed, epoch), the rate one of the step, and state is saved only between
+steps of the optimiser, so a resumed run repeats nothing and skips nothing.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from faces.errors import DataError
 from models.motion_prior import MotionPrior
-from models.quantiser import health
 from models.talking_face import TalkingFace
 from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Job
 from stages.train import Params
 from stages.train.clips import ClipReader, Take
+from stages.train.estimate import LEAST, estimate
+from stages.train.faults import diverged, names, naming
+from stages.train.group import Alone, Group
 from stages.train.health import HEALTH, examine, verdict
+from stages.train.loader import Loader, moved
+from stages.train.optimisers import Average, make_optimiser
+from stages.train.order import Order, Work
 from stages.train.report import Reporter
+from stages.train.schedule import rate
 from stages.train.sinks import Sinks
-from stages.train.state import Progress, StateFile
-
-T = TypeVar("T")
-
-CODES = "codes"
-"""Among the losses of a motion prior, but none: how often each code was chosen."""
-
-
-class Work(NamedTuple):
-    """One step of the optimiser: its batches of takes, and whether it ends the epoch."""
-
-    batches: Sequence[Sequence[Take]]
-    last: bool
+from stages.train.state import Part, Progress, StateFile, random_state, seed_everything
+from stages.train.step import Stepper
+from stages.train.tally import Adding, Meeting, Tally
 
 
 class Trainer:
-    """Fits `network` to the train split of `clips`. `fit` returns where it ended; the state folder holds the best."""
+    """Fits `network` to the train split of `clips`. `fit` returns where it ended; the state folder holds the best.
+
+    Every process of `group` has a trainer of its own, upon equal networks, clips and options.
+    """
 
     def __init__(
         self,
@@ -51,140 +46,180 @@ class Trainer:
         network: TalkingFace | MotionPrior,
         clips: ClipReader,
         options: Params,
+        group: Group | None = None,
         sinks: Sinks | None = None,
     ) -> None:
-        self.job = job
+        self.job, self.network, self.clips, self.options = job, network, clips, options
         self.sinks = sinks
-        self.network = network
         self.module = cast("torch.nn.Module", network)
-        self.clips = clips
-        self.options = options
-        self.optimiser = make_optimiser(self.module, options)
-        self.train_takes = [take for takes in clips.takes("train") for take in takes]
+        self.group = group or Alone()
+        self.lead = self.group.rank == 0
+        takes = [take for takes in clips.takes("train") for take in takes]
         self.val_takes = clips.takes("val")
-        self.files = StateFile(job.state, job.say)
-        self.progress = self.files.restore(self.module, self.optimiser) or Progress()
+        self._check(takes)
+        self.order = Order(takes, clips.frames(takes), options, job.seed)
+        self.optimiser = make_optimiser(self.module, options)
+        self.average = Average(self.module, options.ema)
+        self.stepper = Stepper(
+            network, clips, self.optimiser, options, device=job.device, group=self.group, say=self._say
+        )
+        self._meet = Meeting(self.group)
+        parts: dict[str, Part] = {"network": self.module, "optimiser": self.optimiser}
+        parts |= {"average": self.average, "scaler": self.stepper.scaler}
+        self.files = StateFile(job.state, parts, self._say)
+        self.progress = self._restored()
         self.saved_at = time.monotonic()
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return math.ceil(len(self.train_takes) / (self.options.batch_size * self.options.accumulate))
+    def _check(self, takes: Sequence[Take]) -> None:
+        if not takes:
+            raise StageError(f"{self.clips.data.path} has no sequence in its train split: there is nothing to train on")
+        if (size := self.options.batch_size) < self.group.size:
+            raise StageError(
+                f"batch_size = {size} clips cannot be shared by {self.group.size} processes: set batch_size to "
+                f"{self.group.size} or more, or use fewer"
+            )
+
+    def _restored(self) -> Progress:
+        if not self.lead:
+            seed_everything(self.job.seed + self.group.rank)  # each process draws for clips of its own
+        progress = self.files.restore(self.group.rank) or Progress()
+        if len(set(self.group.gather(progress.step))) > 1:
+            raise StageError(f"the processes do not go on from the same step; remove {self.job.state} and begin anew")
+        bounds = [most for most in (progress.micro, self.options.micro_batch) if most]
+        self.stepper.micro = min(bounds, default=0)
+        return progress
 
     def fit(self) -> Progress:
-        """Run all epochs. Interrupted after a saved state when the user asked to stop; StageError on a loss of NaN."""
-        if not self.train_takes:
-            raise StageError(f"{self.clips.data.path} has no sequence in its train split: there is nothing to train on")
-        total = self.options.epochs * self.steps_per_epoch
-        steps = self.steps_per_epoch
-        reporter = Reporter(self.job, self.progress, epochs=self.options.epochs, steps=steps, sinks=self.sinks)
+        """Run all epochs; the network then holds what is to be published as the last weights. Interrupted after a saved
+        state when the user asked to stop; StageError where training cannot go on."""
+        reporter = self._reporter() if self.lead else None
         self.module.train()
-        for work in self.job.track(self._remaining(), total=total - self.progress.step, unit="steps"):
-            began = time.monotonic()
-            self._step(work)
-            if work.last:
-                self._end_epoch()
-                reporter.epoch()
-            self.progress.seconds += time.monotonic() - began
-            reporter.step()
-            self._save_if_due()
+        self._estimate(reporter)
+        with Loader(self.clips.batch, self._ahead(), self.job.device) as loader:
+            for work in self._tracked():
+                self._work(work, loader, reporter)
+        self.average.swap()
         return self.progress
+
+    def _reporter(self) -> Reporter:
+        epochs, steps = self.options.epochs, self.order.steps
+        return Reporter(self.job, self.progress, epochs=epochs, steps=steps, sinks=self.sinks)
+
+    def _estimate(self, reporter: Reporter | None) -> None:
+        left = self.options.epochs * self.order.steps - self.progress.step
+        if left >= LEAST and not self._out_of_patience():
+            found = estimate(self.stepper, self.order, self.progress.epoch, left)
+            if reporter is not None:
+                reporter.estimate(found)
+
+    def _tracked(self) -> Iterator[Work]:
+        total = sum(1 for _ in self.order.after(self.progress.epoch, self.progress.position))
+        return self.job.track(self._remaining(), total=total, unit="steps") if self.lead else self._remaining()
 
     def _remaining(self) -> Iterator[Work]:
         """What is left to do, from where the progress stands."""
-        while self.progress.epoch < self.options.epochs and not self._out_of_patience():
-            groups = self._groups(self.progress.epoch)
-            for index in range(self.progress.position, len(groups)):
-                yield Work(groups[index], last=index == len(groups) - 1)
+        for work in self.order.after(self.progress.epoch, self.progress.position):
+            if self._out_of_patience():
+                return
+            yield work
 
-    def _groups(self, epoch: int) -> list[list[list[Take]]]:
-        """An epoch's shuffled takes: steps of batches of takes. The last of each may be smaller; nothing is dropped."""
-        order = np.random.default_rng([self.job.seed, epoch]).permutation(len(self.train_takes))
-        batches = chunks([self.train_takes[i] for i in order], self.options.batch_size)
-        return chunks(batches, self.options.accumulate)
+    def _ahead(self) -> Iterator[Sequence[Take]]:
+        """What this process reads of it."""
+        for work in self.order.after(self.progress.epoch, self.progress.position):
+            yield from (piece.takes for piece in self.stepper.pieces(work))
 
-    def _step(self, work: Work) -> None:
-        """One step down the gradient of the mean loss of all clips in `work`, however they are batched."""
-        clips = sum(len(batch) for batch in work.batches)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate
-        self.optimiser.zero_grad()
-        for batch in work.batches:
-            losses = self._losses(batch)
-            torch.autograd.backward(losses["loss"] * (len(batch) / clips))
-            self.progress.codes = count(self.progress.codes, losses)
-            add(self.progress.sums, losses, len(batch))
-        if self.options.grad_clip > 0:
-            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.options.grad_clip)
-        self.optimiser.step()
-        self.progress.clips += clips
-        self.progress.step += 1
-        self.progress.position += 1
+    def _work(self, work: Work, loader: Loader[Sequence[Take]], reporter: Reporter | None) -> None:
+        began, micro = time.monotonic(), self.stepper.micro
+        found = self._step(work, loader)
+        if self.stepper.micro != micro:
+            loader.restart(self._ahead())
+        if work.last:
+            self._end_epoch()
+            if reporter is not None:
+                reporter.epoch()
+            found = self._meet_wishes()
+        self.progress.seconds += time.monotonic() - began
+        if reporter is not None:
+            reporter.step()
+        self._save_if_wished(found)
 
-    @property
-    def rate(self) -> float:
-        """The learning rate of the epoch under way."""
-        steps = self.progress.epoch // self.options.lr_step if self.options.lr_step else 0
-        return float(self.options.lr * self.options.lr_factor**steps)
+    def _step(self, work: Work, loader: Loader[Sequence[Take]]) -> Tally:
+        progress = self.progress
+        found = self.stepper.gradients(work, loader, self._wishes)
+        if found.bad:
+            bad = [take for takes in self.group.gather(self.stepper.bad) for take in takes]
+            where = f"in epoch {progress.epoch + 1}, step {progress.position + 1} ({names(bad)})"
+            raise self._diverged(f"the loss is not finite {where}", "and check the data of these sequences")
+        if work.moves:
+            self.stepper.move(self._rate(progress.step))
+            progress.step += 1
+            self.average.update(progress.step)
+        progress.add(found)
+        progress.position += 1
+        progress.micro = self.stepper.micro
+        return found
 
-    def _losses(self, batch: Sequence[Take]) -> dict[str, Tensor]:
-        clips = self.clips.batch(batch).to(self.job.device)
-        with self._precision(), naming(batch):
-            losses = self.network.losses(clips)
-        if not torch.isfinite(losses["loss"]):
-            names = ", ".join(take.name for take in batch)
-            where = f"in epoch {self.progress.epoch + 1}, step {self.progress.position + 1} ({names})"
-            what = f"the loss is {losses['loss'].item()} {where}"
-            raise diverged(what, self.options.lr, "and check the data of these sequences")
-        return losses
+    def _rate(self, step: int) -> float:
+        return rate(step, self.options, steps=self.order.steps)
 
     def _end_epoch(self) -> None:
         progress = self.progress
-        record: dict[str, Any] = {"epoch": progress.epoch + 1, "step": progress.step, "lr": self.rate}
-        record["train"] = means(progress.sums, progress.clips, progress.codes)
+        record: dict[str, Any] = {"epoch": progress.epoch + 1, "step": progress.step}
+        record |= {"lr": self._rate(progress.step - 1), "train": progress.tally().means()}
         final = progress.epoch + 1 == self.options.epochs
         if self.val_takes and (final or (progress.epoch + 1) % self.options.validate_every == 0):
-            record["val"] = self.validate()
-            if not all(math.isfinite(value) for value in record["val"].values()):
-                raise diverged(f"the validation loss of epoch {progress.epoch + 1} is no number", self.options.lr)
-            if (found := examine(self.network, self.clips, self.job.device)) is not None:
-                record[HEALTH] = found.record()
-            if reason := verdict([*progress.history, record], self.options.frozen_patience):
-                raise StageError(f"training was stopped after epoch {record['epoch']}: {reason}")
-            self._judge(record["val"]["loss"])
-        progress.history.append(record)
-        progress.sums, progress.clips, progress.codes, progress.position = {}, 0, [], 0
-        progress.epoch += 1
+            with self.average.shown():
+                self._validated(record)
+        progress.end_epoch(record)
+
+    def _validated(self, record: dict[str, Any]) -> None:
+        """Adds to the record. StageError where the network has lost its way."""
+        record["val"] = self.validate()
+        if not all(math.isfinite(value) for value in record["val"].values()):
+            raise self._diverged(f"the validation loss of epoch {record['epoch']} is no number")
+        health = self.group.gather(examine(self.network, self.clips, self.job.device) if self.lead else None)[0]
+        if health is not None:
+            record[HEALTH] = health.record()
+        if reason := verdict([*self.progress.history, record], self.options.frozen_patience):
+            raise StageError(f"training was stopped after epoch {record['epoch']}: {reason}{self._last_good()}")
+        self._judge(record["val"]["loss"])
 
     def _judge(self, loss: float) -> None:
         progress = self.progress
-        if loss < progress.best_loss:
-            progress.best_loss, progress.best_epoch, progress.stale = loss, progress.epoch + 1, 0
-            progress.best_file = self.files.save_best(self.module, progress.best_epoch)
-        else:
+        if loss >= progress.best_loss:
             progress.stale += 1
+            return
+        progress.best_loss, progress.best_epoch, progress.stale = loss, progress.epoch + 1, 0
+        progress.best_file = self.files.best_name(progress.best_epoch)
+        if self.lead:
+            self.files.save_best(self.module, progress.best_epoch)
 
     def validate(self) -> dict[str, float]:
         """Mean validation losses over all (sequence, condition) pairs of the val split, each counted once."""
-        sums: dict[str, float] = {}
-        codes: list[int] = []
+        adding, own = Adding(), self.val_takes[self.group.rank :: self.group.size]
         self.module.eval()
-        with torch.no_grad(), self._precision():
-            for takes in self.val_takes:
-                clips = self.clips.in_styles(takes).to(self.job.device)
+        with Loader(self.clips.in_styles, own, self.job.device) as loader, torch.no_grad(), self.stepper.precision():
+            for takes, clips in zip(own, loader, strict=True):
                 with naming(takes):
-                    losses = self.network.validation_losses(clips)
-                codes = count(codes, losses)
-                add(sums, losses, len(takes))
-        self.module.train()
-        return means(sums, sum(len(takes) for takes in self.val_takes), codes)
+                    adding.add(self.network.validation_losses(moved(clips, self.job.device)), len(takes))
+        return self._meet(adding.tally()).means()
 
-    def _save_if_due(self) -> None:
-        stopping = self.job.stopping()
-        if not stopping and time.monotonic() - self.saved_at < self.options.save_every:
+    def _wishes(self) -> tuple[bool, bool]:
+        due = self.lead and time.monotonic() - self.saved_at >= self.options.save_every
+        return self.job.stopping(), due
+
+    def _meet_wishes(self) -> Tally:
+        stop, due = self._wishes()
+        return self.stepper.meet(Tally(stop=stop, due=due))
+
+    def _save_if_wished(self, found: Tally) -> None:
+        if not (found.stop or found.due):
             return
-        self.files.save(self.module, self.optimiser, self.progress)
+        streams = self.group.gather(random_state())
+        if self.lead:
+            self.files.save(self.progress, streams)
         self.saved_at = time.monotonic()
-        if stopping:
+        if found.stop:
             raise Interrupted(
                 f"training was stopped in epoch {self.progress.epoch + 1} of {self.options.epochs}, after step "
                 f"{self.progress.step}; run the same command again to go on from there"
@@ -193,56 +228,16 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         return 0 < self.options.patience <= self.progress.stale
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        kind = torch.device(self.job.device).type
-        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.options.precision == "bf16")
+    def _diverged(self, what: str, *more: str) -> StageError:
+        return StageError(f"{diverged(what, self.options.lr, *more)}{self._last_good()}")
 
+    def _last_good(self) -> str:
+        """Where the best weights so far lie, and how to begin with them."""
+        if not self.progress.best_file:
+            return ""
+        file = self.job.state / self.progress.best_file
+        return f". The best weights so far, of epoch {self.progress.best_epoch}: --set step.NAME.weights={file}"
 
-@contextmanager
-def naming(takes: Sequence[Take]) -> Iterator[None]:
-    """What a network refuses about clips is told with their names."""
-    try:
-        yield
-    except DataError as error:
-        names = ", ".join(dict.fromkeys(take.name for take in takes))
-        raise DataError(f"{error} (among {names}; skip in the preprocess step leaves a sequence out)") from None
-
-
-def diverged(what: str, lr: float, *more: str) -> StageError:
-    """The error of a training that left the numbers."""
-    return StageError(f"training diverged: {', '.join((f'{what}; lower lr (now {lr:g}) or set grad_clip', *more))}")
-
-
-def chunks(things: Sequence[T], size: int) -> list[list[T]]:
-    return [list(things[start : start + size]) for start in range(0, len(things), size)]
-
-
-def add(sums: dict[str, float], losses: Mapping[str, Tensor], clips: int) -> None:
-    """Add a batch's mean losses, weighted by its clips."""
-    for name, value in losses.items():
-        if name != CODES:
-            sums[name] = sums.get(name, 0.0) + value.item() * clips
-
-
-def count(codes: list[int], losses: Mapping[str, Tensor]) -> list[int]:
-    """Codes chosen so far and in this batch; none where the network has no codebook."""
-    if CODES not in losses:
-        return codes
-    found = losses[CODES].tolist()
-    return [a + b for a, b in zip(codes, found, strict=True)] if codes else found
-
-
-def means(sums: Mapping[str, float], clips: int, codes: Sequence[int]) -> dict[str, float]:
-    """Of an epoch: mean losses over its clips, and how healthy the codebook was over all of them."""
-    found = {name: total / clips for name, total in sums.items()}
-    if codes:
-        found |= {f"codebook_{name}": value for name, value in health(torch.tensor(codes)).items()}
-    return found
-
-
-def make_optimiser(module: torch.nn.Module, options: Params) -> torch.optim.Optimizer:
-    """Over what is to be learned; the rest of the settings are PyTorch's own, as published."""
-    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    if options.optimiser == "adamw":
-        return torch.optim.AdamW(learned, lr=options.lr, weight_decay=options.weight_decay)
-    return torch.optim.Adam(learned, lr=options.lr)
+    def _say(self, text: str) -> None:
+        if self.lead:
+            self.job.say(text)

@@ -119,8 +119,16 @@ def test_order_depends_on_seed_and_epoch(inputs: dict[str, Input], tmp_path: Pat
 
 
 def test_nan_stops_with_a_sentence(inputs: dict[str, Input], tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"the loss is nan in epoch 2, step 3 \([AB]_s0\d\); lower lr \(now 0\.01\)"):
-        run(new_job(tmp_path, inputs), fake_face.Settings(break_at=6))
+    """And says where the last good weights lie, from which training can begin again."""
+    job = new_job(tmp_path / "a", inputs)
+    sentence = r"the loss is not finite in epoch 2, step 3 \([AB]_s0\d\); lower lr \(now 0\.01\).*weights="
+    with pytest.raises(StageError, match=sentence) as told:
+        run(job, fake_face.Settings(break_at=6))
+    good = str(told.value).split("weights=")[1]
+    again = run(new_job(tmp_path / "b", inputs), weights=good, epochs=1, lr=0.0)
+    left = load_file(good)
+    for name, value in load_file(again.path / "last.safetensors").items():
+        torch.testing.assert_close(value, left[name], rtol=0, atol=0)
 
 
 def test_frozen_mouth_is_told(inputs: dict[str, Input], tmp_path: Path) -> None:
@@ -199,9 +207,9 @@ def test_checkpoint_reader_refuses(inputs: dict[str, Input], tmp_path: Path) -> 
 
 
 def test_the_rate_is_multiplied_every_so_many_epochs(inputs: dict[str, Input], tmp_path: Path) -> None:
-    falling = run(new_job(tmp_path / "a", inputs), epochs=5, lr=1e-2, lr_step=2, lr_factor=0.1)
+    falling = run(new_job(tmp_path / "a", inputs), epochs=5, lr=1e-2, schedule="step", lr_step=2, lr_factor=0.1)
     assert [record["lr"] for record in falling.history()] == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3, 1e-4])
-    still = run(new_job(tmp_path / "b", inputs), epochs=3, lr_step=1, lr_factor=0.0)
+    still = run(new_job(tmp_path / "b", inputs), epochs=3, schedule="step", lr_step=1, lr_factor=0.0)
     states = [load_file(still.path / name)["move.bias"] for name in ("model.safetensors", "last.safetensors")]
     first = run(new_job(tmp_path / "c", inputs), epochs=1)
     for state in states:
@@ -295,8 +303,10 @@ def test_motion_that_is_no_number_is_not_published(
 ) -> None:
     predict = fake_face.FakeFace.predict
     monkeypatch.setattr(fake_face.FakeFace, "predict", lambda self, *given: predict(self, *given) * bad)
+    with pytest.raises(StageError, match=r"training was stopped after epoch 1: .*motion.* not finite; lower lr"):
+        run(new_job(tmp_path / "a", inputs), epochs=1)
     with pytest.raises(StageError, match=r"training diverged: .*motion.* not finite; lower lr \(now 0\.01\)"):
-        run(new_job(tmp_path, inputs), epochs=1)
+        run(new_job(tmp_path / "b", without_validation(inputs, tmp_path)), epochs=1)
 
 
 def test_given_weights_that_are_no_numbers_are_not_published(inputs: dict[str, Input], tmp_path: Path) -> None:

@@ -44,13 +44,68 @@ def test_stopping_and_resuming_is_bit_exact(
         assert (straight.out / name).read_bytes() == (broken.out / name).read_bytes(), name
 
 
+HARD: dict[str, Any] = {
+    "epochs": 4,
+    "batch_size": 2,
+    "ema": 0.9,
+    "schedule": "cosine",
+    "warmup": 3,
+    "grad_clip": 1.0,
+    "optimiser": "adamw",
+    "accumulate": 1,
+    "save_every": 0.0,
+}
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("call", [0, 1, 4, 6, 7])
+@pytest.mark.parametrize(
+    "options",
+    [
+        HARD | {"precision": "fp16"},
+        HARD | {"batch_size": 1, "accumulate": 3, "accumulation": "released"},
+    ],
+    ids=["fp16", "released"],
+)
+def test_killed_anywhere_it_ends_with_the_same_bytes(
+    inputs: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, options: dict[str, Any]
+) -> None:
+    """In the forward pass of any batch, also between two of one step; average, rate, scaler and streams go on."""
+    straight, killed = new_job(tmp_path / "straight", inputs), new_job(tmp_path / "killed", inputs)
+    run(straight, **options)
+    losses, calls = fake_face.FakeFace.losses, iter(range(99))
+
+    def die(self: fake_face.FakeFace, clips: Any) -> Any:
+        if next(calls) == call:
+            raise Killed
+        return losses(self, clips)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fake_face.FakeFace, "losses", die)
+        with pytest.raises(Killed):
+            run(killed, **options)
+    seed_everything(12345)
+    run(killed, **options)
+    assert any("going on after step" in line for line in killed.said) == (call > 0)
+    for name in FILES:
+        assert (straight.out / name).read_bytes() == (killed.out / name).read_bytes(), name
+
+
+def test_the_scaler_goes_on_where_it_was(inputs: dict[str, Input], tmp_path: Path) -> None:
+    job = new_job(tmp_path, inputs, stop_after=2)
+    with pytest.raises(Interrupted):
+        run(job, precision="fp16")
+    saved = torch.load(job.state / "training.pt", weights_only=True)
+    assert saved["parts"]["scaler"]["_growth_tracker"] == saved["progress"]["step"] > 0
+
+
 def test_a_killed_run_goes_on_from_its_last_saved_state(inputs: dict[str, Input], tmp_path: Path) -> None:
     """No farewell: the run dies in a step, after states were saved at every step and a newer best was written."""
     straight, killed = new_job(tmp_path / "straight", inputs), new_job(tmp_path / "killed", inputs)
     run(straight, fake_face.Settings(break_at=-1))
-
-    class Killed(Exception):
-        pass
 
     def die() -> bool:
         if len(list(killed.state.glob("best-*.safetensors"))) > 1:
@@ -104,6 +159,10 @@ def bend(**changes: Any) -> Callable[[Path], None]:
     return damage
 
 
+def part(**changes: Any) -> Callable[[Path], None]:
+    return bend(parts=lambda parts: parts | {name: change(parts[name]) for name, change in changes.items()})
+
+
 def wide_moments(optimiser: dict[str, Any]) -> dict[str, Any]:
     for moments in optimiser["state"].values():
         moments["exp_avg"] = torch.zeros(3, 3)
@@ -122,10 +181,11 @@ def cut_the_best(state: Path) -> None:
 DAMAGES = {
     **{f"cut to {part}": cut(part) for part in (0.0, 0.01, 0.5, 0.99)},
     "other content": other_content,
-    "other tensors": bend(network=lambda tensors: tensors | {"move.bias": torch.zeros(7)}),
-    "other names": bend(network=lambda tensors: {f"x.{name}": value for name, value in tensors.items()}),
-    "other moments": bend(optimiser=wide_moments),
-    "other streams": bend(random=lambda streams: streams | {"torch": torch.zeros(3)}),
+    "other tensors": part(network=lambda tensors: tensors | {"move.bias": torch.zeros(7)}),
+    "other names": part(network=lambda tensors: {f"x.{name}": value for name, value in tensors.items()}),
+    "other moments": part(optimiser=wide_moments),
+    "other average": part(average=lambda kept: kept[1:]),
+    "other streams": bend(random=lambda streams: [streams[0] | {"torch": torch.zeros(3)}]),
     "other progress": bend(progress=lambda progress: progress | {"more": 1}),
     "no best": lose_the_best,
     "cut best": cut_the_best,
@@ -136,13 +196,13 @@ DAMAGES = {
 def test_a_damaged_state_begins_anew(inputs: dict[str, Input], tmp_path: Path, damage: Callable[[Path], None]) -> None:
     """As if it had never begun: to the byte the result of a run straight through."""
     straight, broken = new_job(tmp_path / "straight", inputs), new_job(tmp_path / "broken", inputs)
-    run(straight)
+    run(straight, ema=0.9)
     broken.stop_after = 9
     with pytest.raises(Interrupted):
-        run(broken)
+        run(broken, ema=0.9)
     damage(broken.state)
     broken.stop_after = None
-    run(broken)
+    run(broken, ema=0.9)
     assert "the saved state of the earlier attempt cannot be read; training begins anew" in broken.said
     for name in FILES:
         assert (straight.out / name).read_bytes() == (broken.out / name).read_bytes(), name

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Input
-from stages.train import health, report
+from stages.train import health, report, trainer
 from stages.train.curves import draw_curves
 from stages.train.state import Progress
 from stages.train.watch import live_line, scalars
@@ -100,6 +100,7 @@ def test_a_long_training_says_how_to_follow_it(
     inputs: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short, long = new_job(tmp_path / "short", inputs), new_job(tmp_path / "long", inputs)
+    monkeypatch.setattr(trainer, "LEAST", 1)
     monkeypatch.setattr(report, "LONG_S", 1e9)
     run(short)
     monkeypatch.setattr(report, "LONG_S", 0.0)

@@ -1,0 +1,178 @@
+"""One step of the optimiser: the gradient of all its clips, in pieces that fit, agreed on by all processes.
+
+A step that runs out of memory is done again in pieces of half the size, with the random streams that it began with:
+gradients are sums over clips, so nothing but rounding, and what a network draws for each clip, depends on the pieces.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from models.motion_prior import MotionPrior
+from models.talking_face import Clips, TalkingFace
+from pipeline.errors import StageError
+from stages.train import Params
+from stages.train.clips import ClipReader, Take
+from stages.train.faults import naming, ran_out, telling_of_compiler, too_large
+from stages.train.group import Group
+from stages.train.loader import moved
+from stages.train.order import Piece, Work
+from stages.train.state import random_state, set_random_state
+from stages.train.tally import Adding, Meeting, Tally
+
+TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Stepper:
+    """Steps down the gradient of `network`'s losses. micro: most clips of a piece; 0: no bound. It only ever falls.
+
+    `gradients` leaves the summed gradient of all processes in the parameters; `move` lets the optimiser use it.
+    """
+
+    def __init__(
+        self,
+        network: TalkingFace | MotionPrior,
+        clips: ClipReader,
+        optimiser: torch.optim.Optimizer,
+        options: Params,
+        *,
+        device: str,
+        group: Group,
+        say: Callable[[str], None],
+    ) -> None:
+        self.module = cast("torch.nn.Module", network)
+        self.clips = clips
+        self.optimiser = optimiser
+        self.options = options
+        self.device = device
+        self.group = group
+        self.say = say
+        self.micro = options.micro_batch
+        self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=options.precision == "fp16")
+        self.losses = _compiled(network.losses) if options.compile else network.losses
+        self.meet = Meeting(group)
+        _check_precision(self.precision)
+
+    def pieces(self, work: Work) -> Iterator[Piece]:
+        """What this process computes of a step."""
+        return work.pieces(self.group.rank, self.group.size, self.micro)
+
+    def gradients(self, work: Work, read: Iterator[Clips], wishes: Callable[[], tuple[bool, bool]]) -> Tally:
+        """What `work` adds up to over all processes. read: its pieces. wishes: whether this process wants to stop, and
+        to save. StageError where a clip does not fit alone, or a loss is no number."""
+        streams = random_state()
+        self.failed: list[Take] = []
+        own = self._attempt(work, read)
+        own.stop, own.due = wishes()
+        while (found := self.meet(own)).short:
+            self._halve(work)
+            set_random_state(streams)
+            stop, due = own.stop, own.due
+            own = self._attempt(work, (self.clips.batch(piece.takes) for piece in self.pieces(work)))
+            own.stop, own.due = stop, due
+        return found
+
+    def _attempt(self, work: Work, read: Iterator[Clips]) -> Tally:
+        """The gradients of this process's share, on top of none; `short` where memory did not suffice."""
+        self.optimiser.zero_grad()
+        adding = Adding()
+        self.bad: list[Take] = []
+        for piece in self.pieces(work):
+            self.failed = list(piece.takes)
+            try:
+                self._add(piece, next(read), adding, learn=work.moves)
+            except RuntimeError as error:
+                if not ran_out(error):
+                    raise
+                break
+        else:
+            return self._judged(work, adding)
+        # Out here the error, whose frames hold the step's activations, is gone.
+        self.optimiser.zero_grad()
+        if torch.device(self.device).type == "cuda":
+            torch.cuda.empty_cache()
+        return Tally(short=True)
+
+    def _add(self, piece: Piece, clips: Clips, adding: Adding, *, learn: bool) -> None:
+        with naming(piece.takes), torch.set_grad_enabled(learn):
+            losses = self._losses(moved(clips, self.device))
+        if learn:
+            self.scaler.scale(losses["loss"] * piece.weight).backward()
+        adding.add(losses, len(piece.takes))
+
+    def _losses(self, clips: Clips) -> dict[str, Tensor]:
+        with self.precision(), telling_of_compiler(self.options.compile):
+            return self.losses(clips)
+
+    def _judged(self, work: Work, adding: Adding) -> Tally:
+        tally = adding.tally()
+        finite = [torch.tensor(value).isfinite().item() for value in adding.values()] if tally.clips else []
+        for piece, good in zip(self.pieces(work), finite, strict=True):
+            self.bad += [] if good else piece.takes
+        tally.bad = bool(self.bad)
+        return tally
+
+    def _halve(self, work: Work) -> None:
+        largest = min(self.micro or work.largest(self.group.size), work.largest(self.group.size))
+        if largest == 1:
+            failed = [take for takes in self.group.gather(self.failed) for take in takes]
+            raise too_large(failed, self.clips, self.device)
+        self.micro = largest // 2
+        self.say(
+            f"out of memory on {self.device}: from here {self.micro} clips at a time instead of {largest}; "
+            "a batch stays what it was"
+        )
+
+    def move(self, rate: float) -> None:
+        """One step of the optimiser at this rate, from the gradients of all processes."""
+        for settings in self.optimiser.param_groups:
+            settings["lr"] = rate
+        self.group.sum_gradients(self.module.parameters())
+        self.scaler.unscale_(self.optimiser)
+        if self.options.grad_clip > 0:
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.options.grad_clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Where networks compute, in training and validation."""
+        kind, wanted = torch.device(self.device).type, TYPES.get(self.options.precision)
+        return torch.autocast(kind, dtype=wanted or torch.bfloat16, enabled=wanted is not None)
+
+    def rehearse(self, batch: Sequence[Take]) -> Tally:
+        """Forward and backward of a batch, after which all is as before, but for what its memory taught."""
+        streams, buffers = random_state(), [buffer.clone() for buffer in self.module.buffers()]
+        work = Work([batch])
+        read = (self.clips.batch(piece.takes) for piece in self.pieces(work))
+        found = self.gradients(work, read, lambda: (False, False))
+        self.optimiser.zero_grad()
+        with torch.no_grad():
+            for buffer, before in zip(self.module.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+        set_random_state(streams)
+        return found
+
+
+def _compiled(losses: Callable[[Clips], dict[str, Tensor]]) -> Callable[[Clips], dict[str, Tensor]]:
+    """Shapes differ from batch to batch. Giving up after some of them is an error, not a silent return to eager."""
+    import torch._dynamo
+
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+    return cast("Callable[[Clips], dict[str, Tensor]]", torch.compile(losses, dynamic=True))
+
+
+def _check_precision(precision: Callable[[], AbstractContextManager[Any]]) -> None:
+    """StageError where this torch cannot compute so on this device, which it would only warn of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            with precision():
+                return
+        except (RuntimeError, UserWarning) as error:
+            raise StageError(f"this precision cannot be had here: {error}; set precision = 'float32'") from None
