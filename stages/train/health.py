@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faces.errors import DataError
 from faces.lip_vertices import Middles, lip_middles
 from faces.lips import correlation, lve_per_frame, opening
 from models.motion_prior import MotionPrior
@@ -154,7 +155,11 @@ def _predicted(network: Network, clips: ClipReader, takes: Sequence[Take], devic
         )
         for take in takes
     ]
-    return [motion[0] for motion in cast("TalkingFace", network).predict_all(speeches)]
+    try:
+        return [motion[0] for motion in cast("TalkingFace", network).predict_all(speeches)]
+    except DataError as error:
+        names = ", ".join(take.name for take in takes)
+        raise DataError(f"{error} (among {names}; skip in the preprocess step leaves a sequence out)") from None
 
 
 def _rebuilt(prior: MotionPrior, clips: ClipReader, take: Take, device: str) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cache.manifest import Manifest
 from faces import metrics_measures
+from faces.errors import DataError
 from faces.lip_vertices import FLAME, lip_middles
 from faces.metrics_parts import Parts
 from faces.metrics_stream import Apart, Moving
@@ -173,6 +174,18 @@ def test_clips_are_spread_and_cut_and_heard_in_one_style(
     assert [tuple(speech.features.shape) for speech in mouth.heard] == [(10, 80), (10, 80)]
     np.testing.assert_array_equal(mouth.heard[1].features, reader.features["C_s03"][:10])
     assert [speech.styles.tolist() for speech in mouth.heard] == [[[0, 1]], [[1, 0]]]
+
+
+def test_a_clip_that_cannot_be_predicted_is_told_with_its_name(inputs: dict[str, Input]) -> None:
+    def refuse(speeches: list[Speech]) -> list[Tensor]:
+        raise DataError("1 speech features are too short")
+
+    mouth: Any = Mouth(clips(inputs), lambda truth: truth)
+    mouth.predict_all = refuse
+    mouth.train()
+    with pytest.raises(DataError, match=r"too short \(among B_s02, C_s01, C_s02, C_s03; skip"):
+        examine(mouth, clips(inputs), "cpu")
+    assert mouth.training
 
 
 def test_training_clips_serve_where_there_are_no_others(inputs: dict[str, Input], tmp_path: Path) -> None:
