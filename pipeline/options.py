@@ -19,7 +19,7 @@ Variants = Annotated[
 ]
 Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
 AsPublished = Annotated[
-    bool, typer.Option("--as-published", help="The paper's own way, as the recipe's [as_published] says it; slower.")
+    bool, typer.Option("--as-published", help="The form as published: the released code's own loop, slower than ours.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
