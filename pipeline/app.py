@@ -12,6 +12,7 @@ from pipeline.app_data import data_app
 from pipeline.app_regions import regions_app
 from pipeline.app_remote import add
 from pipeline.options import (
+    AsPublished,
     Device,
     Jobs,
     Json,
@@ -73,6 +74,7 @@ def run(
     audit: Annotated[bool, typer.Option("--audit", help="Tell of files read that no stage declares.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would run.")] = False,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     device: Device = "auto",
     jobs: Jobs = 0,
     no_wait: NoWait = False,
@@ -87,12 +89,14 @@ def run(
     """Bring recipes up to date: only what changed runs."""
     from pipeline.commands import run as command
     from pipeline.execute import Choice, Means
+    from pipeline.forms import Form
     from pipeline.workspace import Workspace
 
     choice = Choice(only, start, until, frozenset(force or ()))
     workspace = Workspace.find(store, outputs, remote, remote_mode)
     means = Means(device, jobs, audit, share_gpu, not no_wait)
-    command.run(recipes, settings or [], workspace, choice, means, tiny=tiny, dry=dry_run, variants=variants or ())
+    form = Form(tiny, as_published)
+    command.run(recipes, settings or [], workspace, choice, means, form=form, dry=dry_run, variants=variants or ())
 
 
 @app.command()
@@ -101,14 +105,17 @@ def status(
     settings: Settings = None,
     variants: Variants = None,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     json: Json = False,
     store: Store = None,
 ) -> None:
     """How every step stands: cached, or to run and why."""
     from pipeline.commands import run as command
+    from pipeline.forms import Form
     from pipeline.workspace import Workspace
 
-    command.status(recipes, settings or [], Workspace.find(store), tiny=tiny, as_json=json, variants=variants or ())
+    form = Form(tiny, as_published)
+    command.status(recipes, settings or [], Workspace.find(store), form=form, as_json=json, variants=variants or ())
 
 
 @app.command()
@@ -118,6 +125,7 @@ def why(
     settings: Settings = None,
     variants: Variants = None,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     json: Json = False,
     store: Store = None,
 ) -> None:
@@ -126,7 +134,7 @@ def why(
     from pipeline.recipe import load
     from pipeline.workspace import Workspace
 
-    loaded = load(recipe, settings or [], tiny=tiny, variants=variants or ())
+    loaded = load(recipe, settings or [], tiny=tiny, as_published=as_published, variants=variants or ())
     command.why(loaded, step, Workspace.find(store), as_json=json)
 
 
@@ -140,6 +148,7 @@ def accept(
     settings: Settings = None,
     variants: Variants = None,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     store: Store = None,
     outputs: Outputs = None,
 ) -> None:
@@ -149,7 +158,7 @@ def accept(
     from pipeline.recipe import load
     from pipeline.workspace import Workspace
 
-    loaded = load(recipe, settings or [], tiny=tiny, variants=variants or ())
+    loaded = load(recipe, settings or [], tiny=tiny, as_published=as_published, variants=variants or ())
     command.accept(loaded, step, Workspace.find(store, outputs), Wish(reason, source, even_inputs))
 
 
@@ -159,14 +168,16 @@ def graph(
     settings: Settings = None,
     style: Annotated[str, typer.Option("--format", help="text, mermaid or dot.")] = "text",
     tiny: Tiny = False,
+    as_published: AsPublished = False,
 ) -> None:
     """The steps of a recipe and what they read."""
     from pipeline.commands import run as command
     from pipeline.errors import RecipeError
+    from pipeline.forms import Form
 
     if style not in ("text", "mermaid", "dot"):
         raise RecipeError(f"--format {style!r}: allowed are text, mermaid, dot")
-    command.graph(recipe, settings or [], style=style, tiny=tiny)
+    command.graph(recipe, settings or [], style=style, form=Form(tiny, as_published))
 
 
 @app.command()
@@ -188,11 +199,13 @@ def table(
     settings: Settings = None,
     only: Variants = None,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     store: Store = None,
 ) -> None:
     """Results beside each other and beside published ones, with a warning where definitions differ."""
     from pipeline.commands import table as command
     from pipeline.errors import RecipeError
+    from pipeline.forms import Form
     from pipeline.table.columns import Wishes
     from pipeline.table.scale import WAYS
     from pipeline.workspace import Workspace
@@ -201,10 +214,11 @@ def table(
         if word not in allowed:
             raise RecipeError(f"--{option} {word!r}: allowed are {', '.join(allowed)}")
     wishes = Wishes(tuple(metric or ()), scale, decimals, published, ablations, baselines, interval)
-    words = [*(["--tiny"] if tiny else []), *(["--store", store] if store else [])]
+    form = Form(tiny, as_published)
+    words = [*form.options, *(["--store", store] if store else [])]
     words += [word for name in only or () for word in ("--variant", name)]
     words += [word for setting in settings or () for word in ("--set", setting)]
-    where = command.Where(Workspace.find(store), settings or [], tiny, words, only or ())
+    where = command.Where(Workspace.find(store), settings or [], form, words, only or ())
     command.table(results, where, wishes, style, extra or [])
 
 
@@ -284,11 +298,14 @@ def recipe_ls() -> None:
 
 
 @recipe_app.command("show")
-def recipe_show(recipe: OneRecipe, settings: Settings = None, tiny: Tiny = False) -> None:
+def recipe_show(
+    recipe: OneRecipe, settings: Settings = None, tiny: Tiny = False, as_published: AsPublished = False
+) -> None:
     """The resolved recipe, with the origin of every value."""
     from pipeline.commands import look
+    from pipeline.forms import Form
 
-    look.recipe_show(recipe, settings or [], tiny=tiny)
+    look.recipe_show(recipe, settings or [], form=Form(tiny, as_published))
 
 
 @recipe_app.command("check")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.options import Jobs, Json, Settings, Store, Tiny
+from pipeline.options import AsPublished, Jobs, Json, Settings, Store, Tiny
 
 data_app = typer.Typer(help="Look at data sets, describe and check your own.", no_args_is_help=True)
 
@@ -24,14 +24,17 @@ def card(
     ] = None,
     settings: Settings = None,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     json: Json = False,
     store: Store = None,
 ) -> None:
     """What a prepared data set holds, on what terms, what was checked, what was skipped and why."""
     from pipeline.commands import data as command
+    from pipeline.forms import Form
     from pipeline.workspace import Workspace
 
-    command.card(targets or [], Workspace.find(store), settings or [], tiny=tiny, as_json=json)
+    form = Form(tiny, as_published)
+    command.card(targets or [], Workspace.find(store), settings or [], form=form, as_json=json)
 
 
 Folder = Annotated[Path, typer.Argument(help="A folder of recordings.", show_default=False)]

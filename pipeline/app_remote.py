@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.options import Json, Remote, Settings, Store, Tiny
+from pipeline.options import AsPublished, Json, Remote, Settings, Store, Tiny
 
 Artifacts = Annotated[
     list[str] | None, typer.Argument(help="As `pipe cache ls` shows them; none: all.", show_default=False)
@@ -23,6 +23,7 @@ def push(
     recipes: OfRecipes = None,
     settings: Settings = None,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     dry_run: Dry = False,
     again: Annotated[bool, typer.Option("--again", help="Upload also what is there already.")] = False,
     json: Json = False,
@@ -31,9 +32,11 @@ def push(
 ) -> None:
     """Upload artifacts to the remote: those named, a recipe's, or all."""
     from pipeline.commands import remote as command
+    from pipeline.forms import Form
     from pipeline.workspace import Workspace
 
-    wish = command.Wish(names or (), recipes or (), settings or (), tiny, dry_run, json, again)
+    form = Form(tiny, as_published)
+    wish = command.Wish(names or (), recipes or (), settings or (), form, dry_run, json, again)
     command.push(Workspace.find(store, remote=remote), wish)
 
 
@@ -42,6 +45,7 @@ def pull(
     recipes: OfRecipes = None,
     settings: Settings = None,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     dry_run: Dry = False,
     json: Json = False,
     store: Store = None,
@@ -49,9 +53,11 @@ def pull(
 ) -> None:
     """Fetch artifacts from the remote: those named, or what a recipe lacks."""
     from pipeline.commands import remote as command
+    from pipeline.forms import Form
     from pipeline.workspace import Workspace
 
-    wish = command.Wish(names or (), recipes or (), settings or (), tiny, dry_run, json)
+    form = Form(tiny, as_published)
+    wish = command.Wish(names or (), recipes or (), settings or (), form, dry_run, json)
     command.pull(Workspace.find(store, remote=remote), wish)
 
 

@@ -46,27 +46,29 @@ class Axis:
         return values
 
 
-def build(path: Path, leaves: Mapping[Address, Leaf], tiny: set[Address], wanted: Sequence[str]) -> Recipe:
-    """The joined recipe of all variants, or of those `wanted`. tiny: what the recipe's tiny form sets.
+def build(path: Path, leaves: Mapping[Address, Leaf], fixed: Mapping[Address, str], wanted: Sequence[str]) -> Recipe:
+    """The joined recipe of all variants, or of those `wanted`. fixed: what a form of the recipe sets → which form.
 
     Raises:
         RecipeError: with a line for every problem.
     """
     rest = {address: leaf for address, leaf in leaves.items() if address[0] != "matrix"}
-    axes = _axes(path, leaves, rest, tiny)
+    axes = _axes(path, leaves, rest, fixed)
     if not axes:
         return recipes.build(path, rest)
     built = _variants(path, rest, axes)
     return _joined(axes, built, _wanted(axes, built, wanted))
 
 
-def _axes(path: Path, leaves: Mapping[Address, Leaf], rest: Mapping[Address, Leaf], tiny: set[Address]) -> list[Axis]:
+def _axes(
+    path: Path, leaves: Mapping[Address, Leaf], rest: Mapping[Address, Leaf], fixed: Mapping[Address, str]
+) -> list[Axis]:
     swept = {address[1:]: leaf for address, leaf in leaves.items() if address[0] == "matrix" and len(address) > 1}
     problems = Problems(path)
     if (whole := leaves.get(("matrix",))) is not None and whole.value != {}:
         problems.add("the matrix is a table of lists, step.NAME.PARAMETER = [first, second]", whole.origin)
     for address, leaf in swept.items():
-        for sentence in _mistakes(address, leaf, rest, tiny):
+        for sentence in _mistakes(address, leaf, rest, fixed):
             problems.add(sentence, leaf.origin, "matrix")
     problems.stop()
     count = math.prod(len(leaf.value) for leaf in swept.values())
@@ -77,7 +79,9 @@ def _axes(path: Path, leaves: Mapping[Address, Leaf], rest: Mapping[Address, Lea
     return [Axis(address, leaf, _names(_label(address, swept), leaf.value)) for address, leaf in swept.items()]
 
 
-def _mistakes(address: Address, leaf: Leaf, rest: Mapping[Address, Leaf], tiny: set[Address]) -> Iterator[str]:
+def _mistakes(
+    address: Address, leaf: Leaf, rest: Mapping[Address, Leaf], forms: Mapping[Address, str]
+) -> Iterator[str]:
     """What is wrong with an entry, apart from what building its variants tells."""
     name, steps = ".".join(address), dict.fromkeys(other[1] for other in rest if other[0] == "step" and len(other) > 1)
     if address != ("recipe", "seed") and (address[0] != "step" or len(address) < 3):
@@ -93,8 +97,8 @@ def _mistakes(address: Address, leaf: Leaf, rest: Mapping[Address, Leaf], tiny: 
     fixed = rest.get(address)
     if fixed is not None and fixed.origin == SET:
         yield f"--set {name} fixes what the matrix sweeps; choose with --variant, or --set matrix.{name}=[…]"
-    elif address in tiny:
-        yield f"[tiny] fixes {name}, which the matrix sweeps; shorten the matrix there: matrix.{name} = […]"
+    elif address in forms:
+        yield f"[{forms[address]}] fixes {name}, which the matrix sweeps; shorten the matrix there: matrix.{name} = […]"
 
 
 def _is_in(value: Any, others: Iterable[Any]) -> bool:

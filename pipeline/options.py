@@ -18,6 +18,9 @@ Variants = Annotated[
     typer.Option("--variant", help="Only these of a sweep: lr=1e-4,seed=2 (again for more).", metavar="NAME"),
 ]
 Tiny = Annotated[bool, typer.Option("--tiny", help="The recipe's tiny form, to see in minutes that everything fits.")]
+AsPublished = Annotated[
+    bool, typer.Option("--as-published", help="The form as published: the released code's own loop, slower than ours.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Store = Annotated[str | None, typer.Option(help="Folder of the store [PIPE_STORE, .pipe].", show_default=False)]
 Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [PIPE_OUTPUTS, outputs].")]

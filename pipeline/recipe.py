@@ -14,15 +14,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import needs, registry, toml
+from pipeline import forms, needs, registry, toml
 from pipeline import params as typed
 from pipeline.errors import RecipeError
+from pipeline.forms import AS_PUBLISHED, SWITCH, Form
 from pipeline.needs import Needs
 from pipeline.stage import Slot, Stage, Upstream
 from pipeline.toml import Address, Leaf, Origin
 from pipeline.wiring import Wiring, in_order, wire
 
-RECIPE_KEYS = ("paper", "title", "seed", "name", "libraries")
+RECIPE_KEYS = ("paper", "title", "seed", "name", "libraries", AS_PUBLISHED)
 STEP_KEYS = ("stage", "inputs", "needs")
 POLICIES = ("report", "strict")
 """What a recipe says of library versions, see `pipeline.libraries`."""
@@ -131,36 +132,52 @@ class Problems:
             raise RecipeError("\n".join(self.found))
 
 
-def load(path: Path, settings: Sequence[str] = (), *, tiny: bool = False, variants: Sequence[str] = ()) -> Recipe:
+def load(
+    path: Path,
+    settings: Sequence[str] = (),
+    *,
+    tiny: bool = False,
+    as_published: bool = False,
+    variants: Sequence[str] = (),
+) -> Recipe:
     """Read, check and wire a recipe. With a `[matrix]`, the steps of all its variants, each shared one once.
 
     Arguments:
         path: the TOML file.
         settings: `--set` words, "step.train.epochs=1".
         tiny: apply the recipe's `[tiny]` table, a minutes-long form of it that only proves that everything fits.
+        as_published: apply its `[as_published]` table, below the tiny one: the paper's own way. So does the recipe
+            that sets `as_published = true`; `--set` has the last word.
         variants: only these of a matrix, "lr=1e-4,seed=2"; "lr=1e-4" means all that have it. None: all.
 
     Raises:
         RecipeError: with a line for every problem.
     """
     registry.search(os.path.abspath(path.parent))
-    leaves = toml.read(path)
-    shrunk = {address[1:]: leaf for address, leaf in leaves.items() if address[0] == "tiny"}
-    leaves = {address: leaf for address, leaf in leaves.items() if address[0] != "tiny"}
-    if tiny:
-        if not shrunk:
-            raise RecipeError(f"{toml.shown(path)} has no [tiny] table, so there is no tiny form of it")
-        leaves |= shrunk
+    leaves, overlays = forms.split(toml.read(path))
+    leaves = _switched(leaves, settings, as_published=as_published)
+    form = Form(tiny, SWITCH in leaves and leaves[SWITCH].value is True)
+    leaves, fixed = forms.laid(path, leaves, overlays, form)
     for text in settings:
         leaves = _set(leaves, text)
     leaves = toml.expand(leaves)
     if any(address[0] == "matrix" for address in leaves):
         from pipeline import matrix  # few recipes have one
 
-        return matrix.build(path, leaves, set(shrunk) if tiny else set(), variants)
+        return matrix.build(path, leaves, fixed, variants)
     if variants:
         raise RecipeError(f"--variant {variants[0]}: {toml.shown(path)} has no [matrix], so it has no variants")
     return build(path, leaves)
+
+
+def _switched(leaves: dict[Address, Leaf], settings: Sequence[str], *, as_published: bool) -> dict[Address, Leaf]:
+    """With the switch as it is to stand, which decides what lies below all other settings."""
+    if as_published:
+        leaves = forms.switched(leaves)
+    for text in settings:
+        if text.partition("=")[0].strip() == ".".join(SWITCH):
+            leaves = _set(leaves, text)
+    return leaves
 
 
 def build(path: Path, leaves: dict[Address, Leaf]) -> Recipe:
@@ -205,6 +222,8 @@ def _hint(leaves: Mapping[Address, Leaf], address: Address) -> Any:
     """The type that a --set value is meant to have; str where it cannot be told yet."""
     if address == ("recipe", "seed"):
         return int
+    if address == SWITCH:
+        return bool
     if address[0] == "step" and address[2:3] == ("needs",):
         return needs.HINTS.get(address[-1], str)
     if address[0] != "step" or len(address) != 3 or address[2] in STEP_KEYS:
@@ -232,7 +251,7 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
         elif address[0] == "step":
             problems.add("a step is a table [step.NAME] with parameters, step.NAME.PARAMETER = VALUE", leaf.origin)
         else:
-            known = ("extends", "recipe", "step", "matrix", "tiny")
+            known = ("extends", "recipe", "step", "matrix", *forms.TABLES)
             problems.add(
                 f"unknown entry {'.'.join(address)!r}; a recipe has {', '.join(known)}."
                 f"{registry.nearest(address[0], known)}",
@@ -245,6 +264,9 @@ def _info(leaves: Mapping[Address, Leaf], problems: Problems) -> dict[str, Any]:
         if not re.fullmatch(r"\w[\w.-]*", str(word)):
             problems.add(f"{word!r} cannot be a name: it becomes a folder; use letters, digits, '_', '-' and '.'", None)
     _check_policy(info, leaves, problems)
+    if type(info.get(AS_PUBLISHED, False)) is not bool:
+        sentence = f"{AS_PUBLISHED!r} must be true or false, not {info[AS_PUBLISHED]!r}"
+        problems.add(sentence, leaves[SWITCH].origin, "recipe")
     seed = info.get("seed", 0)
     if type(seed) is not int or seed < 0:
         problems.add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from stages.preprocess.synthetic.raw import Cast, write_raw
 from stages.preprocess.vocaset import RAW_FILES
 from tests.pipeline.test_cli import pipe
+from tests.stages.preprocess.biwi_files import biwi_data
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
@@ -44,8 +46,9 @@ def settings(*words: str) -> list[str]:
     return [part for word in words for part in ("--set", word)]
 
 
-def run_tiny(recipe: str, *words: str) -> int:
-    return pipe("run", str(ROOT / "recipes" / recipe), "--tiny", "--device", "cpu", *settings(*words))
+def run_tiny(recipe: str, *words: str, options: Sequence[str] = ()) -> int:
+    line = ["run", str(ROOT / "recipes" / recipe), "--tiny", "--device", "cpu", *options]
+    return pipe(*line, *settings(*words))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,12 @@ def vocaset(store: Path) -> Path:
 
 def _sentence_21(value: object) -> object:
     return {"sentence21": value["sentence01"]} if isinstance(value, dict) else value
+
+
+@pytest.fixture(scope="module")
+def biwi(store: Path) -> Path:
+    """Three subjects of three short sentences in BIWI's own layout, on faces of six vertices."""
+    return biwi_data().write(store / "biwi")
 
 
 @pytest.fixture(scope="module")

@@ -70,11 +70,12 @@ def test_a_setting_of_the_prior_trains_both(here: Path, capsys: pytest.CaptureFi
 def test_released_settings_are_the_papers() -> None:
     """The sizes of the released configurations, as they reach the steps."""
     for name, tokens, layers, split in (("vocaset", 16, 6, "test"), ("biwi", 8, 12, "test-a")):
-        steps = load(ROOT / "recipes" / f"codetalker_{name}.toml").steps
+        steps = load(ROOT / "recipes" / f"codetalker_{name}.toml", as_published=True).steps
         prior, train = steps["prior"].values, steps["train"].values
         assert (prior["tokens"], prior["tokens"] * prior["token_width"], prior["codes"]) == (tokens, 1024, 256)
         assert (prior["optimiser"], prior["lr"], prior["weight_decay"], prior["epochs"]) == ("adamw", 1e-4, 0.01, 200)
         assert prior["lr_step"] == (20 if name == "vocaset" else 0)
+        assert (train["layerdrop"], train["mask_time_prob"], train["mask_time_length"]) == (0.1, 0.05, 10)
         assert (train["layers"], train["feature_dim"], train["feedforward"]) == (layers, 1024, 2048)
         assert (train["optimiser"], train["lr"], train["epochs"]) == ("adam", 1e-4, 100)
         assert (prior["batch_size"], train["batch_size"]) == (1, 1)

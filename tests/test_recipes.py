@@ -16,19 +16,67 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipeline import forms
+from pipeline.forms import Form
 from pipeline.recipe import load
 from tests.pipeline.test_cli import HEAVY, pipe, process
-from tests.recipe_runs import RECIPES, ROOT, as_released, encoder, here, official, run_tiny, settings, store, vocaset
+from tests.recipe_runs import (
+    RECIPES,
+    ROOT,
+    as_released,
+    biwi,
+    encoder,
+    here,
+    official,
+    run_tiny,
+    settings,
+    store,
+    vocaset,
+)
 
-__all__ = ["encoder", "here", "official", "store", "vocaset"]
+OFFICIAL = [path for path in RECIPES if path.stem.endswith(("_vocaset", "_biwi")) and "synthetic" not in path.stem]
+LOOP = {"epochs", "batch_size", "lr", "order", "accumulation", "validate_every", "warmup"}
+"""What of a training a form may change."""
+
+__all__ = ["biwi", "encoder", "here", "official", "store", "vocaset"]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_loads_and_has_a_tiny_form(path) -> None:
+def test_every_recipe_loads_in_each_form_and_has_a_tiny_one(path) -> None:
     recipe = load(path)
     assert recipe.info["title"]
     assert recipe.info["paper"]
-    assert {s.base for s in load(path, tiny=True).steps.values()} == {s.base for s in recipe.steps.values()}
+    found = forms.had(path)
+    assert Form(tiny=True) in found
+    for form in found:
+        assert {s.base for s in load(path, **form._asdict()).steps.values()} == {s.base for s in recipe.steps.values()}
+
+
+@pytest.mark.parametrize("path", OFFICIAL, ids=lambda path: path.stem)
+def test_recipes_in_official_sizes_train_in_batches_and_as_published_clip_by_clip(path) -> None:
+    """Only how they train differs: what a network is, and what it trains on, does not."""
+    ours, published = (load(path, as_published=flag).steps for flag in (False, True))
+    trained = [name for name, step in ours.items() if step.stage.name == "train"]
+    assert trained
+    for name, step in ours.items():
+        other = published[name].values
+        differ = {key for key, value in step.values.items() if value != other[key]}
+        assert differ <= (LOOP if name in trained else set()), name
+    for name in trained:
+        values = published[name].values
+        assert (values["batch_size"], values["lr"], values["order"]) == (1, 1e-4, "shuffled")
+        assert ours[name].values["batch_size"] > 1
+        assert ours[name].values["order"] == "bucketed"
+    assert published["infer"].values["weights"] == "last"
+
+
+@pytest.mark.parametrize(("name", "size"), [("vocaset", (64, 30, "interpolate")), ("biwi", (128, 25, "pairs"))])
+def test_faceformer_as_published(name, size) -> None:
+    values = load(ROOT / f"recipes/faceformer_{name}.toml", as_published=True).steps["train"].values
+    assert (values["feature_dim"], values["period"], values["alignment"]) == size
+    assert (values["epochs"], values["accumulation"], values["accumulate"]) == (101, "released", 1)
+    assert (values["layerdrop"], values["mask_time_prob"], values["mask_time_length"]) == (0.1, 0.05, 10)
+    assert (values["optimiser"], values["grad_clip"], values["teacher_forcing"]) == ("adam", 0.0, False)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -141,6 +189,22 @@ def test_released_weights_are_evaluated_without_training(here, official, capsys)
     torch.save(renamed, here / "vocaset.pth")
     assert run_tiny("faceformer_vocaset.toml", *words) == 0
     np.testing.assert_allclose(np.load(next((trained / "infer/npy").iterdir())), first, atol=1e-7)
+
+
+def test_faceformer_biwi_as_published_beside_its_faster_form(here, official, biwi, monkeypatch) -> None:
+    monkeypatch.setenv("BIWI_ROOT", str(biwi))
+    words = [*official, "step.train.epochs=2"]
+    assert run_tiny("faceformer_biwi.toml", *words) == 0
+    assert run_tiny("faceformer_biwi.toml", *words, options=["--as-published"]) == 0
+    faster, published = (here / "outputs" / f"faceformer_biwi{end}" for end in ("", "-as_published"))
+    assert (faster / "features").resolve() == (published / "features").resolve()
+    made = sorted(path.name for path in (published / "infer/npy").iterdir())
+    assert made == ["F2_e37_condition_F2.npy", "M3_e37_condition_M3.npy"]
+    assert list((published / "render").glob("*.mp4"))
+    steps = [
+        json.loads((out / "train/history.jsonl").read_text().splitlines()[-1])["step"] for out in (faster, published)
+    ]
+    assert steps == [2, 4]  # of two clips each epoch, together and one after the other
 
 
 @pytest.mark.parametrize(

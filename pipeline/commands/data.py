@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import RecipeError
+from pipeline.forms import PLAIN, Form
 from pipeline.plan import plan
 from pipeline.recipe import load
 from pipeline.registry import load_command
@@ -17,14 +18,14 @@ KIND, INDEX = "sequences", "sequences.json"
 
 
 def card(
-    targets: Sequence[str], workspace: Workspace, settings: Sequence[str] = (), *, tiny: bool = False, as_json: bool
+    targets: Sequence[str], workspace: Workspace, settings: Sequence[str] = (), *, form: Form = PLAIN, as_json: bool
 ) -> None:
     """Show the data cards of artifacts, folders and recipes, these with `settings`; of the whole store where none is
     named."""
     if not targets:
         folders = _all(workspace)
     else:
-        folders = [folder for target in targets for folder in _meant(target, workspace, settings, tiny)]
+        folders = [folder for target in targets for folder in _meant(target, workspace, settings, form)]
     load_command("data card")(list(dict.fromkeys(folders)), as_json=as_json)
 
 
@@ -35,10 +36,10 @@ def _all(workspace: Workspace) -> list[Path]:
     return found
 
 
-def _meant(target: str, workspace: Workspace, settings: Sequence[str], tiny: bool) -> Iterator[Path]:
+def _meant(target: str, workspace: Workspace, settings: Sequence[str], form: Form) -> Iterator[Path]:
     path = Path(target)
     if path.suffix == ".toml":
-        yield from _of_recipe(path, workspace, settings, tiny)
+        yield from _of_recipe(path, workspace, settings, form)
     elif (path / INDEX).is_file():
         yield path
     else:
@@ -48,13 +49,13 @@ def _meant(target: str, workspace: Workspace, settings: Sequence[str], tiny: boo
         yield artifact.path
 
 
-def _of_recipe(path: Path, workspace: Workspace, settings: Sequence[str], tiny: bool) -> list[Path]:
+def _of_recipe(path: Path, workspace: Workspace, settings: Sequence[str], form: Form) -> list[Path]:
     """The data sets that a recipe's steps have made, as it stands."""
-    whole = plan(load(path, settings, tiny=tiny), workspace)
+    whole = plan(load(path, settings, **form._asdict()), workspace)
     planned = {name: entry for name, entry in whole.items() if entry.step.stage.output == KIND}
     found = [entry.artifact.path for entry in planned.values() if entry.artifact]
     if not found:
         steps = " and ".join(planned) or "preprocess"
-        words = "".join([*(f" --set {setting}" for setting in settings), " --tiny" if tiny else ""])
+        words = "".join([*(f" --set {setting}" for setting in settings), *(f" {option}" for option in form.options)])
         raise RecipeError(f"{shown(path)}: {steps} must run first: pipe run {shown(path)}{words} --until {steps}")
     return found

@@ -19,6 +19,7 @@ from cache.gc import Candidate, Plan, Wishes
 from cache.gc import plan as plan_gc
 from cache.store import Artifact
 from cache.trash import collect, dangling
+from pipeline import forms
 from pipeline.commands.cache import fitted
 from pipeline.commands.meter import Meter
 from pipeline.errors import RecipeError
@@ -165,24 +166,24 @@ def gc(workspace: Workspace, limits: Limits, *, do: bool, as_json: bool) -> bool
 
 
 def _needed(workspace: Workspace, paths: Sequence[Path]) -> dict[str, str]:
-    """Artifact → recipe and step that stand on it, in the whole and the tiny form."""
+    """Artifact → recipe and step that stand on it, in every form that the recipe has."""
     needed: dict[str, str] = {}
     for path in paths:
-        for tiny in (False, True):
+        for form in forms.had(path):
             try:
-                recipe = load_recipe(path, [], tiny=tiny)
+                recipe = load_recipe(path, [], **form._asdict())
             except RecipeError:
-                if tiny:
+                if form.tiny:
                     continue
                 raise
             for step, entry in plan(recipe, workspace).items():
-                if entry.state is State.BLOCKED and not tiny:
+                if entry.state is State.BLOCKED and not form.tiny:
                     raise RecipeError(
                         f"--keep-recipe {shown(path)}: what step {step!r} needs cannot be told ({entry.reason}); "
                         "nothing is removed: mend that, or pin artifacts with `pipe cache pin` and leave the recipe out"
                     )
                 names = [entry.artifact.name] if entry.artifact else []
-                for name in names or ([] if tiny else _latest(workspace, recipe, entry.step)):
+                for name in names or ([] if form.tiny else _latest(workspace, recipe, entry.step)):
                     needed.setdefault(name, f"{recipe.name}/{step}")
     workspace.stats.save()
     return needed

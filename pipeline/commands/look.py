@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import forms
+from pipeline.errors import RecipeError
+from pipeline.forms import PLAIN, Form
 from pipeline.progress import table
 from pipeline.recipe import Recipe, Step, load
 from pipeline.toml import shown
@@ -30,11 +33,13 @@ def recipe_ls() -> None:
     print(table(rows, ("recipe", "what")))
 
 
-def recipe_show(path: Path, settings: Sequence[str], *, tiny: bool) -> None:
+def recipe_show(path: Path, settings: Sequence[str], *, form: Form = PLAIN) -> None:
     """The resolved recipe, a valid TOML file, with the origin of every value; of a sweep, the matrix too."""
-    recipe = load(path, settings, tiny=tiny)
-    info = {key: value for key, value in recipe.info.items() if ("recipe", key) not in recipe.matrix}
-    lines = ["[recipe]", *(_line(key, value, "") for key, value in info.items())]
+    recipe = load(path, settings, **form._asdict())
+    hidden = {address[1] for address in (*recipe.matrix, forms.SWITCH) if address[0] == "recipe"}
+    lines = ["[recipe]", *(_line(key, value, "") for key, value in recipe.info.items() if key not in hidden)]
+    if recipe.info.get(forms.AS_PUBLISHED):  # what is shown holds it already, and has no such table
+        lines += [f"# the form as published: {recipe.leaves[forms.SWITCH].origin}"]
     if recipe.matrix:
         rows = [_line(".".join(address), leaf.value, str(leaf.origin)) for address, leaf in recipe.matrix.items()]
         lines += ["", f"[matrix]  # {len(recipe.variants)} variants", *rows]
@@ -66,12 +71,41 @@ def _step_lines(recipe: Recipe, variants: Sequence[Step]) -> Iterator[str]:
 
 
 def recipe_check(paths: Sequence[Path]) -> None:
-    """Load recipes; a line each, or the problems."""
+    """Load recipes in all their forms; a line for each recipe, or the problems of all of them."""
+    problems: dict[str, None] = {}
     for path in paths:
-        recipe = load(path)
-        bases = dict.fromkeys(step.base for step in recipe.steps.values())
-        swept = f", {len(recipe.variants)} variants with {len(recipe.steps)} steps in all" if recipe.variants else ""
-        print(f"{shown(path)}: fine, {len(bases)} steps: {', '.join(bases)}{swept}")
+        found = _mistakes(path)
+        problems |= found
+        if not found:
+            print(_fine(path))
+    if problems:
+        raise RecipeError("\n".join(problems))
+
+
+def _mistakes(path: Path) -> dict[str, None]:
+    """The problems of all forms, each told once."""
+    try:
+        found = forms.had(path)
+    except RecipeError as error:
+        return dict.fromkeys(str(error).splitlines())
+    return dict.fromkeys(line for form in found for line in _mistakes_of(path, form))
+
+
+def _mistakes_of(path: Path, form: Form) -> list[str]:
+    try:
+        load(path, **form._asdict())
+    except RecipeError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _fine(path: Path) -> str:
+    recipe = load(path)
+    bases = dict.fromkeys(step.base for step in recipe.steps.values())
+    swept = f", {len(recipe.variants)} variants with {len(recipe.steps)} steps in all" if recipe.variants else ""
+    others = dict.fromkeys(" ".join(form.options) for form in forms.had(path)[1:])
+    also = f"; also with {', '.join(others)}" if others else ""
+    return f"{shown(path)}: fine, {len(bases)} steps: {', '.join(bases)}{swept}{also}"
 
 
 def _line(key: str, value: Any, origin: str) -> str:

@@ -15,6 +15,7 @@ from cache.remote import Moved, Remote
 from cache.store import Artifact
 from pipeline.errors import RecipeError, StageError
 from pipeline.exchange import follow, pace
+from pipeline.forms import PLAIN, Form
 from pipeline.plan import Planned, State, plan, plan_step
 from pipeline.progress import Reporter, reporter, size_text
 from pipeline.recipe import Recipe, load
@@ -29,13 +30,13 @@ class Wish:
     names: Sequence[str] = ()
     recipes: Sequence[Path] = ()
     settings: Sequence[str] = ()
-    tiny: bool = False
+    form: Form = PLAIN
     dry: bool = False
     as_json: bool = False
     again: bool = False
 
     def load(self) -> list[Recipe]:
-        return [load(path, self.settings, tiny=self.tiny) for path in self.recipes]
+        return [load(path, self.settings, **self.form._asdict()) for path in self.recipes]
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import outputs
+from pipeline.forms import PLAIN, Form
 from pipeline.plan import Planned, State, plan
 from pipeline.progress import reporter, table
 from pipeline.recipe import Recipe, load
@@ -30,12 +31,12 @@ def run(
     choice: Choice,
     means: Means,
     *,
-    tiny: bool = False,
+    form: Form = PLAIN,
     dry: bool = False,
     variants: Sequence[str] = (),
 ) -> None:
     """Bring recipes up to date, or with `dry` say what would run."""
-    recipes = [load(path, settings, tiny=tiny, variants=variants) for path in dict.fromkeys(paths)]
+    recipes = [load(path, settings, **form._asdict(), variants=variants) for path in dict.fromkeys(paths)]
     outputs.check_names(recipes)
     if dry:
         for recipe in recipes:
@@ -106,14 +107,14 @@ def status(
     settings: Sequence[str],
     workspace: Workspace,
     *,
-    tiny: bool,
+    form: Form = PLAIN,
     as_json: bool,
     variants: Sequence[str] = (),
 ) -> None:
     """How every step of the recipes stands."""
     found = []
     for path in paths:
-        recipe = load(path, settings, tiny=tiny, variants=variants)
+        recipe = load(path, settings, **form._asdict(), variants=variants)
         planned = plan(recipe, workspace)
         workspace.stats.save()
         found.append(_json(recipe, planned))
@@ -149,9 +150,9 @@ def _items(entry: Planned) -> dict[str, int | None] | None:
     return {"cached": entry.reuse.cached, "of": entry.reuse.total} if entry.reuse.base else None
 
 
-def graph(path: Path, settings: Sequence[str], *, style: str, tiny: bool) -> None:
+def graph(path: Path, settings: Sequence[str], *, style: str, form: Form = PLAIN) -> None:
     """The steps and what they read, as a table, a Mermaid or a Graphviz drawing."""
-    recipe = load(path, settings, tiny=tiny)
+    recipe = load(path, settings, **form._asdict())
     if style == "text":
         rows = [
             (name, step.stage.name, step.stage.output, "← " + ", ".join(_wires(step.inputs)) if step.inputs else "")

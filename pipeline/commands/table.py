@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipeError
+from pipeline.forms import Form
 from pipeline.recipe import load
 from pipeline.table import published, records, results
 from pipeline.table.build import Table, build
@@ -24,7 +25,7 @@ class Where:
 
     workspace: Workspace
     settings: Sequence[str]
-    tiny: bool
+    form: Form
     options: Sequence[str]
     variants: Sequence[str] = ()
 
@@ -49,7 +50,7 @@ def table(paths: Sequence[Path], where: Where, wishes: Wishes, style: str, extra
 def _results(path: Path, where: Where) -> list[Result]:
     if results.is_file(path):
         return [results.of_file(path)]
-    recipe = load(path, where.settings, tiny=where.tiny, variants=where.variants)
+    recipe = load(path, where.settings, **where.form._asdict(), variants=where.variants)
     return results.of_recipe(recipe, where.workspace, words=where.options)
 
 

@@ -187,6 +187,9 @@ def test_what_the_matrix_sweeps_is_fixed_nowhere_else(sweep) -> None:
         load(sweep, ["step.double.factor=3"])
     with pytest.raises(RecipeError, match=r"\[tiny\] fixes step.double.factor, .*matrix.step.double.factor = \[…\]"):
         load(sweep, tiny=True)
+    sweep.write_text(sweep.read_text().replace("[tiny]", "[as_published]"))
+    with pytest.raises(RecipeError, match=r"sweep.toml:20 .*\[as_published\] fixes step.double.factor"):
+        load(sweep, as_published=True)
 
 
 def test_variants_that_are_not_there(sweep, here) -> None:
@@ -207,7 +210,7 @@ def test_the_shown_recipe_is_the_recipe_again(sweep, here, capsys) -> None:
         text = text.replace(f'stage = "{stage.lower()}"', f'stage = "tests.pipeline.toy:{stage}"')
     (here / "again.toml").write_text(text)
     assert load(here / "again.toml").variants == load(sweep).variants
-    assert pipe("recipe", "check", "sweep.toml") == 0
+    assert pipe("recipe", "check", "again.toml") == 0
     assert "fine, 3 steps: read, double, sum, 4 variants with 7 steps in all" in capsys.readouterr().out
 
 
