@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models import hub
-from stages.audio import Wave, standardise
+from models.sound import Wave, standardise
 from stages.features.extractor import Encoded, Extractor
 from stages.kinds.features import Encoder
 
