@@ -9,7 +9,7 @@ channels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ def blend(windows: Iterable[tuple[int, Tensor]], overlap: int) -> Iterator[Tenso
         yield held.take(held.length)
 
 
-def joined(windows: Sequence[tuple[int, Tensor]], overlap: int) -> Tensor:
+def joined(windows: Iterable[tuple[int, Tensor]], overlap: int) -> Tensor:
     """As `blend`, all of it: (…, T, C)."""
     return torch.cat(list(blend(windows, overlap)), dim=-2)
 

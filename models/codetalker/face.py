@@ -40,6 +40,7 @@ class CodeTalker(ListeningFace):
     """The network. Parameter names are the released ones; see `models.talking_face` for what every method is for."""
 
     name: ClassVar[str] = "codetalker"
+    least: ClassVar[int] = 2  # the prior's instance norm is undefined over one frame
     settings: Settings
     autoencoder: MotionAutoencoder
 
@@ -160,8 +161,7 @@ class CodeTalker(ListeningFace):
 
     def _speak(self, speeches: Sequence[Speech]) -> list[tuple[Tensor, Tensor]]:
         """Codes handed on (S, T, Q·Z) and their numbers (S, T, Q), per speech."""
-        # The prior's instance norm is undefined over one frame.
-        memory, frames = self.listen_to(speeches, least=2)
+        memory, frames = self.listen_to(speeches)
         counts = [len(speech.styles) for speech in speeches]
         clips = [clip for clip, count in enumerate(counts) for _ in range(count)]
         style = self.style(torch.cat([speech.styles for speech in speeches]))

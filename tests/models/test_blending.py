@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def test_windows_cover_a_clip_and_share_enough(length, window, overlap):
     starts = window_starts(length, window, overlap)
     assert starts[0] == 0
     assert starts[-1] + min(window, length) == length
-    for before, after in zip(starts, starts[1:], strict=False):
+    for before, after in pairwise(starts):
         assert before < after <= before + window - overlap
 
 
@@ -60,9 +61,7 @@ def test_joins_are_no_rougher_than_the_inside(length):
     time = torch.arange(length, dtype=torch.float64)[:, None]
     smooth = torch.sin(2 * math.pi * 0.1 * time + torch.arange(4))
     window, overlap = 60, 20
-    parts = [
-        (start, part * (1 + 0.03 * torch.randn(4)) + 0.03 * torch.randn(4)) for start, part in cut(smooth, 60, 20)
-    ]
+    parts = [(start, part * (1 + 0.03 * torch.randn(4)) + 0.03 * torch.randn(4)) for start, part in cut(smooth, 60, 20)]
     rough = joined(parts, overlap).diff(n=2, dim=0).abs().amax(1)
     at_join = torch.zeros(length, dtype=torch.bool)
     for start, part in parts[1:]:
