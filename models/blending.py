@@ -44,17 +44,17 @@ def fade(length: int, overlap: int) -> Tensor:
 def blend(windows: Iterable[tuple[int, Tensor]], overlap: int) -> Iterator[Tensor]:
     """(first frame, (…, n, C)) of one window after the other → the parts (…, m, C) of one sequence, in order.
 
-    Windows start at 0, each later than the one before and no later than that one ends; they may share more than
-    `overlap` frames, and more than two may meet: the weights are made to add up to 1 everywhere. Where windows agree
-    the result is that value, to the bit.
+    Windows start at 0, each no earlier than the one before and no later than that one ends; they may share more or less
+    than `overlap` frames, and more than two may meet: the weights are made to add up to 1 everywhere. Where windows
+    agree the result is that value, to the bit.
     """
-    held = _Held()
+    blender = Blender(overlap)
     for start, window in windows:
-        if start > held.first:
-            yield held.take(start - held.first)
-        held.add(start, window, fade(window.shape[-2], overlap).to(window))
-    if held.length:
-        yield held.take(held.length)
+        if start > blender.first:
+            yield blender.take(start)
+        blender.add(start, window)
+    if blender.last > blender.first:
+        yield blender.take(blender.last)
 
 
 def joined(windows: Iterable[tuple[int, Tensor]], overlap: int) -> Tensor:
@@ -62,36 +62,43 @@ def joined(windows: Iterable[tuple[int, Tensor]], overlap: int) -> Tensor:
     return torch.cat(list(blend(windows, overlap)), dim=-2)
 
 
-class _Held:
-    """Weighted means of the frames that are not given out yet, and the weights that went into them."""
+class Blender:
+    """Weighted means of the frames from `first` on, which are not given out yet, and the weights that went into them.
 
-    def __init__(self) -> None:
+    For windows whose end their maker does not know: `blend` is the plain form.
+    """
+
+    def __init__(self, overlap: int) -> None:
+        self.overlap = overlap
         self.first = 0
         self._mean: Tensor | None = None
         self._weight = torch.zeros(0)
 
     @property
-    def length(self) -> int:
-        return len(self._weight)
+    def last(self) -> int:
+        """The frame after the last one that is held."""
+        return self.first + len(self._weight)
 
-    def add(self, start: int, window: Tensor, weight: Tensor) -> None:
-        """Take a window in; `start` is the first frame that is held."""
-        if start != self.first or start + len(weight) < self.first + self.length:
-            raise ValueError(f"a window from frame {start} on leaves a gap or ends before the one before it")
+    def add(self, start: int, window: Tensor) -> None:
+        """Take in (…, n, C), which begins at a frame that is not given out yet and ends no earlier than others did."""
+        weight = fade(window.shape[-2], self.overlap).to(window)
+        if not self.first <= start <= self.last <= start + len(weight):
+            raise ValueError(f"no window covers frame {self.last}, or frame {start} is given out or covered already")
         if self._mean is None:
             self._mean, self._weight = window, weight
             return
-        shared = self.length
-        total = self._weight + weight[:shared]
-        apart = window[..., :shared, :] - self._mean
-        mean = self._mean + (weight[:shared] / total)[:, None] * apart
-        self._mean = torch.cat((mean, window[..., shared:, :]), dim=-2)
-        self._weight = torch.cat((total, weight[shared:]))
+        before, shared = start - self.first, self.last - start
+        share = weight[:shared] / (self._weight[before:] + weight[:shared])
+        earlier, both = self._mean[..., :before, :], self._mean[..., before:, :]
+        both = both + share[:, None] * (window[..., :shared, :] - both)
+        self._mean = torch.cat((earlier, both, window[..., shared:, :]), dim=-2)
+        self._weight = torch.cat((self._weight[:before], self._weight[before:] + weight[:shared], weight[shared:]))
 
-    def take(self, frames: int) -> Tensor:
-        """The first frames, which are final."""
-        if self._mean is None or frames > self.length:
-            raise ValueError(f"no window covers frame {self.first + self.length}")
+    def take(self, until: int) -> Tensor:
+        """The held frames before this one: no later window may begin before it."""
+        if self._mean is None or until > self.last:
+            raise ValueError(f"no window covers frame {self.last}")
+        frames = until - self.first
         done, self._mean = self._mean[..., :frames, :], self._mean[..., frames:, :].clone()
-        self.first, self._weight = self.first + frames, self._weight[frames:]
+        self.first, self._weight = until, self._weight[frames:]
         return done

@@ -11,7 +11,7 @@ D = 3 V coordinates, d decoder channels, K training subjects.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -165,9 +165,9 @@ class ListeningFace(nn.Module):
             return torch.from_numpy(log_mel(wave)).to(device)
         return self.audio_encoder.convolve(torch.from_numpy(wave)[None].to(device))[0]
 
-    def voice(self, template: Tensor, style: Tensor) -> Callable[[Tensor], Tensor]:
-        """For one clip in one style, (D,) and (K,): from the memory of the next n frames, (1, n·per_frame, d), to
-        their absolute positions (n, D). DataError where the network cannot."""
+    def voice(self, memories: Iterable[Tensor], template: Tensor, style: Tensor) -> Iterator[Tensor]:
+        """One clip in one style, (D,) and (K,): memory (1, n·per_frame, d) of ever more frames → absolute positions
+        (n, D), as soon as they are final. DataError where the network cannot."""
         raise NotImplementedError
 
     def predict_blocks(self, speech: Speech, block: int = BLOCK) -> Iterator[Tensor]:

@@ -118,17 +118,16 @@ def stream(
     """
     template, style = _fitting(network, template, style)
     if look.ahead is not None:
-        voice = network.voice(template, style)
-        for memory in memories(network, audio_blocks, look):
-            yield voice(memory).float()
+        for motion in network.voice(memories(network, audio_blocks, look), template, style):
+            yield motion.float()
         return
     heard = Heard()
     for block in audio_blocks:
         heard.add(block)
     network.check_length(feature_length(heard.samples))
     features = network.features_of(standardise(heard.whole()))
-    for motion in network.predict_blocks(Speech(features, template, style[None])):
-        yield motion[0].float()
+    for motions in network.predict_blocks(Speech(features, template, style[None])):
+        yield motions[0].float()
 
 
 def _fitting(network: ListeningFace, template: Any, style: Any) -> tuple[Tensor, Tensor]:

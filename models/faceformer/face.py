@@ -13,7 +13,7 @@ d decoder channels, K training subjects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -144,12 +144,12 @@ class FaceFormer(ListeningFace):
         for part in hidden.split(block, dim=1):
             yield self.to_vertices(part, speech.template)
 
-    def voice(self, template: Tensor, style: Tensor) -> Callable[[Tensor], Tensor]:
+    def voice(self, memories: Iterable[Tensor], template: Tensor, style: Tensor) -> Iterator[Tensor]:
         """See `ListeningFace.voice`."""
         fold, constant = self._feedback(self.vertice_map, self.vertice_map_r)
         own = self.style(style[None])
-        hidden = Voice(self.transformer_decoder, fold, constant + own, own)
-        return lambda memory: self.to_vertices(hidden.speak(memory), template)[0]
+        for hidden in Voice(self.transformer_decoder, fold, constant + own, own).speak(memories):
+            yield self.to_vertices(hidden[0], template)
 
     def style(self, styles: Tensor) -> Tensor:
         """(B, K) one-hot, or mixtures → (B, d)"""

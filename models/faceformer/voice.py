@@ -5,6 +5,8 @@ The same numbers as `FaceFormer.decode_own` on all memory at once, to rounding. 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,8 +26,12 @@ class Voice:
         self._decoding: Decoding | None = None
         self._spoken = 0
 
-    def speak(self, memory: Tensor) -> Tensor:
-        """(1, n·per_frame, d), of the frames that follow → their decoder output (1, n, d)."""
+    def speak(self, memories: Iterable[Tensor]) -> Iterator[Tensor]:
+        """(1, n·per_frame, d) of the frames that follow, part by part → their decoder output (1, n, d)."""
+        for memory in memories:
+            yield self._say(memory)
+
+    def _say(self, memory: Tensor) -> Tensor:
         if self._decoding is None:
             self._decoding = self._decoder.begin(memory)
         else:

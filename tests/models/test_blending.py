@@ -91,5 +91,7 @@ def test_frames_come_out_as_soon_as_no_window_can_change_them():
 def test_a_gap_is_an_error():
     with pytest.raises(ValueError, match="no window covers frame 10"):
         joined([(0, torch.zeros(10, 1)), (11, torch.zeros(10, 1))], 2)
+    with pytest.raises(ValueError, match="or covered already"):
+        joined([(0, torch.zeros(10, 1)), (3, torch.zeros(5, 1))], 2)
     with pytest.raises(ValueError, match="cannot share"):
         window_starts(10, 5, 5)
