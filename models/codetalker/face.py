@@ -36,6 +36,9 @@ from models.talking_face import Clips, DataFacts, Speech
 if TYPE_CHECKING:
     from models.motion_prior import MotionPrior
 
+ACTIVATIONS = 16
+"""Tensors of the prior's size that one of its layers holds of every frame."""
+
 
 class CodeTalker(ListeningFace):
     """The network. Parameter names are the released ones; see `models.talking_face` for what every method is for."""
@@ -167,6 +170,13 @@ class CodeTalker(ListeningFace):
         """See `ListeningFace.voice`."""
         for hidden in Voice(self, style).speak(memories):
             yield self.autoencoder.to_vertices(hidden[0], template)
+
+    def exact_bytes(self, frames: int, rows: int) -> int:
+        """About how much memory it takes that R motions of T frames look back on all of their frames; 0 where context
+        is bounded. Attention keeps no scores on processors and Nvidia's devices, elsewhere those of all pairs."""
+        prior = self.autoencoder.settings
+        scores = 0 if self.feat_map.weight.device.type in ("cpu", "cuda") else prior.heads * frames
+        return 0 if self.context else 4 * rows * frames * (ACTIVATIONS * prior.hidden_size + scores)
 
     def next_token(self, last: Tensor, style: Tensor) -> Tensor:
         """What the prior makes of the latest frame (B, h) and styles (B, d) → the decoder's next token (B, d)."""

@@ -157,3 +157,10 @@ def test_streams_that_cannot_be():
         list(hearing(VOCASET, 4).stream([sound(1.0)], TEMPLATE, STYLE, NEAR))
     with pytest.raises(DataError, match="too short for 2 motion frames"):
         list(hearing(VOCASET, 10).stream([sound(0.04)], TEMPLATE, STYLE, NEAR))
+
+
+def test_an_exact_run_says_what_memory_it_takes():
+    made = network(VOCASET)
+    assert made.exact_bytes(2000, 3) == 3 * made.exact_bytes(2000, 1) == 6 * made.exact_bytes(1000, 1) > 0
+    made.bound_context(20)
+    assert made.exact_bytes(2000, 3) == 0
