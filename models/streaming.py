@@ -6,8 +6,9 @@ decoder, which remembers all of its own past. So a frame is known `ahead` after 
 shown is ever taken back.
 
 Which feature belongs to a frame follows from the clip's length in the published networks ("interpolate" makes both
-ends meet). A stream has no length: features are taken at the nominal rate, 50/fps a frame, at most two thirds of a
-feature (13 ms) from where the whole clip would have them at 30 fps.
+ends meet, and thereby stretches). A stream has no length: features are taken at the nominal rate r = 50/fps a frame.
+At the end of a clip the whole-clip rule has gone r − 1 to 2r − 1 features ahead of that, of its mean half is added, and
+so a stream is about as early in the beginning as it is late at the end: 12 ms at 30 fps.
 
 Shapes: N samples at 16 kHz, L features at 50 Hz, C channels, T frames, d decoder channels.
 """
@@ -53,6 +54,21 @@ class Look:
 NEAR = Look()
 
 
+class Rate(NamedTuple):
+    """Where features are taken for frames: `start` and `step` are counted in features."""
+
+    step: float
+    start: float
+
+    @classmethod
+    def of(cls, fps: float) -> Rate:
+        step = FEATURE_RATE / fps
+        return cls(step, max(0.0, (4 / 3 * step - 1) / 2))
+
+    def at(self, frame: float) -> float:
+        return self.start + frame * self.step
+
+
 class Window(NamedTuple):
     """Frames `first` up to `last` are to be spoken, frames `begin` up to `end` heard: from features `low` to `high`,
     both included."""
@@ -77,7 +93,7 @@ class Windows:
         if look.ahead is None:
             raise ValueError("with ahead = None there is one window, the whole clip")
         self.network = network
-        self.step = FEATURE_RATE / network.fps  # features a frame
+        self.rate = Rate.of(network.fps)
         self.hop = max(1, round(look.hop * network.fps))
         self.past, self.ahead = round(look.past * network.fps), round(look.ahead * network.fps)
 
@@ -103,7 +119,7 @@ class Windows:
         end = end if frames is None else min(end, frames)
         if self.network.per_frame == 2:
             return Window(begin, first, last, end, 2 * begin, 2 * end - 1)
-        return Window(begin, first, last, end, int(begin * self.step), math.ceil((end - 1) * self.step))
+        return Window(begin, first, last, end, int(self.rate.at(begin)), math.ceil(self.rate.at(end - 1)))
 
 
 @torch.no_grad()
@@ -166,14 +182,14 @@ def remember(network: ListeningFace, heard: Heard, window: Window) -> Tensor:
             "this speech encoder's convolutions do not make a feature of 25 ms every 20 ms: it cannot follow a stream; "
             "use ahead = None"
         )
-    aligned = features if network.per_frame == 2 else _at_frames(features, window, FEATURE_RATE / network.fps)
+    aligned = features if network.per_frame == 2 else _at_frames(features, window, Rate.of(network.fps))
     own = slice(network.per_frame * (window.first - window.begin), network.per_frame * (window.last - window.begin))
     return network.encode(aligned[None], own)
 
 
-def _at_frames(features: Tensor, window: Window, step: float) -> Tensor:
+def _at_frames(features: Tensor, window: Window, rate: Rate) -> Tensor:
     """(L, C) of a window → (end − begin, C), linear in time at the nominal rate; the last feature stands for later."""
-    at = torch.arange(window.begin, window.end, dtype=torch.float64) * step - window.low
+    at = torch.arange(window.begin, window.end, dtype=torch.float64) * rate.step + rate.start - window.low
     at = at.clamp(max=len(features) - 1)
     before = at.long().clamp(max=max(0, len(features) - 2))
     share = (at - before).to(features)[:, None]
