@@ -1,4 +1,4 @@
-"""`python -m benchmarks.streaming CHECKPOINT SEQUENCES [SOUND …]`: what streaming costs and how far it is from offline.
+"""`python -m benchmarks.streaming CHECKPOINT SEQUENCES [SOUND …]`: what streaming costs, how far from offline.
 
 CHECKPOINT: a trained network that hears log-mel, or one with its convolutions. SEQUENCES: the data it was trained on,
 for a template, the region "lips" and, unless files of sound are given, the sound of its test split. Each clip is spoken
@@ -62,7 +62,7 @@ def streamed(network: Any, wave: Wave, template: Tensor, style: Tensor, look: Lo
 
 
 def lips_apart(one: Tensor, other: Tensor, lips: np.ndarray) -> tuple[float, float]:
-    """Sums over frames, lip vertices and axes: of squared differences, and of squared deviations from the mean frame."""
+    """Sums over frames, lip vertices and axes: of squared differences, and of squared deviations from the mean."""
     first, second = (motion.view(len(motion), -1, 3)[:, lips] for motion in (one, other))
     return float((first - second).square().sum()), float((second - second.mean(0)).square().sum())
 
@@ -79,12 +79,13 @@ def main() -> None:
     parser.add_argument("sequences", type=Path)
     parser.add_argument("sound", type=Path, nargs="*", help="wav files; by default those of the split")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--ahead", nargs="+", type=float, default=[0.0, 0.1, 0.2, 0.4, 0.8, 1.6])
+    parser.add_argument("--ahead", nargs="*", type=float, default=[0.0, 0.1, 0.2, 0.4, 0.8, 1.6])
     parser.add_argument("--past", type=float, default=Look.past)
     parser.add_argument("--hop", type=float, default=Look.hop)
     parser.add_argument(
         "--context", type=int, default=0, help="frames that a network upon a motion prior looks back on"
     )
+    parser.add_argument("--windows", nargs="*", type=float, default=[2.0, 4.0, 8.0], help="seconds heard at once")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -115,6 +116,11 @@ def main() -> None:
             f"{times:.1f} times real time",
             flush=True,
         )
+    for window in options.windows:
+        network.bound_hearing(window)
+        near = [network.predict(network.features_of(standardise(wave)), template, style[None])[0] for wave in waves]
+        sums = np.sum([lips_apart(one, whole, lips) for one, whole in zip(near, offline, strict=True)], axis=0)
+        print(f"offline, heard in windows of {window:g} s: lips {100 * np.sqrt(sums[0] / sums[1]):.2f} % apart")
 
 
 if __name__ == "__main__":
