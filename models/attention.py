@@ -22,7 +22,7 @@ class KeyValueCache:
     """Keys and values of the frames so far, for one layer.
 
     Where gradients are recorded, every step makes new tensors (a tensor that autograd still needs must not change);
-    otherwise room for all T frames is taken once and filled in place.
+    otherwise room for `frames` is taken at first and filled in place, and twice as much whenever it is full.
     """
 
     def __init__(self, frames: int) -> None:
@@ -36,11 +36,20 @@ class KeyValueCache:
         if torch.is_grad_enabled():
             self._room = keys_values if self._room is None else torch.cat((self._room, keys_values), dim=3)
             return self._room
-        if self._room is None:
-            two, batch, heads, _, width = keys_values.shape
-            self._room = keys_values.new_empty(two, batch, heads, self.frames, width)
-        self._room[:, :, :, before : self.used] = keys_values
-        return self._room[:, :, :, : self.used]
+        room = self._room = self._widened(keys_values, before)
+        room[:, :, :, before : self.used] = keys_values
+        return room[:, :, :, : self.used]
+
+    def _widened(self, keys_values: Tensor, before: int) -> Tensor:
+        """Room for all that is used now, with what was used before."""
+        if self._room is not None and self.used <= self._room.shape[3]:
+            return self._room
+        two, batch, heads, _, width = keys_values.shape
+        least = self.frames if self._room is None else 2 * self._room.shape[3]
+        room = keys_values.new_empty(two, batch, heads, max(least, self.used), width)
+        if self._room is not None:
+            room[:, :, :, :before] = self._room[:, :, :, :before]
+        return room
 
     def keep(self, items: Sequence[int]) -> None:
         """Go on with these items of the batch, in this order."""

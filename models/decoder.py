@@ -78,27 +78,43 @@ class BiasedDecoder(nn.Module):
 
 
 class Decoding:
-    """One run through a clip, frame by frame: what does not depend on the tokens is computed beforehand."""
+    """One run through a clip, frame by frame: what does not depend on the tokens is computed beforehand.
+
+    The memory may come in parts (`extend`), so that a clip can be decoded whose end nobody knows yet.
+    """
 
     def __init__(self, decoder: BiasedDecoder, memory: Tensor) -> None:
-        self.frames = memory.shape[1] // decoder.per_frame
-        self._stack = [
-            (layer, layer.multihead_attn.prepare_steps(memory), KeyValueCache(self.frames)) for layer in decoder.layers
-        ]
-        # Reversed, the bias of frame i towards frames 0…i is a slice: the last i + 1 entries.
-        self._penalty = period_penalty(self.frames, decoder.heads, decoder.period, memory.device).flip(1)[None, :, None]
-        self._next = 0
+        self._decoder = decoder
+        self.frames = self._start = self._next = 0
+        self._lookups: list[Lookup] = []
+        self._penalty = memory.new_empty(0)
+        self.extend(memory)
+        self._caches = [KeyValueCache(self.frames) for _ in decoder.layers]
+
+    def extend(self, memory: Tensor) -> None:
+        """Go on with the memory (B, n·per_frame, d) of the n frames that follow. All before must have been decoded."""
+        if self._next != self.frames:
+            raise ValueError(f"frames {self._next} to {self.frames} are still to be decoded")
+        self._start = self._next
+        self.frames += memory.shape[1] // self._decoder.per_frame
+        self._lookups = [layer.multihead_attn.prepare_steps(memory) for layer in self._decoder.layers]
+        if self.frames > self._penalty.shape[-1]:
+            room = max(self.frames, 2 * self._penalty.shape[-1])
+            penalty = period_penalty(room, self._decoder.heads, self._decoder.period, memory.device)
+            # Reversed, the bias of frame i towards frames 0…i is a slice: the last i + 1 entries.
+            self._penalty = penalty.flip(1)[None, :, None]
 
     def step(self, token: Tensor) -> Tensor:
         """(B, 1, d) token of the next frame → (B, 1, d)."""
         i, self._next = self._next, self._next + 1
-        bias = self._penalty[..., self.frames - 1 - i :]
-        for layer, lookup, cache in self._stack:
-            token = layer(token, bias, lookup, slice(i, i + 1), cache)
+        bias = self._penalty[..., self._penalty.shape[-1] - 1 - i :]
+        own = slice(i - self._start, i - self._start + 1)
+        for layer, lookup, cache in zip(self._decoder.layers, self._lookups, self._caches, strict=True):
+            token = layer(token, bias, lookup, own, cache)
         return token
 
     def keep(self, items: Sequence[int]) -> None:
         """Go on with these items of the batch, in this order: some have ended, or several share a memory."""
-        for _, lookup, cache in self._stack:
+        for lookup, cache in zip(self._lookups, self._caches, strict=True):
             lookup.keep(items)
             cache.keep(items)

@@ -2,29 +2,41 @@
 
 The published networks of this family hear alike: convolutions of a speech encoder (frozen), a change of frame rate, its
 transformer (trained), a linear map to the decoder's memory. `ListeningFace` holds that, the rules of how many frames a
-clip has, and teacher forcing; a face adds its style, its motion layers and its decoder.
+clip has, teacher forcing, and speech as a stream; a face adds its style, its motion layers and its decoder.
 
-Shapes: B clips, L features at 50 Hz, S = T·per_frame memory steps, C feature channels, T frames, D = 3 V coordinates,
-d decoder channels, K training subjects.
+Shapes: N samples at 16 kHz, B clips, L features at 50 Hz, S = T·per_frame memory steps, C feature channels, T frames,
+D = 3 V coordinates, d decoder channels, K training subjects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from faces.errors import DataError
+from models.blending import joined, window_starts
 from models.decoder import BiasedDecoder
+from models.logmel import log_mel
 from models.padding import Padding, clip_means
 from models.positions import periodic_encoding
-from models.resample import align, features_per_frame, frame_count
+from models.resample import FEATURE_RATE, align, features_per_frame, frame_count
 from models.settings import FaceSettings
+from models.sound import Wave
 from models.speech import FineTuning, SpeechEncoder, small_config
+from models.streaming import NEAR, Look, stream
 from models.talking_face import Clips, DataFacts, Speech
+
+LOG_MEL = "log-mel"
+SHARED = 0.25
+"""Share of a window of speech that was heard in the one before."""
+BLOCK = 256
+"""Frames that are formed at once where a clip is long: 72 MB of BIWI's."""
 
 
 class Lesson(NamedTuple):
@@ -38,8 +50,12 @@ class Lesson(NamedTuple):
 class ListeningFace(nn.Module):
     """Speech in, memory out. Parameter names are those of the released networks.
 
-    A face makes `vertice_map` (D → d), which turns motion into tokens, and `transformer_decoder`, by `make_decoder`.
+    A face makes `vertice_map` (D → d), which turns motion into tokens, and `transformer_decoder`, by `make_decoder`; it
+    offers `predict_blocks`, and `voice`, which turns memory into motion as it comes.
     """
+
+    least: ClassVar[int] = 1
+    """Frames of the shortest clip that it can speak."""
 
     settings: FaceSettings
     vertice_map: nn.Linear
@@ -50,7 +66,10 @@ class ListeningFace(nn.Module):
         _check(settings, facts)
         self.settings = settings
         self.fps = facts.fps
+        self.subjects = len(facts.train_subjects)
         self.per_frame = features_per_frame(settings.alignment)
+        self.log_mel = facts.encoder == LOG_MEL
+        self.hearing = 0  # steps that the speech encoder hears at once; 0: all
         self.audio_encoder = _speech_encoder(settings, facts)
         self.audio_feature_map = nn.Linear(self.audio_encoder.width, settings.feature_dim)
         self.position_dropout = nn.Dropout(settings.dropout)
@@ -75,20 +94,46 @@ class ListeningFace(nn.Module):
         The frame rate changes between convolutions and transformer, which therefore runs at the motion's rate.
         """
         aligned = align(features.to(self.audio_feature_map.weight.dtype), lengths, frames, self.settings.alignment)
-        hidden = self.audio_encoder(aligned, [self.per_frame * count for count in frames])  # (B, S, W)
-        memory: Tensor = self.audio_feature_map(hidden)
+        steps = [self.per_frame * count for count in frames]
+        if self.hearing and not self.training and max(steps) > self.hearing:
+            clips = zip(aligned, steps, strict=True)
+            return pad_sequence([self._listen_in_windows(clip[:count]) for clip, count in clips], batch_first=True)
+        memory: Tensor = self.audio_feature_map(self.audio_encoder(aligned, steps))  # (B, S, W) → (B, S, d)
         return memory
 
-    def listen_to(self, speeches: Sequence[Speech], least: int) -> tuple[Tensor, list[int]]:
-        """Each speech once: memory (clips, S, d) and frames per clip. DataError below `least` frames."""
+    def encode(self, aligned: Tensor, own: slice) -> Tensor:
+        """Features at the motion's rate (1, S, C) → the memory of some of these steps (1, n, d)."""
+        memory: Tensor = self.audio_feature_map(self.audio_encoder(aligned, [aligned.shape[1]])[:, own])
+        return memory
+
+    def bound_hearing(self, seconds: float) -> None:
+        """An approximation for clips of hours: the speech encoder hears that much at once, and what it makes of
+        neighbouring windows is blended; 0: all of a clip, exact. Training always hears all."""
+        if not (seconds == 0 or 1 <= seconds < math.inf):
+            raise DataError(f"window = {seconds:g}: the speech encoder hears a second or more at once; 0 is all")
+        self.hearing = round(seconds * (FEATURE_RATE if self.per_frame == 2 else self.fps))
+
+    def _listen_in_windows(self, aligned: Tensor) -> Tensor:
+        """(S, C) → (S, d)"""
+        overlap = round(SHARED * self.hearing)
+        starts = window_starts(len(aligned), self.hearing, overlap)
+        parts = ((start, aligned[None, start : start + self.hearing]) for start in starts)
+        return joined(((start, self.encode(part, slice(None))[0]) for start, part in parts), overlap)
+
+    def listen_to(self, speeches: Sequence[Speech]) -> tuple[Tensor, list[int]]:
+        """Each speech once: memory (clips, S, d) and frames per clip. DataError for one that is too short."""
         lengths = [len(speech.features) for speech in speeches]
+        for length in lengths:
+            self.check_length(length)
         frames = [self.frames_for(length) for length in lengths]
-        for length, count in zip(lengths, frames, strict=True):
-            if count < least:
-                wanted = "one motion frame" if least == 1 else f"{least} motion frames"
-                raise DataError(f"{length} speech features are too short for {wanted} at {self.fps:g} fps")
         features = pad_sequence([speech.features for speech in speeches], batch_first=True)
         return self.listen(features, lengths, frames), frames
+
+    def check_length(self, feature_length: int) -> None:
+        """DataError where L features are too short for a clip."""
+        if self.frames_for(feature_length) < self.least:
+            wanted = "one motion frame" if self.least == 1 else f"{self.least} motion frames"
+            raise DataError(f"{feature_length} speech features are too short for {wanted} at {self.fps:g} fps")
 
     def hear(self, clips: Clips) -> Lesson:
         """Training clips: stretches the speech to the motion ("interpolate"), or cuts the motion to it ("pairs")."""
@@ -110,6 +155,33 @@ class ListeningFace(nn.Module):
         positions = periodic_encoding(tokens.shape[1], tokens.shape[2], self.settings.period, tokens.device)
         decoded: Tensor = self.transformer_decoder(self.position_dropout(tokens + positions), memory)
         return decoded
+
+    # -- sound as it comes ---------------------------------------------------------------------------------------------
+
+    def features_of(self, wave: Wave) -> Tensor:
+        """Standardised sound (N,) → features (L, C) at 50 Hz: those that a network like this is trained on."""
+        device = self.audio_feature_map.weight.device
+        if self.log_mel:
+            return torch.from_numpy(log_mel(wave)).to(device)
+        return self.audio_encoder.convolve(torch.from_numpy(wave)[None].to(device))[0]
+
+    def voice(self, memories: Iterable[Tensor], template: Tensor, style: Tensor) -> Iterator[Tensor]:
+        """One clip in one style, (D,) and (K,): memory (1, n·per_frame, d) of ever more frames → absolute positions
+        (n, D), as soon as they are final. DataError where the network cannot."""
+        raise NotImplementedError
+
+    def predict_blocks(self, speech: Speech, block: int = BLOCK) -> Iterator[Tensor]:
+        """One clip of any length in its S styles, (S, n, D) at a time, n up to `block`."""
+        raise NotImplementedError
+
+    def stream(
+        self, audio_blocks: Iterable[Any], template: Tensor, style: Tensor, look: Look = NEAR
+    ) -> Iterator[Tensor]:
+        """Sound as it is spoken → absolute positions (n, D) float32 as soon as they can be known: `streaming.stream`.
+
+        audio_blocks: float arrays (N,) at 16 kHz, of any sizes. template: (D,). style: (K,). Meant for eval mode.
+        """
+        return stream(self, audio_blocks, template, style, look)
 
 
 def make_decoder(settings: FaceSettings) -> BiasedDecoder:
@@ -141,7 +213,7 @@ def _speech_encoder(settings: FaceSettings, facts: DataFacts) -> SpeechEncoder:
         mask_prob=settings.mask_time_prob,
         mask_length=settings.mask_time_length,
     )
-    if facts.encoder == "log-mel":
+    if facts.encoder == LOG_MEL:
         width, layers, heads = settings.encoder_width, settings.encoder_layers, settings.encoder_heads
         return SpeechEncoder(small_config(facts.channels, width, layers, heads), tuning, convolutions=False)
     encoder = SpeechEncoder(facts.encoder_config, tuning)

@@ -14,15 +14,8 @@ import soxr
 from numpy.typing import NDArray
 
 from faces.errors import DataError, said
+from models.sound import SAMPLE_RATE, WINDOW, Wave
 from stages.sound_file import NOT_SOUND, open_sound
-
-SAMPLE_RATE = 16_000
-WINDOW = 400
-"""Samples that the seven convolutions of wav2vec 2.0, HuBERT and WavLM need for their first step (25 ms)."""
-HOP = 320
-"""Samples from one step to the next (20 ms, hence 50 Hz)."""
-
-Wave = NDArray[np.float32]
 
 
 def speech(path: Path) -> Wave:
@@ -64,14 +57,3 @@ def to_16k(wave: NDArray[np.floating], rate: float) -> Wave:
         return wave.astype(np.float32)
     changed: Wave = soxr.resample(wave.astype(np.float32), rate, SAMPLE_RATE, quality="HQ")
     return changed
-
-
-def standardise(wave: Wave, eps: float = 1e-7) -> Wave:
-    """(x - mean) / sqrt(var + eps) over the whole clip, population variance.
-
-    What the wav2vec 2.0 feature extractor of `transformers` does (Baevski et al. 2020, section 4.1); eps was 1e-5 up to
-    version 4.6, which FaceFormer pins. The sums are taken in float64: near-silent clips depend on them.
-    """
-    x = wave.astype(np.float64)
-    standard: Wave = ((x - x.mean()) / np.sqrt(x.var() + eps)).astype(np.float32)
-    return standard

@@ -13,7 +13,7 @@ channels, Q tokens of Z channels per frame, K training subjects, R rows: every s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from faces.errors import DataError
 from models.codetalker.frozen import hold_frozen
 from models.codetalker.settings import Settings
+from models.codetalker.voice import Voice
 from models.codetalker_vq.autoencoder import MotionAutoencoder
 from models.codetalker_vq.prefix import PrefixDecoding
 from models.feedback import Feedback
 from models.folded import precise
-from models.listening import ListeningFace, clip_mean, make_decoder
+from models.listening import BLOCK, ListeningFace, clip_mean, make_decoder
 from models.official import OfficialState, fit
 from models.positions import periodic_encoding
 from models.talking_face import Clips, DataFacts, Speech
@@ -35,11 +36,15 @@ from models.talking_face import Clips, DataFacts, Speech
 if TYPE_CHECKING:
     from models.motion_prior import MotionPrior
 
+ACTIVATIONS = 16
+"""Tensors of the prior's size that one of its layers holds of every frame."""
+
 
 class CodeTalker(ListeningFace):
     """The network. Parameter names are the released ones; see `models.talking_face` for what every method is for."""
 
     name: ClassVar[str] = "codetalker"
+    least: ClassVar[int] = 2  # the prior's instance norm is undefined over one frame
     settings: Settings
     autoencoder: MotionAutoencoder
 
@@ -77,9 +82,9 @@ class CodeTalker(ListeningFace):
             self.vertice_map.weight.mul_(self.autoencoder.settings.motion_scale)
 
     def bound_context(self, frames: int) -> None:
-        """An approximation: where motion is decoded to be fed back, the prior's transformer sees the last `frames` ones
-        only, so that a frame costs the same however long a clip is; 0: all, exact. What is returned is decoded from
-        all frames at once either way."""
+        """An approximation for clips of any length. Where motion is decoded to be fed back, the prior's transformer
+        sees the last `frames` ones only, so that a frame costs the same however long a clip is; what is returned is
+        decoded in windows of twice as many, blended. 0: all, exact."""
         if frames < 0 or frames == 1:
             raise DataError(f"context = {frames}: the prior decodes two frames or more; 0 is all of them")
         self.context = frames
@@ -146,7 +151,14 @@ class CodeTalker(ListeningFace):
         """(S, T, D) per speech."""
         with precise(self.feat_map.weight.device):
             spoken = zip(speeches, self._speak(speeches), strict=True)
-            return [self._move(quantised, speech.template) for speech, (quantised, _) in spoken]
+            return [torch.cat(list(self._move(found[0], speech.template)), dim=1) for speech, found in spoken]
+
+    @torch.no_grad()
+    def predict_blocks(self, speech: Speech, block: int = BLOCK) -> Iterator[Tensor]:
+        """(S, n, D) after (S, n, D): what `predict_all` gives of one speech, never all of it at once."""
+        with precise(self.feat_map.weight.device):
+            [(quantised, _)] = self._speak([speech])
+            yield from self._move(quantised, speech.template, block)
 
     @torch.no_grad()
     def predict_codes(self, speeches: Sequence[Speech]) -> list[Tensor]:
@@ -154,14 +166,38 @@ class CodeTalker(ListeningFace):
         with precise(self.feat_map.weight.device):
             return [codes for _, codes in self._speak(speeches)]
 
-    def _move(self, quantised: Tensor, template: Tensor) -> Tensor:
-        """Codes handed on (S, T, Q·Z) and (D,) → absolute positions (S, T, D)."""
-        return self.autoencoder.to_vertices(self.autoencoder.decode_hidden(quantised), template)
+    def voice(self, memories: Iterable[Tensor], template: Tensor, style: Tensor) -> Iterator[Tensor]:
+        """See `ListeningFace.voice`."""
+        for hidden in Voice(self, style).speak(memories):
+            yield self.autoencoder.to_vertices(hidden[0], template)
+
+    def exact_bytes(self, frames: int, rows: int) -> int:
+        """About how much memory it takes that R motions of T frames look back on all of their frames; 0 where context
+        is bounded. Attention keeps no scores on processors and Nvidia's devices, elsewhere those of all pairs."""
+        prior = self.autoencoder.settings
+        scores = 0 if self.feat_map.weight.device.type in ("cpu", "cuda") else prior.heads * frames
+        return 0 if self.context else 4 * rows * frames * (ACTIVATIONS * prior.hidden_size + scores)
+
+    def next_token(self, last: Tensor, style: Tensor) -> Tensor:
+        """What the prior makes of the latest frame (B, h) and styles (B, d) → the decoder's next token (B, d)."""
+        fold, constant = self._feedback(self.vertice_map, self.autoencoder.vertice_map_reverse)
+        return F.linear(last, fold, constant) + style
+
+    def _move(self, quantised: Tensor, template: Tensor, block: int | None = None) -> Iterator[Tensor]:
+        """Codes handed on (S, T, Q·Z) and (D,) → absolute positions (S, n, D), all at once or n up to `block`."""
+        for hidden in self._decoded(quantised):
+            for part in hidden.split(block or hidden.shape[1], dim=1):
+                yield self.autoencoder.to_vertices(part, template)
+
+    def _decoded(self, quantised: Tensor) -> Iterator[Tensor]:
+        if 0 < 2 * self.context < quantised.shape[1]:
+            yield from self.autoencoder.decode_in_windows(quantised, 2 * self.context, self.context)
+        else:
+            yield self.autoencoder.decode_hidden(quantised)
 
     def _speak(self, speeches: Sequence[Speech]) -> list[tuple[Tensor, Tensor]]:
         """Codes handed on (S, T, Q·Z) and their numbers (S, T, Q), per speech."""
-        # The prior's instance norm is undefined over one frame.
-        memory, frames = self.listen_to(speeches, least=2)
+        memory, frames = self.listen_to(speeches)
         counts = [len(speech.styles) for speech in speeches]
         clips = [clip for clip, count in enumerate(counts) for _ in range(count)]
         style = self.style(torch.cat([speech.styles for speech in speeches]))
@@ -176,7 +212,6 @@ class CodeTalker(ListeningFace):
         y_0 = s and y_{i+1} = W_map·o_i + b_map + s, where o_i is the last frame of the prior's decode of frames 0…i:
         not the frame that is returned, which sees all others. With o_i = W_r·h_i + b_r, y_{i+1} = A·h_i + a + s.
         """
-        fold, constant = self._feedback(self.vertice_map, self.autoencoder.vertice_map_reverse)
         rows, longest = list(range(len(frames))), max(frames)
         positions = periodic_encoding(longest, style.shape[1], self.settings.period, style.device)
         decoding = self.transformer_decoder.begin(memory)
@@ -196,5 +231,5 @@ class CodeTalker(ListeningFace):
                 rows, style, quantised = [rows[place] for place in going], style[going], quantised[going]
                 decoding.keep(going)
                 prefix.keep(going)
-            token = F.linear(prefix.step(quantised[:, 0]), fold, constant) + style
+            token = self.next_token(prefix.step(quantised[:, 0]), style)
         return handed_on, numbers

@@ -10,7 +10,7 @@ features are its Q tokens one after another: (…, Q·Z). Offsets are counted in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faces.errors import DataError
+from models.blending import blend, window_starts
 from models.codetalker_vq.coders import Decoder, Encoder
 from models.codetalker_vq.published import check_sizes
 from models.codetalker_vq.settings import Settings
@@ -86,6 +87,16 @@ class MotionAutoencoder(nn.Module):
         """(B, T, Q·Z) → the input of `vertice_map_reverse`, (B, T, h)."""
         hidden: Tensor = self.decoder(quantised, _padding(quantised, lengths))
         return hidden
+
+    def decode_in_windows(self, quantised: Tensor, window: int, overlap: int) -> Iterator[Tensor]:
+        """As `decode_hidden`, (B, n, h) at a time, with the transformer on overlapping windows that are blended.
+
+        An approximation for clips of any length. The instance norm is still that of the whole clip.
+        """
+        prepared = self.decoder.prepare(quantised)
+        starts = window_starts(prepared.shape[1], window, overlap)
+        parts = ((start, self.decoder.transform(prepared[:, start : start + window])) for start in starts)
+        yield from blend(parts, overlap)
 
     def decode_features(self, quantised: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
         """(B, T, Q·Z) → offsets from the template (B, T, D), in motion_scale."""

@@ -59,8 +59,17 @@ class Decoder(nn.Module):
 
     def forward(self, quantised: Tensor, padding: Padding | None = None) -> Tensor:
         """(B, T, Q·Z) → (B, T, h)"""
+        return self.transform(self.prepare(quantised, padding), padding)
+
+    def prepare(self, quantised: Tensor, padding: Padding | None = None) -> Tensor:
+        """All but the transformer, with the norm over the whole clip: (B, T, Q·Z) → (B, T, h)."""
         x = self.expander[0](self.enter(quantised), padding)
-        out: Tensor = self.decoder_transformer(self.entrance(self.decoder_linear_embedding(x)), padding)
+        out: Tensor = self.entrance(self.decoder_linear_embedding(x))
+        return out
+
+    def transform(self, prepared: Tensor, padding: Padding | None = None) -> Tensor:
+        """The transformer, which sees all frames that it is given: (B, T, h) → (B, T, h)."""
+        out: Tensor = self.decoder_transformer(prepared, padding)
         return out
 
     def enter(self, quantised: Tensor) -> Tensor:

@@ -26,9 +26,10 @@ from models.folded import precise
 class PrefixDecoding:
     """One run over a batch of clips, for eval mode and without gradients.
 
-    batch, frames: B and the most steps that there will be. context: 0 is exact; n > 1 lets the transformer see the last
-    n frames of the prefix alone, an approximation that makes a run linear in its length. The norm's mean and variance
-    are those of the whole prefix all the same.
+    batch, frames: B and the most steps that there will be, 0 where a context is given and nobody knows. context: 0 is
+    exact; n > 1 lets the transformer see the last n frames of the prefix alone, an approximation that makes a run
+    linear in its length, and as long as one likes: no other frames are held. The norm's mean and variance are those of
+    the whole prefix all the same.
     """
 
     def __init__(self, autoencoder: MotionAutoencoder, batch: int, frames: int, context: int = 0) -> None:
@@ -37,16 +38,20 @@ class PrefixDecoding:
         self.decoder = autoencoder.decoder
         self.context = context or frames
         self._next = 0
+        self._first = 0  # of the frames that are held
         convolution = self.decoder.expander[0]
         self._slope = convolution.negative_slope
         # One product per step: the weights of the five frames side by side.
         weight, self._bias = (parameter.detach() for parameter in convolution[0].parameters())
         self._kernel = weight.permute(0, 2, 1).flatten(1)  # (h, 5·h)
-        self._given = weight.new_empty(batch, frames, len(weight))
+        bounded = 2 * (context + 2 * REACH)
+        room = min(bounded, frames or bounded) if context else frames
+        self._given = weight.new_empty(batch, room, len(weight))
         self._convolved = torch.empty_like(self._given)
         self._past = _Past(self._given.new_zeros(2, batch, 1, len(weight)))
         *self._whole, attention, feedforward = self.decoder.decoder_transformer.net
         self._last = _LastFrame(attention, feedforward)
+        self._seen = self._given[:, :0]
 
     @torch.no_grad()
     def step(self, tokens: Tensor) -> Tensor:
@@ -58,15 +63,23 @@ class PrefixDecoding:
         """
         i, self._next = self._next, self._next + 1
         with precise(tokens.device):
-            self._given[:, i] = self.decoder.enter(tokens)
+            self._make_room(i)
+            self._given[:, i - self._first] = self.decoder.enter(tokens)
             self._convolve(i)
-            x = self.decoder.entrance(self.decoder.decoder_linear_embedding(self._normalised(i)))
-            return self._last(self._transformed(x))
+            self._seen = self.decoder.entrance(self.decoder.decoder_linear_embedding(self._normalised(i)))
+            return self._last(self._transformed(self._seen))
+
+    @torch.no_grad()
+    def latest(self, frames: int) -> Tensor:
+        """What a decode of the frames so far has in the last ones, as many as were seen if that is fewer: (B, n, h)."""
+        with precise(self._seen.device):
+            decoded: Tensor = self.decoder.decoder_transformer(self._seen)
+        return decoded[:, -frames:]
 
     def keep(self, items: Sequence[int] | Tensor) -> None:
         """Go on with these items of the batch alone, in this order."""
         index = torch.as_tensor(items, device=self._given.device)
-        self._given, self._convolved = self._given[index], self._convolved[index]
+        self._given, self._convolved, self._seen = self._given[index], self._convolved[index], self._seen[index]
         self._past.keep(index)
 
     def _transformed(self, x: Tensor) -> Tensor:
@@ -77,22 +90,31 @@ class PrefixDecoding:
             x = part(x)
         return x
 
+    def _make_room(self, i: int) -> None:
+        """Forget what no later frame needs, where frame i would find no room."""
+        if i - self._first < self._given.shape[1]:
+            return
+        kept = self.context + 2 * REACH
+        for held in (self._given, self._convolved):
+            held[:, :kept] = held[:, -kept:].clone()
+        self._first = i - kept
+
     def _convolve(self, i: int) -> None:
         """Bring the last three outputs, which frame i reaches, up to date."""
         around = torch.arange(i - 2 * REACH, i + REACH + 1, device=self._given.device).clamp(0, i)
-        window = self._given[:, around]  # (B, 7, h): frames i - 4 … i, the edges replicated
+        window = self._given[:, around - self._first]  # (B, 7, h): frames i - 4 … i, the edges replicated
         width = 2 * REACH + 1
         taps = torch.stack([window[:, j : j + width].flatten(1) for j in range(REACH + 1)], dim=1)
         convolved = F.leaky_relu(F.linear(taps, self._kernel, self._bias), self._slope)
         first = max(0, i - REACH)
-        self._convolved[:, first : i + 1] = convolved[:, first - (i - REACH) :]
+        self._convolved[:, first - self._first : i + 1 - self._first] = convolved[:, first - (i - REACH) :]
 
     def _normalised(self, i: int) -> Tensor:
         """The convolution's output after instance norm over frames 0…i: (B, P, h)."""
         first = max(0, i + 1 - self.context)
         if first:  # two frames or more behind the end, hence final
-            self._past.add(self._convolved[:, first - 1 : first])
-        seen = self._convolved[:, first : i + 1]
+            self._past.add(self._convolved[:, first - 1 - self._first : first - self._first])
+        seen = self._convolved[:, first - self._first : i + 1 - self._first]
         mean = seen.mean(1, keepdim=True)
         centred = seen - mean
         shift, variance = self._past.join(seen.shape[1], mean, centred.square().sum(1, keepdim=True))

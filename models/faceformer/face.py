@@ -13,7 +13,7 @@ d decoder channels, K training subjects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -21,9 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.faceformer.settings import Settings
+from models.faceformer.voice import Voice
 from models.feedback import Feedback
 from models.folded import decode_folded
-from models.listening import ListeningFace, clip_mean, make_decoder
+from models.listening import BLOCK, ListeningFace, clip_mean, make_decoder
 from models.official import fit
 from models.positions import periodic_encoding
 from models.talking_face import Clips, DataFacts, Speech
@@ -107,7 +108,7 @@ class FaceFormer(ListeningFace):
         One clip in several styles is heard once, and its memory and offsets serve all of them.
         """
         memory, frames, vertices = self.hear(clips)
-        style = self.obj_vector(clips.style.to(memory.dtype))
+        style = self.style(clips.style)
         offsets = (vertices - clips.template[:, None]) / self.settings.motion_scale  # (B, T, D)
         decoded = [
             self.decode_forced(memory, style, offsets) if forced else self.decode_own(memory, style) for forced in ways
@@ -124,13 +125,38 @@ class FaceFormer(ListeningFace):
     @torch.no_grad()
     def predict_all(self, speeches: Sequence[Speech]) -> list[Tensor]:
         """(S, T, D) per speech. Decoded together: nothing that follows a clip's end reaches back into it."""
-        memory, frames = self.listen_to(speeches, least=1)  # (clips, S, d)
+        memory, frames = self.listen_to(speeches)  # (clips, S, d)
         owners = [clip for clip, speech in enumerate(speeches) for _ in speech.styles]
-        style = self.obj_vector(torch.cat([speech.styles for speech in speeches]).to(memory.dtype))
+        style = self.style(torch.cat([speech.styles for speech in speeches]))
         hidden = self.decode_own(memory if len(speeches) == 1 else memory[owners], style)  # (rows, T, d)
         rows = hidden.split([len(speech.styles) for speech in speeches])
+        clips = zip(rows, frames, speeches, strict=True)
+        return [self.to_vertices(own[:, :count], speech.template) for own, count, speech in clips]
+
+    @torch.no_grad()
+    def predict_blocks(self, speech: Speech, block: int = BLOCK) -> Iterator[Tensor]:
+        """(S, n, D) after (S, n, D): what `predict_all` gives of one speech, never all of it at once.
+
+        Held are the decoder's channels of all frames, 1/240 (VOCASET) and 1/550 (BIWI) of their coordinates.
+        """
+        memory, _ = self.listen_to([speech])
+        hidden = self.decode_own(memory, self.style(speech.styles))  # (S, T, d)
+        for part in hidden.split(block, dim=1):
+            yield self.to_vertices(part, speech.template)
+
+    def voice(self, memories: Iterable[Tensor], template: Tensor, style: Tensor) -> Iterator[Tensor]:
+        """See `ListeningFace.voice`."""
+        fold, constant = self._feedback(self.vertice_map, self.vertice_map_r)
+        own = self.style(style[None])
+        for hidden in Voice(self.transformer_decoder, fold, constant + own, own).speak(memories):
+            yield self.to_vertices(hidden[0], template)
+
+    def style(self, styles: Tensor) -> Tensor:
+        """(B, K) one-hot, or mixtures → (B, d)"""
+        embedded: Tensor = self.obj_vector(styles.to(self.obj_vector.weight.dtype))
+        return embedded
+
+    def to_vertices(self, hidden: Tensor, template: Tensor) -> Tensor:
+        """Decoder output (…, d) and (D,) → absolute positions (…, D), in the data's unit."""
         scale, outward = self.settings.motion_scale, self.vertice_map_r
-        return [
-            F.linear(own[:, :count], outward.weight * scale, outward.bias * scale + speech.template)
-            for own, count, speech in zip(rows, frames, speeches, strict=True)
-        ]
+        return F.linear(hidden, outward.weight * scale, outward.bias * scale + template)

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from faces.errors import DataError
+from models.logmel import BANDS, log_mel
+from models.sound import standardise
 from pipeline.stage import Job
-from stages.audio import speech, standardise
+from stages.audio import speech
 from stages.features.extractor import Array, Encoded, Extractor
-from stages.features.logmel import BANDS, log_mel
 from stages.kinds import LOG_MEL
 from stages.kinds.features import Encoder, Features, write_features
 from stages.kinds.sequences import SOUND

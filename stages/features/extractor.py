@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.audio import Wave
+from models.sound import Wave
 from stages.kinds.features import Encoder
 
 Array = NDArray[np.floating]

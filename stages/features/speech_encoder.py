@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from models import hub
+from models.sound import Wave, standardise
 from models.speech import FineTuning, SpeechEncoder
-from stages.audio import Wave, standardise
 from stages.features.extractor import Encoded, Extractor
 from stages.kinds.features import Encoder
 

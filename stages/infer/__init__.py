@@ -36,6 +36,12 @@ class Params:
         help="models upon a motion prior: look back on this many frames only, an approximation that is linear in "
         "length; 0: all, exact",
     )
+    window: float = param(
+        0.0,
+        low=0.0,
+        help="seconds of speech, 1 or more, that the speech encoder hears at once, in overlapping windows: an "
+        "approximation for hours of sound; 0: all, exact",
+    )
     at_once: int = param(
         8, low=1, exec=True, help="motions made together: a sentence's styles, and sentences; fewer need less memory"
     )
@@ -60,6 +66,8 @@ class Infer(Stage):
             yield f"conditions = {self.params.conditions!r}: write {', '.join(RULES)}, or a list of training subjects"
         else:
             yield from mistakes(self.params.conditions)
+        if 0 < self.params.window < 1:
+            yield f"window = {self.params.window:g}: the speech encoder hears a second or more at once; 0 is all"
         if not self.params.splits:
             yield "splits is empty: name at least one of the data set's"
 

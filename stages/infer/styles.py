@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StageError
+from pipeline.registry import nearest
 
 MIXTURE = re.compile(r"\s*(?P<subject>[^\s:+]+)\s*:\s*(?P<weight>[-.\deE]+)\s*")
 
@@ -51,8 +52,10 @@ def _named(wanted: Sequence[str], subjects: Sequence[str], where: Path) -> list[
     styles = [style_of(text) for text in dict.fromkeys(wanted)]
     unknown = [name for style in styles for name in style.weights if name not in subjects]
     if unknown or not wanted:
+        meant = "".join(dict.fromkeys(nearest(name, subjects) for name in unknown))
         raise StageError(
-            f"conditions names {', '.join(unknown) or 'nobody'}; {where} was trained on {', '.join(subjects)}"
+            f"conditions names {', '.join(unknown) or 'nobody'}; {where} was trained on {', '.join(subjects)}."
+            f"{meant or ' Name one of these.'}"
         )
     names = [style.name for style in styles]
     if twice := [name for name in names if names.count(name) > 1]:

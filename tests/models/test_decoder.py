@@ -56,6 +56,28 @@ def test_frame_by_frame_equals_whole_sequence(per_frame, layers, gradients):
 
 
 @each_size
+@pytest.mark.parametrize("parts", [[1] * FRAMES, [3, 30, 7], [39, 1]])
+def test_memory_may_come_in_parts(per_frame, layers, parts):
+    """Keys and values outgrow their room several times."""
+    decoder, (tokens, memory) = make(per_frame, layers), inputs(per_frame)
+    with torch.no_grad():
+        pieces = memory.split([per_frame * part for part in parts], dim=1)
+        decoding, steps = decoder.begin(pieces[0]), []
+        for part, following in zip(parts, [*pieces[1:], None], strict=True):
+            for _ in range(part):
+                steps.append(decoding.step(tokens[:, len(steps) : len(steps) + 1]))
+            if following is not None:
+                decoding.extend(following)
+        assert torch.allclose(torch.cat(steps, dim=1), decoder(tokens, memory), atol=2e-5)
+
+
+def test_memory_that_comes_too_early_is_an_error():
+    decoding = make(1, 1).begin(torch.randn(1, 2, DIM))
+    with pytest.raises(ValueError, match="frames 0 to 2 are still to be decoded"):
+        decoding.extend(torch.randn(1, 2, DIM))
+
+
+@each_size
 def test_gradients_frame_by_frame_equal_whole_sequence(per_frame, layers):
     decoder, (tokens, memory) = make(per_frame, layers), inputs(per_frame)
     weight = torch.randn(BATCH, FRAMES, DIM)
@@ -91,7 +113,7 @@ def test_one_memory_serves_any_rows_step_by_step(per_frame, layers):
         whole = decoder(tokens, memory[:1])
         decoding = decoder.begin(memory[:1])
         decoding.keep([0] * BATCH)
-        folded = [type(lookup).__name__ == "_FoldedPair" for _, lookup, _ in decoding._stack]
+        folded = [type(lookup).__name__ == "_FoldedPair" for lookup in decoding._lookups]
         assert folded == [per_frame == 2] * layers
         for i in range(10):
             step = decoding.step(tokens[:, i : i + 1])

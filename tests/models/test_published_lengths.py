@@ -8,9 +8,9 @@ import av
 import pytest
 
 from models.listening import ListeningFace
+from models.logmel import log_mel
 from models.resample import feature_length
 from stages.audio import speech
-from stages.features.logmel import log_mel
 from tests.assets import asset, needs_assets
 from tests.models import tiny, tiny_codetalker
 

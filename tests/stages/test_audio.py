@@ -8,7 +8,8 @@ import soundfile
 
 from faces.errors import DataError
 from models.resample import feature_length
-from stages.audio import speech, standardise, to_16k
+from models.sound import standardise
+from stages.audio import speech, to_16k
 
 
 def tone(rate: int, seconds: float = 1.0, hertz: float = 440.0) -> np.ndarray:

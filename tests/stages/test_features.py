@@ -12,11 +12,12 @@ import pytest
 import soundfile
 
 from faces.errors import DataError
+from models.logmel import BANDS, filter_bank, log_mel
 from models.resample import feature_length
+from models.sound import standardise
 from pipeline.stage import Sources, Upstream
-from stages.audio import speech, standardise
+from stages.audio import speech
 from stages.features import ExtractFeatures, Params
-from stages.features.logmel import BANDS, filter_bank, log_mel
 from stages.kinds.features import Features
 from tests.stages.fake_job import FakeJob
 from tests.stages.tiny import make_sequences
