@@ -47,7 +47,7 @@ class Place:
             os.replace(partial, target)
         except OSError as error:
             raise StageError(
-                f"{target} cannot be written ({error.strerror}): the result is in {source}; name another folder with --out"
+                f"{target} cannot be written ({error.strerror}): the result is in {source}; give another --out"
             ) from None
         return target
 
