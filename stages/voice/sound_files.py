@@ -38,8 +38,10 @@ def _is_sound(path: Path) -> bool:
 
 
 def _counted(path: Path) -> tuple[list[tuple[int, str]], int, str]:
-    """Numbers in a name count as such; of two files of one name the ending that is looked for first comes first."""
-    parts = [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in re.split(r"(\d+)", path.stem)]
+    """Numbers in a name count as such, and spaces do not; of two files of one name the ending that is looked for first
+    comes first."""
+    words = re.split(r"(\d+)", re.sub(r"[\s_-]+", "", path.stem).lower())
+    parts = [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
     ending = path.suffix.lower()
     return parts, ENDINGS.index(ending) if ending in ENDINGS else len(ENDINGS), path.name
 
