@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from faces import region_table
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import CONFIG
 from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
@@ -58,7 +59,9 @@ class Voice(Stage):
     def sources(self) -> Sources:
         """Each sound for itself, so that another file in the folder that is none changes nothing."""
         files = {f"{SOUND}{name}": file for name, file in sounds_in(Path(self.params.audio)).items()}
-        return Sources(files=files | ({"mesh": Path(self.params.mesh)} if self.params.mesh else {}))
+        if self.params.mesh:
+            files |= {"mesh": Path(self.params.mesh), region_table.WHAT: region_table.FILE}
+        return Sources(files=files)
 
     def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
         """Of the data one template, and what is true of all: a sentence more changes no voice."""
