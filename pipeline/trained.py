@@ -152,8 +152,8 @@ def _of_file(path: Path, wanted: Wanted, workspace: Workspace) -> Trained:
 def _data(artifact: Artifact | None, speaker: Any, workspace: Workspace) -> Artifact | None:
     """The data behind a checkpoint by its record, else those in the store that are of the same data set."""
     inputs = artifact.record["provenance"].get("inputs", {}) if artifact is not None else {}
-    if "data" in inputs:
-        return workspace.store.by_name(inputs["data"])
+    if "data" in inputs and (found := workspace.store.by_name(inputs["data"])) is not None:
+        return found
     fits = load_command("infer data")
     known = (one for one in workspace.store.artifacts() if one.kind == "sequences")
     return next((one for one in known if fits(one.path, speaker)), None)

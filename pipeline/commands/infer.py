@@ -118,7 +118,7 @@ def _recipe(speaking: Speaking, wish: Wish, settings: Mapping[str, Mapping[str, 
     data = {DATA: DATA} if trained.data else {}
     audio = os.path.expanduser(wish.audio)
     values: dict[str, dict[str, Any]] = {
-        VOICE: {"audio": audio, "subject": speaking.subject} | ({"mesh": speaking.mesh} if speaking.mesh else {}),
+        VOICE: {"audio": audio} | ({"mesh": speaking.mesh} if speaking.mesh else {"subject": speaking.subject}),
         FEATURES: {"encoder": LOG_MEL if trained.speaker.encoder == LOG_MEL else "checkpoint"},
         INFER: {"splits": [VOICE], "conditions": speaking.conditions, "weights": speaking.weights},
         RENDER: {"columns": ["prediction"], "limit": 0},

@@ -26,7 +26,7 @@ class Params:
     fps: float = param(
         0.0, low=0.0, help="frames per second of its motion; 0: of its data set, else the period of its positions"
     )
-    units: str = param("", help="unit of its motion; empty: of its data set, else 'unknown'")
+    units: str | None = param(None, help="unit of its motion; unsaid: of its data set, else 'unknown'")
     subjects: list[str] = param(
         [], help="who was trained on, in the order of the style; empty: as in the official split, else subject1, …"
     )

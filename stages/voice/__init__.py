@@ -26,7 +26,9 @@ SOUND = "sound "
 @dataclass(frozen=True)
 class Params:
     audio: str = param(path=True, help="a file of sound (wav, flac, mp3, ogg, m4a, …), or a folder of them")
-    subject: str = param("", selects=True, help="whose neutral face speaks: a subject of the data; with mesh, its name")
+    subject: str | None = param(
+        None, selects=True, help="whose neutral face speaks: a subject of the data; with mesh, its name"
+    )
     mesh: str | None = param(
         None, path=True, help="the neutral face itself, a .ply or .obj with the network's vertices, in its unit"
     )
@@ -73,7 +75,7 @@ class Voice(Stage):
     def _of_data(self, data: Sequences, given: Given) -> dict[str, str]:
         info, templates = data.info, data.template_digests
         # A mesh of the user's is held against any face of the data: all stand in one order.
-        template = {} if self.params.mesh else {TEMPLATES: of_json(templates.get(self.params.subject))}
+        template = {} if self.params.mesh else {TEMPLATES: of_json(templates.get(self.subject))}
         facts = of_json([info.dataset, info.fps, info.units, info.up, info.vertices])
         return {top: given.content.get(top, "") for top in (TOPOLOGY, REGIONS)} | template | {INDEX: facts}
 

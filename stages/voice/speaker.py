@@ -65,13 +65,15 @@ def _speaking(speaker: Speaker, where: Path) -> Speaker:
 
 
 def fits(folder: Path, speaker: Speaker) -> bool:
-    """Whether an artifact of the kind `sequences` is of the data set that a network was trained on."""
+    """Whether an artifact of the kind `sequences` is of the data set that a network was trained on: all its training
+    subjects are there, or none, where a released file does not name them."""
     try:
-        info = Sequences(folder).info
+        info, templates = Sequences(folder).info, Sequences(folder).template_digests
     except DataError:
         return False
-    same = (info.dataset, info.vertices) == (speaker.dataset, speaker.vertices)
-    return same and speaker.fps in (0.0, info.fps) and any(entry.frames for entry in info.sequences.values())
+    same = (info.dataset, info.vertices) == (speaker.dataset, speaker.vertices) and speaker.fps in (0.0, info.fps)
+    there = sum(subject in templates for subject in speaker.subjects)
+    return same and there in (0, len(speaker.subjects)) and any(entry.frames for entry in info.sequences.values())
 
 
 def choose_face(word: str, data: Path | None, splits: Sequence[str], where: str) -> tuple[str, str | None]:

@@ -15,6 +15,7 @@ from tests.stages.tiny import VERTICES, make_sequences
 from tests.stages.voices import describe
 
 SPEAKER = Speaker("faceformer", ["Anna", "Bert"], VERTICES, 30.0, "tiny", "log-mel")
+"""Its subjects are none of the data's: a released file with names of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,8 @@ def test_a_description_that_is_damaged(tmp_path):
 
 def test_which_data_are_of_a_network(data, tmp_path):
     assert fits(data, SPEAKER)
+    assert fits(data, Speaker("x", ["A", "B"], VERTICES, 30.0, "tiny", "log-mel"))
+    assert not fits(data, Speaker("x", ["A", "Z"], VERTICES, 30.0, "tiny", "log-mel"))
     assert not fits(data, Speaker("x", [], VERTICES, 25.0, "tiny", "log-mel"))
     assert not fits(data, Speaker("x", [], VERTICES, 30.0, "vocaset", "log-mel"))
     assert not fits(tmp_path, SPEAKER)
