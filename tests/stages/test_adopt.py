@@ -17,6 +17,8 @@ from pipeline.errors import StageError
 from stages.adopt import Adopt, Params
 from stages.adopt.about import recognise
 from stages.adopt.take import period_of
+from stages.features import ExtractFeatures
+from stages.features import Params as Heard
 from stages.features.own_encoder import own_encoder
 from stages.kinds.checkpoint import Checkpoint, read_weights
 from tests.models.released_files import BIWI_PRIOR, codetalker, faceformer, motion_prior, write
@@ -181,3 +183,12 @@ def test_prior_weights_are_stored_beside(tmp_path):
     made = adopt(tmp_path / "job", weights=str(second), prior=str(first), model="codetalker")
     stored = read_weights(made / "prior.safetensors")
     assert torch.equal(stored["quantize.embedding.weight"], prior.state_dict()["quantize.embedding.weight"])
+
+
+def test_features_want_a_network_only_for_its_convolutions():
+    own, mel = ExtractFeatures(Heard(encoder="checkpoint")), ExtractFeatures(Heard(encoder="log-mel"))
+    assert {slot: spec.optional for slot, spec in own.slots().items()} == {"data": False, "checkpoint": False}
+    assert list(mel.slots()) == ["data"]
+    assert not own.sources().pretrained
+    (said,) = ExtractFeatures(Heard(encoder="checkpoint", hidden=True)).check()
+    assert "a network's own transformer is trained, not frozen" in said
