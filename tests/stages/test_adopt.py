@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from faces.errors import DataError
+from models.codetalker.face import CodeTalker
+from models.faceformer.face import FaceFormer
 from models.talking_face import Speech
 from pipeline.errors import StageError
 from stages.adopt import Adopt, Params
@@ -37,13 +39,20 @@ def speech(subjects: int, channels: int = 16, vertices: int = 11) -> Speech:
     return Speech(torch.randn(60, channels, generator=draw), torch.randn(3 * vertices, generator=draw), styles)
 
 
+def check_alike(made: Checkpoint, network: FaceFormer | CodeTalker) -> None:
+    """The very weights, and their motion to rounding, which where they lie in memory may change."""
+    loaded: Any = made.load_network()
+    state = network.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in loaded.state_dict().items())
+    (found,), (expected,) = loaded.predict_all([speech(3)]), network.predict_all([speech(3)])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_faceformer_speaks_as_before(tmp_path):
     network = faceformer(subjects=3)
     file = write(network, tmp_path / "vocaset.pth")
     made = Checkpoint(adopt(tmp_path / "job", weights=str(file), model="faceformer"))
-    assert torch.equal(
-        made.load_network().predict(*vars(speech(3)).values()), network.predict(*vars(speech(3)).values())
-    )
+    check_alike(made, network)
     assert made.facts.train_subjects == ["subject1", "subject2", "subject3"]
     assert (made.facts.fps, made.config.settings["alignment"], made.config.settings["period"]) == (
         30.0,
@@ -57,9 +66,7 @@ def test_the_table_of_positions_tells_the_rate(tmp_path):
     network = faceformer(fps=25.0)
     made = Checkpoint(adopt(tmp_path / "job", weights=str(write(network, tmp_path / "x.pth")), model="faceformer"))
     assert (made.facts.fps, made.config.settings["alignment"], made.config.settings["period"]) == (25.0, "pairs", 25)
-    assert torch.equal(
-        made.load_network().predict(*vars(speech(3)).values()), network.predict(*vars(speech(3)).values())
-    )
+    check_alike(made, network)
 
 
 def test_without_a_table_the_rate_is_said(tmp_path):
@@ -90,8 +97,7 @@ def test_codetalker_is_taken_over_with_its_prior(tmp_path, flavour):
     network = codetalker(prior, fps=25.0 if flavour == "biwi" else 30.0)
     first, second = write(prior, tmp_path / "s1.pth.tar"), write(network, tmp_path / "s2.pth.tar")
     made = adopt(tmp_path / "job", weights=str(second), prior=str(first), model="codetalker")
-    loaded = Checkpoint(made).load_network()
-    assert torch.equal(loaded.predict_all([speech(3)])[0], network.predict_all([speech(3)])[0])
+    check_alike(Checkpoint(made), network)
 
 
 def test_codetalker_needs_its_prior(tmp_path):
