@@ -9,6 +9,7 @@ import typer
 
 from pipeline.app_cache import cache_app
 from pipeline.app_data import data_app
+from pipeline.app_infer import infer
 from pipeline.app_regions import regions_app
 from pipeline.app_remote import add
 from pipeline.options import (
@@ -97,6 +98,9 @@ def run(
     means = Means(device, jobs, audit, share_gpu, not no_wait)
     form = Form(tiny, as_published)
     command.run(recipes, settings or [], workspace, choice, means, form=form, dry=dry_run, variants=variants or ())
+
+
+app.command()(infer)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pathlib import Path
 from cache.store import Artifact
 from pipeline.errors import RecipeError, StageError
 from pipeline.recipe import Recipe, Step
+from pipeline.stored import Stored
 from pipeline.toml import shown
 from pipeline.workspace import Workspace
 
@@ -82,8 +83,9 @@ def _links(folder: Path) -> Iterator[Path]:
 
 
 def link(workspace: Workspace, recipe: Recipe, step: Step, artifact: Artifact) -> None:
-    """Point a step's links at its artifact; does nothing where they point there already."""
-    for path in places(workspace, recipe, step):
+    """Point a step's links at its artifact; does nothing where they point there already, nor for what a command only
+    reads out of the store."""
+    for path in [] if isinstance(step.stage, Stored) else places(workspace, recipe, step):
         target = os.path.relpath(artifact.path, path.parent)
         try:
             if os.readlink(path) == target:

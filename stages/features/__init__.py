@@ -8,19 +8,24 @@ is followed by a GroupNorm over the *whole* time axis, so padding or chunking wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds import LOG_MEL
+from stages.kinds.checkpoint import BEST, CONFIG
 from stages.kinds.sequences import SOUND
+
+CHECKPOINT = "checkpoint"
+"""The encoder that is the frozen half of a trained network's own; also the slot that the network comes through."""
 
 
 @dataclass(frozen=True)
 class Params:
     encoder: str = param(
-        help="speech encoder: log-mel (no download), or a hub id or folder of a wav2vec 2.0, HuBERT or WavLM checkpoint"
+        help="speech encoder: log-mel (no download), a hub id or folder of a wav2vec 2.0, HuBERT or WavLM checkpoint, "
+        "or 'checkpoint': the convolutions that the trained network in the input of that name carries"
     )
     hidden: bool = param(
         False, help="also keep the last hidden state of the pretrained transformer, for methods that freeze all of it"
@@ -33,20 +38,32 @@ class ExtractFeatures(Stage):
 
     name = "features"
     Params = Params
-    inputs: ClassVar[Mapping[str, Slot]] = {"data": Slot("sequences", uses=("wav",))}
+    inputs: ClassVar[Mapping[str, Slot]] = {
+        "data": Slot("sequences", uses=("wav",)),
+        CHECKPOINT: Slot("checkpoint", uses=(BEST, CONFIG), optional=True),
+    }
     output = "features"
     libraries = ("numpy", "torch", "transformers")
 
     def check(self) -> Iterable[str]:
         if self.params.hidden and self.params.encoder == LOG_MEL:
             yield "hidden = true needs a pretrained encoder: log-mel has no hidden states"
+        if self.params.hidden and self.params.encoder == CHECKPOINT:
+            yield "hidden = true needs a pretrained encoder: a network's own transformer is trained, not frozen"
+
+    def slots(self) -> Mapping[str, Slot]:
+        """A network only where its convolutions are asked for, and then it must be there."""
+        if self.params.encoder == CHECKPOINT:
+            return {slot: replace(spec, optional=False) for slot, spec in self.inputs.items()}
+        return {slot: spec for slot, spec in self.inputs.items() if slot != CHECKPOINT}
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         encoder = Path(self.params.encoder).name
         return f"{upstream['data'].label}-{encoder}" + ("-hidden" if self.params.hidden else "")
 
     def sources(self) -> Sources:
-        return Sources() if self.params.encoder == LOG_MEL else Sources(pretrained={"encoder": self.params.encoder})
+        needless = self.params.encoder in (LOG_MEL, CHECKPOINT)
+        return Sources() if needless else Sources(pretrained={"encoder": self.params.encoder})
 
     def needs(self) -> Needs:
         """The band filters run in NumPy, a network where the device is."""
@@ -54,7 +71,8 @@ class ExtractFeatures(Stage):
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         sounds = {Path(name).stem: hash_ for name, hash_ in given["data"].files.items() if name.startswith(f"{SOUND}/")}
-        return Items(sounds, shared=dict(sources))
+        network = given[CHECKPOINT].content if CHECKPOINT in given else None
+        return Items(sounds, shared=dict(sources) | ({CHECKPOINT: dict(network)} if network else {}))
 
     def run(self, job: Job) -> None:
         from stages.features.extract import extract

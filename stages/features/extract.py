@@ -16,6 +16,7 @@ from models.logmel import BANDS, log_mel
 from models.sound import standardise
 from pipeline.stage import Job
 from stages.audio import speech
+from stages.features import CHECKPOINT
 from stages.features.extractor import Array, Encoded, Extractor
 from stages.kinds import LOG_MEL
 from stages.kinds.features import Encoder, Features, write_features
@@ -59,9 +60,13 @@ def _extractor(job: Job, source: str, *, hidden: bool) -> Extractor:
         return Extractor(Encoder(LOG_MEL, LOG_MEL, BANDS), lambda wave: Encoded(log_mel(standardise(wave))))
     # torch and transformers take four seconds to import, and asking for the device may import torch: not for log-mel.
 
+    set_up(job.workers)
+    if source == CHECKPOINT:
+        from stages.features.own_encoder import own_encoder
+
+        return own_encoder(job.inputs[CHECKPOINT].path, device=job.device)
     from stages.features.speech_encoder import speech_encoder
 
-    set_up(job.workers)
     return speech_encoder(source, hidden=hidden, device=job.device)
 
 

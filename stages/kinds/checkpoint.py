@@ -95,6 +95,18 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     return state
 
 
+def read_some(file: Path, beginning: str) -> dict[str, Tensor]:
+    """Of a `.safetensors` file, the tensors whose names begin so, under the rest of their names."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as stream:
+            names = [name for name in stream.keys() if name.startswith(beginning)]  # noqa: SIM118  it is no mapping
+            return {name.removeprefix(beginning): stream.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{file} cannot be read as weights ({said(error)}): copy it again, or train again") from error
+
+
 def is_ours(file: Path) -> bool:
     """Whether `write_weights` made this file, so that its names are those of our own modules."""
     if file.suffix != ".safetensors":

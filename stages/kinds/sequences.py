@@ -36,8 +36,8 @@ REGIONS = "regions"
 class Entry:
     """One sequence: one sentence by one subject.
 
-    split: "train", "val", another of the split file, or "" (in no split). frames: T at the artifact's fps. samples,
-    sample_rate: of its sound; 0 where it has none.
+    split: "train", "val", another of the split file, or "" (in no split). frames: T at the artifact's fps; 0 where it
+    has no motion and is sound alone, as of the stage `voice`. samples, sample_rate: of its sound; 0 where it has none.
     """
 
     subject: str
@@ -141,15 +141,28 @@ class Sequences:
             reason = self.info.skipped.get(name, "there is no sequence of that name")
             raise DataError(f"{self.path} has no sequence {name}: {said(reason)}") from None
 
+    def has_motion(self, name: str) -> bool:
+        """Whether a sequence has a truth to learn from or to be held against; else it is sound alone."""
+        return self.entry(name).frames > 0
+
+    def check_motion(self, name: str) -> None:
+        """DataError for a sequence of sound alone."""
+        if not self.has_motion(name):
+            raise DataError(
+                f"{self.path} has no motion of {name}, which is sound alone: it can be spoken and rendered, and there "
+                "is no truth to train on or to measure against"
+            )
+
     def vertex_file(self, name: str) -> Path:
         return self.path / VERTICES / f"{name}.npy"
 
     def vertices(self, name: str) -> NDArray[np.float32]:
-        """(T, V, 3) float32 in `units`, a read-only memory map."""
+        """(T, V, 3) float32 in `units`, a read-only memory map. DataError where it has no motion."""
         import numpy as np
 
         from faces.arrays import open_npy
 
+        self.check_motion(name)
         entry = self.entry(name)
         shape = (entry.frames, self.info.vertices * 3)
         file = self.vertex_file(name)

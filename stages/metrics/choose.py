@@ -101,6 +101,7 @@ def _takes(data: Sequences, row: str, predictions: Predictions, names: Sequence[
                 f"{predictions.path} shows {item.subject} in {name} and {data.path} has {entry.subject} there: use the "
                 "sequences that the predictions were made from"
             )
+        data.check_motion(item.id)
         frames = min(entry.frames, item.frames)
         if not frames:
             raise DataError(

@@ -58,6 +58,6 @@ def _in_turn(lists: Iterable[Iterable[str]]) -> list[str]:
 
 def _clip(data: Sequences, name: str, item: Item, columns: Sequence[str]) -> Clip:
     entry = data.info.sequences.get(item.id)
-    if entry is None or entry.subject != item.subject:
+    if entry is None or entry.subject != item.subject or not data.has_motion(item.id):
         return Clip(name, item, item.frames, ("prediction",))
     return Clip(name, item, min(item.frames, entry.frames), tuple(columns))

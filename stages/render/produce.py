@@ -53,7 +53,7 @@ def produce(job: Job, params: Params) -> None:
     shoot = Shoot(data, predictions, params, style, exact_rate(data.fps), job.out)
     (job.out / STILLS).mkdir(exist_ok=True)
     by_name = {clip.name: clip for clip in clips}
-    _say_what_lacks(job, data, clips)
+    _say_what_lacks(job, data, clips, params.columns)
     # An OpenGL context belongs to one thread; our own renderer holds no lock and gains from several.
     threads = job.workers if params.renderer == "soft" else 1
     # The scale of the error is of all clips together: where another clip moves it, all are drawn anew.
@@ -161,12 +161,12 @@ def _sound(shoot: Shoot, clip: Clip) -> NDArray[np.float32] | None:
     return None if file is None else soundtrack(file, clip.frames / shoot.rate)
 
 
-def _say_what_lacks(job: Job, data: Sequences, clips: Sequence[Clip]) -> None:
+def _say_what_lacks(job: Job, data: Sequences, clips: Sequence[Clip], wished: Sequence[str]) -> None:
     silent = [clip.name for clip in clips if _sound_file(data, clip) is None]
     if silent:
         job.say(f"no sound for {', '.join(silent)}: silent video")
     alone = [clip.name for clip in clips if not clip.has_truth]
-    if alone:
+    if alone and wished != ["prediction"]:
         job.say(f"no ground truth for {', '.join(alone)}: prediction alone")
 
 

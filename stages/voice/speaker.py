@@ -1,0 +1,141 @@
+"""What the words of a command mean for a trained network: whose face, in whose style. Light, for planning.
+
+A word that means nothing is a `RecipeError` that offers the nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faces.errors import DataError
+from pipeline.errors import RecipeError, StageError
+from pipeline.registry import nearest
+from stages.adopt.about import File
+from stages.infer import RULES
+from stages.infer.styles import style_of
+from stages.kinds.checkpoint import Checkpoint
+from stages.kinds.sequences import Sequences
+
+MESHES = (".ply", ".obj", ".off", ".stl")
+MOST_NAMES = 12
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What a network was trained for. subjects: of its training, in the order of the style. encoder: of its speech.
+    Empty subjects and encoder: a motion prior, which does not speak."""
+
+    model: str
+    subjects: Sequence[str]
+    vertices: int
+    fps: float
+    dataset: str
+    encoder: str
+
+
+def of_folder(folder: Path) -> Speaker:
+    """Of a checkpoint's folder. DataError where its config.json is none."""
+    config = Checkpoint(folder).config
+    told = (config.facts.get(name) for name in ("train_subjects", "vertices", "fps", "encoder"))
+    subjects, vertices, fps, encoder = told
+    if not (isinstance(subjects, list) and isinstance(vertices, int) and fps and isinstance(encoder, str)):
+        raise DataError(f"{folder} does not say what its network was trained for: train again, or give another copy")
+    return _speaking(Speaker(config.model, subjects, vertices, float(fps), config.dataset, encoder), folder)
+
+
+def of_file(file: File, fps: float) -> Speaker:
+    """Of a released file; fps: as the user says it, 0 for unsaid."""
+    released, home = file.released, file.home
+    rate = fps or (home.fps if home else 0.0)
+    dataset = home.dataset if home else ""
+    return _speaking(
+        Speaker(file.model, file.subjects, released.vertices, rate, dataset, released.encoder_name), file.path
+    )
+
+
+def _speaking(speaker: Speaker, where: Path) -> Speaker:
+    if not speaker.encoder:
+        raise RecipeError(
+            f"{where} holds a motion prior ({speaker.model}), which does not speak: give the talking face that is "
+            "built upon it"
+        )
+    return speaker
+
+
+def fits(folder: Path, speaker: Speaker) -> bool:
+    """Whether an artifact of the kind `sequences` is of the data set that a network was trained on: all its training
+    subjects are there, or none, where a released file does not name them."""
+    try:
+        info, templates = Sequences(folder).info, Sequences(folder).template_digests
+    except DataError:
+        return False
+    same = (info.dataset, info.vertices) == (speaker.dataset, speaker.vertices) and speaker.fps in (0.0, info.fps)
+    there = sum(subject in templates for subject in speaker.subjects)
+    return same and there in (0, len(speaker.subjects)) and any(entry.frames for entry in info.sequences.values())
+
+
+def choose_face(word: str, data: Path | None, splits: Sequence[str], where: str) -> tuple[str, str | None]:
+    """(subject, mesh file or None) of the word after --subject; of no word the first whom `splits` test, or anybody.
+
+    data: the folder of the sequences with the templates. where: the checkpoint, for sentences.
+    """
+    if Path(word).suffix.lower() in MESHES:
+        if not Path(word).is_file():
+            raise RecipeError(f"--subject {word}: there is no such file; give a mesh of a neutral face, or a name")
+        return "", word
+    if data is None:
+        raise RecipeError(
+            f"{where} comes without the data that it was trained on, so that no subject of theirs is known here: give "
+            "the neutral face as a mesh of the same topology, --subject face.ply"
+        )
+    sequences = Sequences(data)
+    known = list(sequences.template_digests)
+    if not word:
+        tested = [subject for split in splits for subject in sequences.subjects(split) if subject in known]
+        return (tested or known)[0], None
+    if word not in known:
+        raise RecipeError(
+            f"--subject {word}: {where} knows {_few(known)}, or give a mesh file (.ply, .obj).{nearest(word, known)}"
+        )
+    return word, None
+
+
+def choose_styles(words: Sequence[str], subject: str, speaker: Speaker) -> str | list[str]:
+    """The parameter `conditions` of the words after --style; of none the subject's own where it has one, else mean."""
+    wanted = [part.strip() for word in words for part in word.split(",") if part.strip()]
+    if not wanted:
+        return [subject] if subject in speaker.subjects else "mean"
+    rules = [word for word in wanted if word in RULES and word not in speaker.subjects]
+    if rules and wanted[1:]:
+        raise RecipeError(f"--style {rules[0]} is a rule and stands alone; or name training subjects and mixtures")
+    if rules in (["own"], ["published"]) and subject in speaker.subjects:
+        return [subject]
+    if rules == ["own"]:
+        raise RecipeError(
+            f"--style own: {subject} was not trained on; write all, mean, or name styles: {_few(speaker.subjects)}"
+        )
+    if rules:
+        return "all" if rules == ["published"] else rules[0]
+    for word in wanted:
+        _check_style(word, speaker)
+    return list(dict.fromkeys(wanted))
+
+
+def _check_style(word: str, speaker: Speaker) -> None:
+    try:
+        style = style_of(word)
+    except StageError as error:
+        raise RecipeError(f"--style: {str(error).removeprefix('conditions names ')}") from None
+    for name in style.weights:
+        if name not in speaker.subjects:
+            raise RecipeError(
+                f"--style {word}: {name!r} is no style of this network, which was trained on {_few(speaker.subjects)}; "
+                f"all and mean are of all of them.{nearest(name, [*speaker.subjects, *RULES])}"
+            )
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join([*names[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])])
