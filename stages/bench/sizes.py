@@ -74,5 +74,6 @@ def build(model: str, data: str, size: str, device: str) -> tuple[TalkingFace, M
     module, told = load_component("models", model), facts(data, size)
     below = getattr(module.Settings, "prior", "")
     prior = load_component("models", below).network().build(settings(below, data, size), told) if below else None
-    network = module.network().build(settings(model, data, size), told, prior)
+    upon = [] if prior is None else [prior]
+    network = module.network().build(settings(model, data, size), told, *upon)
     return network.to(device), prior

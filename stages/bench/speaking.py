@@ -60,7 +60,7 @@ class Speaker:
     def _timed(self, run: Callable[[], list[Tensor]]) -> tuple[float, list[Tensor]]:
         """The median of the repeats, fewer where they take long, and what the last one gave."""
         times: list[float] = []
-        while len(times) < self.task.wish.repeats and sum(times) < self.task.wish.limit:
+        while not times or (len(times) < self.task.wish.repeats and sum(times) < self.task.wish.limit):
             began = time.perf_counter()
             made = run()
             if torch.device(self.device).type == "cuda":
