@@ -28,7 +28,7 @@ LONGEST = 600
 
 
 class Sentence(NamedTuple):
-    """One clip, as the loader hands it over: audio (1, N), template (1, D), vertices (1, T, D), one-hot style (1, K)."""
+    """One clip as the loader gives it: audio (1, N), template (1, D), vertices (1, T, D), one-hot style (1, K)."""
 
     audio: Tensor
     template: Tensor
