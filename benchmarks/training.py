@@ -29,7 +29,6 @@ from pipeline.progress import table
 from stages.bench import DATA, SIZES
 
 PARTS = (*DATA, "memory")
-SAMPLES = 16_000
 
 
 @dataclass(frozen=True)
@@ -72,22 +71,13 @@ def naive(case: Case) -> tuple[float, float]:
     """As published, all clips held in memory."""
     import torch
 
-    from benchmarks.training_naive import NaiveFaceFormer, Sentence, optimiser_of, train_epoch
+    from benchmarks.training_naive import NaiveFaceFormer, draw_sentences, optimiser_of, train_epoch
     from stages.bench.sizes import facts, settings
 
     torch.manual_seed(0)
     told = facts(case.data, case.size)
     network = NaiveFaceFormer(settings("faceformer", case.data, case.size), told).train()
-    styles, template = torch.eye(len(told.train_subjects)), 0.05 * torch.randn(1, 3 * told.vertices)
-    clips = [
-        Sentence(
-            torch.randn(1, round(length * SAMPLES)),
-            template,
-            template + 0.002 * torch.randn(1, round(length * told.fps), 3 * told.vertices),
-            styles[i % len(styles)][None],
-        )
-        for i, length in enumerate(case.lengths)
-    ]
+    clips = draw_sentences(told, case.lengths)
     optimiser = optimiser_of(network)
     train_epoch(network, optimiser, clips)
     began = time.perf_counter(), time.process_time()

@@ -11,7 +11,7 @@ Shapes: N samples at 16 kHz, T frames, S memory steps, D = 3 V coordinates, d de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +23,7 @@ from models.faceformer.settings import Settings
 from models.positions import alignment_mask, periodic_encoding, temporal_bias
 from models.talking_face import DataFacts
 
+SAMPLES = 16_000
 LONGEST = 600
 """Frames that the tables are made for, as released."""
 
@@ -34,6 +35,18 @@ class Sentence(NamedTuple):
     template: Tensor
     vertices: Tensor
     style: Tensor
+
+
+def draw_sentences(facts: DataFacts, lengths: Sequence[float], device: str = "cpu") -> list[Sentence]:
+    """Made-up clips of these lengths in seconds, all of them held in memory, as published."""
+    styles = torch.eye(len(facts.train_subjects), device=device)
+    template = 0.05 * torch.randn(1, 3 * facts.vertices, device=device)
+    found = []
+    for i, length in enumerate(lengths):
+        motion = 0.002 * torch.randn(1, round(length * facts.fps), 3 * facts.vertices, device=device)
+        audio = torch.randn(1, round(length * SAMPLES), device=device)
+        found.append(Sentence(audio, template, template + motion, styles[i % len(styles)][None]))
+    return found
 
 
 class NaiveFaceFormer(nn.Module):
@@ -53,8 +66,10 @@ class NaiveFaceFormer(nn.Module):
         self.transformer_decoder = nn.TransformerDecoder(layer, num_layers=settings.layers)
         self.dropout = nn.Dropout(settings.dropout)
         self.per_frame = 2 if settings.alignment == "pairs" else 1
-        self.positions = periodic_encoding(LONGEST, d, settings.period)
-        self.bias = temporal_bias(LONGEST, settings.heads, settings.period)
+        self.positions: Tensor
+        self.bias: Tensor
+        self.register_buffer("positions", periodic_encoding(LONGEST, d, settings.period), persistent=False)
+        self.register_buffer("bias", temporal_bias(LONGEST, settings.heads, settings.period), persistent=False)
 
     def forward(self, clip: Sentence) -> Tensor:
         """Mean squared error of all frames and coordinates, autoregressively, with gradients through the feedback."""
@@ -64,7 +79,7 @@ class NaiveFaceFormer(nn.Module):
             frames = min(frames, features.shape[2] // 2)
         memory = self._listen(features, frames)
         style = self.obj_vector(clip.style)[:, None]  # (1, 1, d)
-        hidden_from = alignment_mask(frames, memory.shape[1], self.per_frame)
+        hidden_from = alignment_mask(frames, memory.shape[1], self.per_frame, memory.device)
         tokens = style
         for i in range(1, frames + 1):
             heard = self.dropout(tokens + self.positions[:i])
