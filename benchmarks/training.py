@@ -33,7 +33,8 @@ PARTS = (*DATA, "memory")
 
 @dataclass(frozen=True)
 class Case:
-    """One process. who: "naive" or "ours". lengths: of its clips, in seconds. batch: clips a step (ours)."""
+    """One process. who: "naive" or "ours". lengths: of its clips, in seconds. batch: clips a step; at_once: of these,
+    how many are in the network at a time, 0 all of them (both ours)."""
 
     who: str
     data: str
@@ -41,6 +42,7 @@ class Case:
     lengths: Sequence[float]
     batch: int
     threads: int
+    at_once: int = 0
 
     @property
     def name(self) -> str:
@@ -92,7 +94,8 @@ def ours(case: Case) -> tuple[float, float]:
     from stages.train import Params
 
     network, _ = build("faceformer", case.data, case.size, "cpu")
-    params = Params(model="faceformer", epochs=2, batch_size=case.batch, save_every=1e9)
+    bound = {"micro_batch": case.at_once} if case.at_once else {}
+    params = Params(model="faceformer", epochs=2, batch_size=case.batch, save_every=1e9, **bound)
     marks = time_steps(Subject(network, facts(case.data, case.size)), case.lengths, params, "cpu").marks
     middle = (len(marks) - 1) // 2
     return marks[-1][0] - marks[middle][0], marks[-1][1] - marks[middle][1]
@@ -122,7 +125,7 @@ def compare(data: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Both on one set of clips, `repeats` times in turn; prints a table with the ratios of the best of each."""
     lengths = spread(options.clips, options.size)
     found = [
-        asked(Case(who, data, options.size, lengths, options.batch, options.threads))
+        asked(Case(who, data, options.size, lengths, options.batch, options.threads, options.at_once))
         for _ in range(options.repeats)
         for who in ("naive", "ours")
     ]
@@ -178,6 +181,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help=f"of {', '.join(PARTS)}; default all")
     parser.add_argument("--clips", type=int, default=16, help="clips of an epoch")
     parser.add_argument("--batch", type=int, default=8, help="clips a step, ours")
+    parser.add_argument("--at-once", type=int, default=0, help="of these in the network at a time; 0: all")
     parser.add_argument("--lengths", nargs="+", type=float, default=[2.0, 4.0, 8.0], help="seconds, part memory")
     parser.add_argument("--repeats", type=int, default=1, help="of each epoch's measurement; the best counts")
     parser.add_argument("--threads", type=int, default=2, help="for torch")
