@@ -34,7 +34,7 @@ PARTS = (*DATA, "memory")
 @dataclass(frozen=True)
 class Case:
     """One process. who: "naive" or "ours". lengths: of its clips, in seconds. batch: clips a step; at_once: of these,
-    how many are in the network at a time, 0 all of them (both ours)."""
+    how many are in the network at a time, 0 all of them. precision: "float32" or "bf16". These three are ours."""
 
     who: str
     data: str
@@ -43,6 +43,7 @@ class Case:
     batch: int
     threads: int
     at_once: int = 0
+    precision: str = "float32"
 
     @property
     def name(self) -> str:
@@ -95,7 +96,8 @@ def ours(case: Case) -> tuple[float, float]:
 
     network, _ = build("faceformer", case.data, case.size, "cpu")
     bound = {"micro_batch": case.at_once} if case.at_once else {}
-    params = Params(model="faceformer", epochs=2, batch_size=case.batch, save_every=1e9, **bound)
+    wanted = {"batch_size": case.batch, "precision": case.precision, **bound}
+    params = Params(model="faceformer", epochs=2, save_every=1e9, **wanted)
     marks = time_steps(Subject(network, facts(case.data, case.size)), case.lengths, params, "cpu").marks
     middle = (len(marks) - 1) // 2
     return marks[-1][0] - marks[middle][0], marks[-1][1] - marks[middle][1]
@@ -125,9 +127,9 @@ def compare(data: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Both on one set of clips, `repeats` times in turn; prints a table with the ratios of the best of each."""
     lengths = spread(options.clips, options.size)
     found = [
-        asked(Case(who, data, options.size, lengths, options.batch, options.threads, options.at_once))
+        asked(Case(who, data, options.size, lengths, options.batch, options.threads, options.at_once, precision))
         for _ in range(options.repeats)
-        for who in ("naive", "ours")
+        for who, precision in (("naive", "float32"), ("ours", options.precision))
     ]
     best = {who: _best(row for row in found if row["who"] == who) for who in ("naive", "ours")}
     columns = ("seconds_per_clip", "processor_seconds_per_clip", "peak_memory_mb")
@@ -182,6 +184,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--clips", type=int, default=16, help="clips of an epoch")
     parser.add_argument("--batch", type=int, default=8, help="clips a step, ours")
     parser.add_argument("--at-once", type=int, default=0, help="of these in the network at a time; 0: all")
+    parser.add_argument(
+        "--precision", choices=("float32", "bf16"), default="float32", help="ours; the other is float32"
+    )
     parser.add_argument("--lengths", nargs="+", type=float, default=[2.0, 4.0, 8.0], help="seconds, part memory")
     parser.add_argument("--repeats", type=int, default=1, help="of each epoch's measurement; the best counts")
     parser.add_argument("--threads", type=int, default=2, help="for torch")
