@@ -71,8 +71,11 @@ def measure(task: Task, result: dict[str, Any]) -> None:
     command = [sys.executable, "-P", "-m", "stages.bench.worker"]
     pipe = subprocess.PIPE
     with (
+        tempfile.TemporaryDirectory(prefix="pipe-bench-", ignore_cleanup_errors=True) as scratch,
         tempfile.TemporaryFile("w+") as said,
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said, text=True, env=_environment()) as process,
+        subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=said, text=True, env=_environment(scratch)
+        ) as process,
     ):
         try:
             process.stdin.write(task.to_json())  # type: ignore[union-attr]
@@ -85,10 +88,10 @@ def measure(task: Task, result: dict[str, Any]) -> None:
             process.terminate()
 
 
-def _environment() -> dict[str, str]:
-    """The process is this very program, wherever it is called from."""
+def _environment(scratch: str) -> dict[str, str]:
+    """The process is this very program, wherever it is called from; what it writes goes, however it ends."""
     path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path), "TMPDIR": scratch}
 
 
 def _take(line: dict[str, Any], result: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from tests.pipeline.test_cli import ROOT, pipe
 
 SMALL = ("--size", "small", "--seconds", "1", "--repeats", "1", "--batch", "2", "--device", "cpu", "--jobs", "1")
 MODULE = """\
-import os, signal, threading
+import os, signal, tempfile, threading
 from dataclasses import dataclass
 
 @dataclass(frozen=True)
@@ -90,15 +90,20 @@ def test_a_device_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixtur
     assert "torch sees no such device" in capsys.readouterr().err
 
 
-def test_a_network_that_does_not_fit_leaves_the_others_alone(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_that_does_not_fit_leaves_the_others_alone(
+    lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lab / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(lab / "scratch"))
     (lab / "large.py").write_text(MODULE.format(ends="raise MemoryError"))
-    (lab / "killed.py").write_text(MODULE.format(ends="os.kill(os.getpid(), signal.SIGKILL)"))
+    (lab / "killed.py").write_text(MODULE.format(ends="tempfile.mkdtemp(); os.kill(os.getpid(), signal.SIGKILL)"))
     chosen = [word for name in ("lab.large", "lab.killed", "faceformer") for word in ("--model", name)]
     assert pipe("bench", *SMALL, *chosen) == 1
     out = capsys.readouterr().out
     assert "lab.large, float32: not measured to the end: it does not fit into memory" in out
     assert "lab.killed, float32: not measured to the end: its process was killed, for lack of memory" in out
     assert out.count("\nfaceformer") == 4
+    assert not list((lab / "scratch").iterdir()), "files of a killed process were left behind"
 
 
 def test_ctrl_c_shows_what_there_is_and_leaves_no_process(lab: Path) -> None:
