@@ -275,6 +275,31 @@ def show(
 
 
 @app.command()
+def bench(
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="Only this network (again for more).", metavar="NAME")
+    ] = None,
+    size: Annotated[str, typer.Option(help="official, or small for a try.")] = "official",
+    data: Annotated[str, typer.Option(help="Whose topology, frame rate and settings: vocaset or biwi.")] = "vocaset",
+    seconds: Annotated[
+        list[float] | None, typer.Option(help="Length of speech to animate [10 and 60] (again for more).")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Clips at once, beside one alone.", min=1)] = 8,
+    repeats: Annotated[int, typer.Option(help="How often everything is timed.", min=1)] = 5,
+    limit: Annotated[float, typer.Option(help="Seconds; what may take longer is left out.", min=0)] = 120.0,
+    device: Device = "auto",
+    jobs: Jobs = 0,
+    json: Json = False,
+) -> None:
+    """How quickly networks train and speak on this machine, and what memory they take."""
+    from pipeline.commands import bench as command
+
+    wishes = {"size": size, "data": data, "seconds": seconds or [10.0, 60.0], "batch": batch, "repeats": repeats}
+    if not command.bench(models or [], wishes | {"limit": limit, "device": device, "threads": jobs}, as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor(store: Store = None) -> None:
     """What this machine can do and what is missing."""
     from pipeline.commands.doctor import doctor as command

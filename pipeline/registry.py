@@ -47,6 +47,7 @@ TABLE: dict[str, dict[str, str]] = {
         "vocaset": "stages.preprocess.vocaset",
     },
     "commands": {
+        "bench": "stages.bench.command:bench",
         "data card": "stages.datacard.command:card",
         "data check": "stages.datacheck.command:check",
         "data init": "stages.datainit.command:init",

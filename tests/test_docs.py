@@ -20,7 +20,10 @@ from tests.stages.fake_job import FakeJob
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("run", "status", "why", "accept", "graph", "stage", "table", "infer", "runs", "show", "doctor", "config")
+COMMANDS = (
+    *("run", "status", "why", "accept", "graph", "stage", "table", "infer", "runs", "show", "doctor", "config"),
+    "bench",
+)
 GROUPS = (
     *("recipe ls", "recipe show", "recipe check", "regions ls", "regions show"),
     *("data init", "data check", "data card"),

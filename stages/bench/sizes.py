@@ -1,0 +1,79 @@
+"""Networks to measure, by name: at the sizes that were published for a data set, or small enough for a test.
+
+A model that is not named here is measured all the same: what its settings share with others (`alignment`, `period`)
+is set by the data set, the rest are its own defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from models.motion_prior import MotionPrior
+from models.talking_face import DataFacts, TalkingFace
+from pipeline.registry import load_component
+
+
+@dataclass(frozen=True)
+class Data:
+    """Of a data set: V, frames per second, training subjects K, and what its recordings ask of every model."""
+
+    vertices: int
+    fps: float
+    subjects: int
+    settings: Mapping[str, Any]
+
+
+DATA = {
+    "vocaset": Data(5023, 30.0, 8, {"alignment": "interpolate", "period": 30}),
+    "biwi": Data(23370, 25.0, 6, {"alignment": "pairs", "period": 25}),
+}
+PUBLISHED: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("faceformer", "biwi"): {"feature_dim": 128},
+    ("codetalker", "biwi"): {"layers": 12},
+    ("codetalker-vq", "biwi"): {
+        "tokens": 8, "token_width": 128, "linear_around_codes": True, "output_bias": False,
+    },
+}  # fmt: skip
+"""What a model's authors set for a data set beside its defaults, which are VOCASET's."""
+SMALL = {
+    "feature_dim": 32, "feedforward": 32, "hidden_size": 64, "layers": 1, "heads": 4,
+    "tokens": 4, "token_width": 16, "codes": 16, "linear_around_codes": False,
+}  # fmt: skip
+SMALL_VERTICES = 120
+BASE_ENCODER = {"model_type": "wav2vec2"}
+"""wav2vec 2.0 base, whose sizes are the defaults of `transformers`."""
+SMALL_ENCODER = {
+    "model_type": "wav2vec2", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "intermediate_size": 64, "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16,
+}  # fmt: skip
+
+
+def facts(data: str, size: str) -> DataFacts:
+    """What a network is told of the data."""
+    known = DATA[data]
+    names = [f"subject{i}" for i in range(known.subjects)]
+    if size == "small":
+        return DataFacts(SMALL_VERTICES, known.fps, names, 16, "drawn", SMALL_ENCODER)
+    return DataFacts(known.vertices, known.fps, names, 512, "drawn", BASE_ENCODER)
+
+
+def settings(model: str, data: str, size: str) -> Any:
+    """A model's `Settings`."""
+    kind = load_component("models", model).Settings
+    wanted = {**DATA[data].settings, **PUBLISHED.get((model, data), {}), **(SMALL if size == "small" else {})}
+    return kind(**{field.name: wanted[field.name] for field in fields(kind) if field.name in wanted})
+
+
+def build(model: str, data: str, size: str, device: str) -> tuple[TalkingFace, MotionPrior | None]:
+    """The network with drawn weights, and the frozen motion prior that it is built upon, if it is."""
+    torch.manual_seed(0)
+    module, told = load_component("models", model), facts(data, size)
+    below = getattr(module.Settings, "prior", "")
+    prior = load_component("models", below).network().build(settings(below, data, size), told) if below else None
+    upon = [] if prior is None else [prior]
+    network = module.network().build(settings(model, data, size), told, *upon)
+    return network.to(device), prior
