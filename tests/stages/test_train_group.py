@@ -190,6 +190,17 @@ def test_memory_that_one_lacks_halves_the_pieces_of_all(
     assert [line for line in jobs[0].said if line.startswith("out of memory")]
 
 
+def test_only_the_clip_that_did_not_fit_is_named(inputs: dict[str, Input], tmp_path: Path) -> None:
+    _, made = pair(tmp_path, inputs, batch_size=4, micro_batch=1, order="listed")
+
+    def none(batch: Clips) -> dict[str, Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    made[1].stepper.losses = none
+    results = together([one.fit for one in made])
+    assert [str(result).split(" (")[0] for result in results] == ["out of memory on cpu: A_s02"] * 2
+
+
 def test_a_loss_that_is_no_number_stops_all_with_the_clips_name(inputs: dict[str, Input], tmp_path: Path) -> None:
     _, made = pair(tmp_path, inputs)
     made[1].stepper.losses = lambda batch: {"loss": made[1].network.move.bias.sum() * float("nan")}  # type: ignore[union-attr]

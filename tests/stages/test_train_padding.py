@@ -27,8 +27,14 @@ from tests.stages.train_runs import clips, inputs, new_job
 __all__ = ["inputs"]
 
 HEARS: dict[str, Any] = {
-    **{"feature_dim": 16, "encoder_layers": 1, "encoder_width": 32, "encoder_heads": 2, "dropout": 0.0},
-    **{"encoder_dropout": 0.0, "layerdrop": 0.0, "mask_time_prob": 0.0},
+    "feature_dim": 16,
+    "encoder_layers": 1,
+    "encoder_width": 32,
+    "encoder_heads": 2,
+    "dropout": 0.0,
+    "encoder_dropout": 0.0,
+    "layerdrop": 0.0,
+    "mask_time_prob": 0.0,
 }
 PRIOR = PriorSettings(
     hidden_size=24, layers=1, heads=3, feedforward=20, tokens=4, token_width=6, codes=12, dropout=0.0, motion_scale=0.01
