@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,21 @@ def copy(grad: Tensor | None) -> Tensor | None:
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads share the random streams, so that the network must draw nothing."""
 
-    def losses(self: fake_face.FakeFace, batch: Clips) -> dict[str, Tensor]:
+    def losses(self: Any, batch: Clips) -> dict[str, Tensor]:
         loss = self._losses(batch, 0.0)
         return {"loss": loss, "half": loss.detach() / 2}
 
     monkeypatch.setattr(fake_face.FakeFace, "losses", losses)
 
 
+@pytest.fixture(autouse=True)
+def alike(calm: None, inputs: dict[str, Input], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that begin alike, although threads share the stream that they would be drawn from."""
+    drawn = fake_face.FakeFace(fake_face.Settings(), clips(inputs).facts())
+    monkeypatch.setattr(fake_face, "FakeFace", lambda *_: deepcopy(drawn))
+
+
 def trainer(job: FakeJob, inputs: dict[str, Input], group: Member | None = None, **params: Any) -> Trainer:
-    torch.manual_seed(0)
     reader = clips(inputs)
     given = {"model": fake_face.NAME, "epochs": 3, "lr": 1e-2, "batch_size": 3} | params
     return Trainer(job, fake_face.FakeFace(fake_face.Settings(), reader.facts()), reader, Params(**given), group)
