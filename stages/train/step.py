@@ -31,6 +31,7 @@ TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 class Stepper:
     """Steps down the gradient of `network`'s losses. micro: most clips of a piece; 0: no bound. It only ever falls.
+    bad, failed: takes of this process whose loss was no number, or that did not fit, in the last attempt.
 
     `gradients` leaves the summed gradient of all processes in the parameters; `move` lets the optimiser use it.
     """
@@ -55,6 +56,8 @@ class Stepper:
         self.say = say
         self.micro = options.micro_batch
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=options.precision == "fp16")
+        self.bad: list[Take] = []
+        self.failed: list[Take] = []
         self.losses = _compiled(network.losses) if options.compile else network.losses
         self.meet = Meeting(group)
         _check_precision(self.precision)
@@ -67,7 +70,6 @@ class Stepper:
         """What `work` adds up to over all processes. read: its pieces. wishes: whether this process wants to stop, and
         to save. StageError where a clip does not fit alone, or a loss is no number."""
         streams = random_state()
-        self.failed: list[Take] = []
         own = self._attempt(work, read)
         own.stop, own.due = wishes()
         while (found := self.meet(own)).short:
@@ -82,7 +84,7 @@ class Stepper:
         """The gradients of this process's share, on top of none; `short` where memory did not suffice."""
         self.optimiser.zero_grad()
         adding = Adding()
-        self.bad: list[Take] = []
+        self.bad = []
         for piece in self.pieces(work):
             self.failed = list(piece.takes)
             try:
@@ -92,6 +94,7 @@ class Stepper:
                     raise
                 break
         else:
+            self.failed = []
             return self._judged(work, adding)
         # Out here the error, whose frames hold the step's activations, is gone.
         self.optimiser.zero_grad()

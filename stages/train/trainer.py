@@ -107,7 +107,7 @@ class Trainer:
 
     def _estimate(self, reporter: Reporter | None) -> None:
         left = self.options.epochs * self.order.steps - self.progress.step
-        if left >= LEAST and not self._out_of_patience():
+        if left >= LEAST and not self._over():
             found = estimate(self.stepper, self.order, self.progress.epoch, left)
             if reporter is not None:
                 reporter.estimate(found)
@@ -119,7 +119,7 @@ class Trainer:
     def _remaining(self) -> Iterator[Work]:
         """What is left to do, from where the progress stands."""
         for work in self.order.after(self.progress.epoch, self.progress.position):
-            if self._out_of_patience():
+            if self._over():
                 return
             yield work
 
@@ -219,14 +219,15 @@ class Trainer:
         if self.lead:
             self.files.save(self.progress, streams)
         self.saved_at = time.monotonic()
-        if found.stop:
+        if found.stop and not self._over():
             raise Interrupted(
                 f"training was stopped in epoch {self.progress.epoch + 1} of {self.options.epochs}, after step "
                 f"{self.progress.step}; run the same command again to go on from there"
             )
 
-    def _out_of_patience(self) -> bool:
-        return 0 < self.options.patience <= self.progress.stale
+    def _over(self) -> bool:
+        """All epochs done, or out of patience: what is left is to publish."""
+        return self.progress.epoch == self.options.epochs or 0 < self.options.patience <= self.progress.stale
 
     def _diverged(self, what: str, *more: str) -> StageError:
         return StageError(f"{diverged(what, self.options.lr, *more)}{self._last_good()}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,21 @@ def copy(grad: Tensor | None) -> Tensor | None:
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads share the random streams, so that the network must draw nothing."""
 
-    def losses(self: fake_face.FakeFace, batch: Clips) -> dict[str, Tensor]:
+    def losses(self: Any, batch: Clips) -> dict[str, Tensor]:
         loss = self._losses(batch, 0.0)
         return {"loss": loss, "half": loss.detach() / 2}
 
     monkeypatch.setattr(fake_face.FakeFace, "losses", losses)
 
 
+@pytest.fixture(autouse=True)
+def alike(calm: None, inputs: dict[str, Input], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that begin alike, although threads share the stream that they would be drawn from."""
+    drawn = fake_face.FakeFace(fake_face.Settings(), clips(inputs).facts())
+    monkeypatch.setattr(fake_face, "FakeFace", lambda *_: deepcopy(drawn))
+
+
 def trainer(job: FakeJob, inputs: dict[str, Input], group: Member | None = None, **params: Any) -> Trainer:
-    torch.manual_seed(0)
     reader = clips(inputs)
     given = {"model": fake_face.NAME, "epochs": 3, "lr": 1e-2, "batch_size": 3} | params
     return Trainer(job, fake_face.FakeFace(fake_face.Settings(), reader.facts()), reader, Params(**given), group)
@@ -188,6 +195,17 @@ def test_memory_that_one_lacks_halves_the_pieces_of_all(
     assert [one.stepper.micro for one in made] == [1, 1]
     same(weights(alone), weights(made[0]))
     assert [line for line in jobs[0].said if line.startswith("out of memory")]
+
+
+def test_only_the_clip_that_did_not_fit_is_named(inputs: dict[str, Input], tmp_path: Path) -> None:
+    _, made = pair(tmp_path, inputs, batch_size=4, micro_batch=1, order="listed")
+
+    def none(batch: Clips) -> dict[str, Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    made[1].stepper.losses = none
+    results = together([one.fit for one in made])
+    assert [str(result).split(" (")[0] for result in results] == ["out of memory on cpu: A_s02"] * 2
 
 
 def test_a_loss_that_is_no_number_stops_all_with_the_clips_name(inputs: dict[str, Input], tmp_path: Path) -> None:

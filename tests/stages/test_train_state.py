@@ -94,6 +94,11 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(
         assert (straight.out / name).read_bytes() == (killed.out / name).read_bytes(), name
 
 
+def test_a_wish_to_stop_after_the_last_step_publishes(inputs: dict[str, Input], tmp_path: Path) -> None:
+    job = new_job(tmp_path, inputs, stop_after=1)
+    assert run(job, epochs=1, batch_size=4).training()["steps"] == 1
+
+
 def test_the_scaler_goes_on_where_it_was(inputs: dict[str, Input], tmp_path: Path) -> None:
     job = new_job(tmp_path, inputs, stop_after=2)
     with pytest.raises(Interrupted):
