@@ -16,6 +16,7 @@ from pipeline.options import (
     Jobs,
     Json,
     NoWait,
+    NumberOfGpus,
     OneRecipe,
     OneStep,
     Outputs,
@@ -74,6 +75,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would run.")] = False,
     tiny: Tiny = False,
     device: Device = "auto",
+    gpus: NumberOfGpus = 0,
     jobs: Jobs = 0,
     no_wait: NoWait = False,
     share_gpu: ShareGpu = False,
@@ -91,7 +93,7 @@ def run(
 
     choice = Choice(only, start, until, frozenset(force or ()))
     workspace = Workspace.find(store, outputs, remote, remote_mode)
-    means = Means(device, jobs, audit, share_gpu, not no_wait)
+    means = Means(device, jobs, audit, share_gpu, not no_wait, gpus)
     command.run(recipes, settings or [], workspace, choice, means, tiny=tiny, dry=dry_run, variants=variants or ())
 
 
@@ -213,6 +215,7 @@ def stage(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="preprocess, features, train, …", show_default=False)],
     device: Device = "auto",
+    gpus: NumberOfGpus = 0,
     jobs: Jobs = 0,
     no_wait: NoWait = False,
     share_gpu: ShareGpu = False,
@@ -225,7 +228,7 @@ def stage(
     from pipeline.execute import Means
     from pipeline.workspace import Workspace
 
-    means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait)
+    means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait, gpus=gpus)
     command.run(name, context.args, Workspace.find(store, outputs), means, seed)
 
 

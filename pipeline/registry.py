@@ -48,6 +48,8 @@ TABLE: dict[str, dict[str, str]] = {
         "data card": "stages.datacard.command:card",
         "data check": "stages.datacheck.command:check",
         "data init": "stages.datainit.command:init",
+        "follow": "stages.train.follow:follow",
+        "lead": "stages.train.rendezvous:lead",
         "regions ls": "stages.regions.command:ls",
         "regions show": "stages.regions.command:show",
     },
