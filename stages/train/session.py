@@ -7,8 +7,9 @@ import json
 import math
 import resource
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -44,25 +45,48 @@ from stages.processor import set_up
 from stages.train import Params
 from stages.train.clips import ClipReader
 from stages.train.curves import draw_curves
+from stages.train.gathering import gathered
+from stages.train.group import Alone, Group
 from stages.train.health import FROZEN, motion_energy
 from stages.train.state import Progress, seed_everything
 from stages.train.trainer import Trainer, diverged
 
+SEED_OF_RANK = 1_000_003
+"""Far from the seeds that people take side by side."""
+
+
+class Fitted(NamedTuple):
+    """What a training has come to."""
+
+    prior: Checkpoint | None
+    clips: ClipReader
+    network: Network
+    progress: Progress
+
 
 def train(job: Job, params: Params, settings: Any) -> None:
-    """Fill `job.out` with a checkpoint."""
-    set_up(job.workers)
-    seed_everything(job.seed)
-    prior = _prior(job, params)
-    clips = _clips(job, params)
-    network = _network(job, params, settings, clips, prior)
-    progress = Trainer(job, network, clips, params).fit() if params.epochs else Progress()
+    """Fill `job.out` with a checkpoint, which several processes may have trained and this one publishes."""
+    with gathered(job, params, settings) if params.epochs else nullcontext(Alone()) as group:
+        prior, clips, network, progress = fitted(job, params, settings, group)
     energy = _publish_weights(job, params, network, clips, progress)
     _warn_if_frozen(job, energy, progress)
     write_config(job.out, _config(params, settings, clips, prior))
     write_json(job.out / TRAINING, _training(network, progress, energy))
     _publish_history(job.out, params.model, progress)
     _note_cost(job, progress)
+
+
+def fitted(job: Job, params: Params, settings: Any, group: Group) -> Fitted:
+    """What every process of a group does. All begin with the same weights, and hide and skip other things then."""
+    set_up(job.workers)
+    seed_everything(job.seed)
+    prior = _prior(job, params)
+    clips = _clips(job, params)
+    network = _network(job, params, settings, clips, prior)
+    if group.rank:
+        seed_everything(job.seed + SEED_OF_RANK * group.rank)
+    progress = Trainer(job, network, clips, params, group).fit() if params.epochs else Progress()
+    return Fitted(prior, clips, network, progress)
 
 
 def _prior(job: Job, params: Params) -> Checkpoint | None:
