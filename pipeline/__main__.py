@@ -13,13 +13,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.errors import PipeError
+from pipeline.launched import Place, launched
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 0 ok, 1 failed, 2 bad usage or recipe, 75 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in given if word != "--debug"]  # may stand anywhere
-    sys.exit(guarded(lambda: _run(words), debug=words != given))
+    sys.exit(guarded(lambda: _placed(words), debug=words != given))
+
+
+def _placed(words: list[str]) -> int:
+    """The command; among several processes, in the first, which the others follow."""
+    place = launched()
+    return _run(words) if place is None else _together(words, place)
+
+
+def _together(words: list[str], place: Place) -> int:
+    from pipeline.registry import load_command
+
+    if place.rank:
+        return int(load_command("follow")(place))
+    with load_command("lead")(place):
+        return _run(words)
 
 
 def _run(words: list[str]) -> int:

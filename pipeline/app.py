@@ -18,6 +18,7 @@ from pipeline.options import (
     Jobs,
     Json,
     NoWait,
+    NumberOfGpus,
     OneRecipe,
     OneStep,
     Outputs,
@@ -77,6 +78,7 @@ def run(
     tiny: Tiny = False,
     as_published: AsPublished = False,
     device: Device = "auto",
+    gpus: NumberOfGpus = 0,
     jobs: Jobs = 0,
     no_wait: NoWait = False,
     share_gpu: ShareGpu = False,
@@ -95,7 +97,7 @@ def run(
 
     choice = Choice(only, start, until, frozenset(force or ()))
     workspace = Workspace.find(store, outputs, remote, remote_mode)
-    means = Means(device, jobs, audit, share_gpu, not no_wait)
+    means = Means(device, jobs, audit, share_gpu, not no_wait, gpus)
     form = Form(tiny, as_published)
     command.run(recipes, settings or [], workspace, choice, means, form=form, dry=dry_run, variants=variants or ())
 
@@ -231,6 +233,7 @@ def stage(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="preprocess, features, train, …", show_default=False)],
     device: Device = "auto",
+    gpus: NumberOfGpus = 0,
     jobs: Jobs = 0,
     no_wait: NoWait = False,
     share_gpu: ShareGpu = False,
@@ -243,7 +246,7 @@ def stage(
     from pipeline.execute import Means
     from pipeline.workspace import Workspace
 
-    means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait)
+    means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait, gpus=gpus)
     command.run(name, context.args, Workspace.find(store, outputs), means, seed)
 
 

@@ -26,9 +26,10 @@ from pipeline.conduct import Conductor
 from pipeline.errand import Errand
 from pipeline.errors import Interrupted, PipeError, RecipeError, StageError
 from pipeline.exchange import Exchange
-from pipeline.gpus import Pool
+from pipeline.gpus import Pool, check_gpus, own_device
 from pipeline.job import AT_ITEM, RunningJob, Stop
 from pipeline.journal import OUT, Journal
+from pipeline.launched import launched
 from pipeline.plan import FORCED, Planned, State, plan, plan_step
 from pipeline.progress import Reporter, duration
 from pipeline.recipe import Recipe, Step, slots
@@ -72,7 +73,8 @@ class Means:
 
     device: "auto", "cpu", "cuda", … workers: threads of all steps together, 0 for one per processor. share_gpu: steps,
     and other runs, may be on one GPU at the same time. audit: see `pipeline.audit`. wait: for another process that
-    makes the same, else fail.
+    makes the same, else fail. gpus: that share a training, 0 for what the recipe says. processes: that share the work
+    of the one step at hand.
     """
 
     device: str = "auto"
@@ -80,12 +82,16 @@ class Means:
     audit: bool = False
     share_gpu: bool = False
     wait: bool = True
+    gpus: int = 0
+    processes: int = 1
 
     @property
     def threads(self) -> int:
         if self.workers:
             return self.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        place = launched()
+        return there if place is None else max(1, there // place.local_size)
 
 
 def run(
@@ -113,7 +119,9 @@ def run_all(
     errands = [_errand(recipe, workspace, choice, several=len(recipes) > 1) for recipe in recipes]
     workspace.stats.save()  # now, since a killed run would otherwise have hashed large inputs for nothing
     outputs.check(workspace)
+    means = replace(means, device=own_device(means.device))
     pool = Pool(means.device, share=means.share_gpu)
+    check_gpus(means.gpus, pool)
     machine = Machine(means.threads, memory_of_machine())
     try:
         with (
@@ -189,14 +197,27 @@ class _Hands:
             pretrained.fetch(source)
 
     def demand(self, errand: Errand, name: str) -> Demand:
-        needs = errand.recipe.steps[name].needs
-        gpus = self.pool.gpus if needs.gpu else ()
-        if gpus and needs.gpu > len(gpus):
-            raise StageError(f"step {errand.label(name)!r} needs {needs.gpu} GPUs, and this run may use {len(gpus)}")
-        return Demand(needs.threads == "all" and not gpus, needs.gpu if gpus else 0, needs.bytes)
+        step = errand.recipe.steps[name]
+        count = self._gpus(step)
+        gpus = self.pool.gpus if count else ()
+        if gpus and count > len(gpus):
+            raise StageError(f"step {errand.label(name)!r} needs {count} GPUs, and this run may use {len(gpus)}")
+        return Demand(step.needs.threads == "all" and not gpus, count if gpus else 0, step.needs.bytes)
+
+    def _gpus(self, step: Step) -> int:
+        """For this process and those that it starts; what a launcher has started has devices of its own."""
+        if not step.stage.divisible:
+            return step.needs.gpu
+        return self.means.gpus or step.needs.gpu if launched() is None else min(step.needs.gpu, 1)
+
+    def _means(self, errand: Errand, name: str, grant: Grant) -> Means:
+        place = launched()
+        processes = max(1, grant.gpus.count) if place is None else place.size
+        divisible = errand.recipe.steps[name].stage.divisible
+        return replace(self.means, workers=grant.threads, processes=processes if divisible else 1)
 
     def make(self, errand: Errand, name: str, grant: Grant) -> Artifact:
-        means = replace(self.means, workers=grant.threads)
+        means = self._means(errand, name, grant)
         runner = Runner(errand.recipe, self.workspace, self.told, means, self.stop, errand.label(name), self.exchange)
         return runner.make(errand.planned[name], errand.planned)
 
@@ -205,7 +226,7 @@ class _Hands:
         from pipeline.child import Order
 
         device = "cuda" if grant.gpus.count and self.pool.gpus[0].word != "mps" else self.means.device
-        means = replace(self.means, device=device, workers=grant.threads)
+        means = replace(self._means(errand, name, grant), device=device)
         entry = errand.planned[name]
         before = {source: errand.planned[source] for source in entry.step.inputs.values()}
         order = Order(
@@ -292,6 +313,7 @@ class Runner:
             workers=self.means.threads,
             reporter=self.reporter,
             stop=self.stop,
+            processes=self.means.processes,
             reuse=entry.reuse,
         )
         # Waiting threads must sleep: spinning ones make small steps many times slower on a machine that others use too.

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.errors import RecipeError
+from pipeline.launched import launched
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -65,6 +68,26 @@ def visible() -> tuple[Gpu, ...]:
         Gpu(index, _own_name(index), words[index] if index < len(words) else str(index))
         for index in range(torch.cuda.device_count())
     )
+
+
+def own_device(asked: str) -> str:
+    """What "auto" and "cuda" mean where a launcher has started a process for each GPU of this machine."""
+    place = launched()
+    if place is None or asked not in ("auto", "cuda"):
+        return asked
+    found = [gpu for gpu in visible() if gpu.word != "mps"]
+    return f"cuda:{place.local_rank % len(found)}" if found else asked
+
+
+def check_gpus(count: int, pool: Pool) -> None:
+    """RecipeError where `--gpus` asks for what there is not."""
+    if count and (place := launched()) is not None:
+        raise RecipeError(
+            f"--gpus {count}: a launcher has started {place.size} processes already; leave the option out"
+        )
+    if count and (there := len(pool.gpus)) < count:
+        found = f"this run may use {there}" if there else "there are no GPUs that this run may use"
+        raise RecipeError(f"--gpus {count}: {found}; on a CPU torchrun lets processes share a training")
 
 
 def _sign_of_one() -> bool:

@@ -63,11 +63,12 @@ class RunningJob:
         workers: int,
         reporter: Reporter,
         stop: Stop,
+        processes: int = 1,
         reuse: Reuse = NOTHING,
     ) -> None:
         self._reuse = reuse
         self.out, self.state = work.out, work.state
-        self.inputs, self.seed, self.workers = inputs, seed, workers
+        self.inputs, self.seed, self.workers, self.processes = inputs, seed, workers, processes
         self.notes: dict[str, Any] = {}
         self.donors: Counter[str] = Counter()
         """Earlier artifacts → how many items were taken over from them."""

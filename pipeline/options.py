@@ -27,5 +27,8 @@ Outputs = Annotated[str | None, typer.Option(help="Folder for links to results [
 Remote = Annotated[str | None, typer.Option(help="Address of the remote [PIPE_REMOTE].", metavar="URL")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail where another process makes the same now.")]
+NumberOfGpus = Annotated[
+    int, typer.Option("--gpus", help="GPUs that share a training; 0: what the recipe says.", metavar="N", min=0)
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads for all steps together; 0: one per processor.", min=0)]
 ShareGpu = Annotated[bool, typer.Option("--share-gpu", help="Steps and other runs may be on one GPU at once.")]

@@ -177,6 +177,8 @@ class Job(Protocol):
     state: a scratch folder that survives a failed or interrupted run of the same key and is never published.
     inputs: slot → artifact; an unwired optional slot is absent.
     seed: the recipe's seed. device: "cpu", "cuda", "cuda:1", "mps". workers: how many threads or processes to use.
+    processes: how many may share the work of a `divisible` stage, this one among them, with a device each: the next
+        ones after this one's, or what a launcher (`pipeline.launched`) gave them; 1: it works alone.
     """
 
     out: Path
@@ -184,6 +186,7 @@ class Job(Protocol):
     inputs: Mapping[str, Input]
     seed: int
     workers: int
+    processes: int
 
     @property
     def device(self) -> str: ...
@@ -244,6 +247,7 @@ class Stage:
     Params: a frozen dataclass of `param(…)` fields. inputs: slot name → `Slot`. output: the kind it makes.
     seeded: the result depends on the recipe's seed, which then enters the key.
     libraries: distributions on whose versions the result hangs, as pip names them; see `pipeline.libraries`.
+    divisible: several processes, with a device each, can do its work together; see `Job.processes`.
     """
 
     name: ClassVar[str]
@@ -253,6 +257,7 @@ class Stage:
     output: ClassVar[str]
     seeded: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
+    divisible: ClassVar[bool] = False
 
     def __init__(self, params: Any, settings: Mapping[str, Any] | None = None) -> None:
         self.params = params

@@ -27,6 +27,7 @@ class TimedJob:
     device: str = "cpu"
     workers: int = 1
     seed: int = 0
+    processes: int = 1
     inputs: Mapping[str, Input] = field(default_factory=dict)
     marks: list[tuple[float, float]] = field(default_factory=list)
 

@@ -84,6 +84,7 @@ class Train(Stage):
     output = "checkpoint"
     seeded = True
     libraries = ("numpy", "torch", "transformers")
+    divisible = True
 
     def slots(self) -> Mapping[str, Slot]:
         """A motion prior hears no speech; only what is built upon one takes it, and the codes that it makes."""

@@ -9,7 +9,7 @@ import resource
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ from stages.train import Params
 from stages.train.clips import ClipReader
 from stages.train.curves import draw_curves
 from stages.train.faults import diverged, telling_of
+from stages.train.gathering import gathered
 from stages.train.group import Alone, Group
 from stages.train.health import FROZEN, motion_energy
 from stages.train.sinks import opened
@@ -53,9 +54,29 @@ from stages.train.state import Progress, seed_everything
 from stages.train.trainer import Trainer
 
 
-def train(job: Job, params: Params, settings: Any, group: Group | None = None) -> None:
-    """Fill `job.out` with a checkpoint; in a group of processes, the first one does."""
-    group = group or Alone()
+class Fitted(NamedTuple):
+    """What a training has come to."""
+
+    prior: Checkpoint | None
+    clips: ClipReader
+    network: Network
+    progress: Progress
+
+
+def train(job: Job, params: Params, settings: Any) -> None:
+    """Fill `job.out` with a checkpoint, which several processes may have trained and this one publishes."""
+    with gathered(job, params, settings) if params.epochs else nullcontext(Alone()) as group:
+        prior, clips, network, progress = fitted(job, params, settings, group)
+    energy = _publish_weights(job, params, network, clips, progress)
+    _warn_if_frozen(job, energy, progress)
+    write_config(job.out, _config(params, settings, clips, prior))
+    write_json(job.out / TRAINING, _training(network, progress, energy))
+    _publish_history(job.out, params.model, progress)
+    _note_cost(job, progress)
+
+
+def fitted(job: Job, params: Params, settings: Any, group: Group) -> Fitted:
+    """What every process of a group does. All begin with the same weights, and hide and skip other things then."""
     set_up(job.workers)
     keep_freed_memory()
     seed_everything(job.seed)
@@ -64,31 +85,13 @@ def train(job: Job, params: Params, settings: Any, group: Group | None = None) -
     with telling_of(job.device):
         network = _network(job, params, settings, clips, prior)
         progress = _fit(job, params, network, clips, group) if params.epochs else Progress()
-        if group.rank == 0:
-            _publish(job, params, settings, network, clips, prior, progress)
+    return Fitted(prior, clips, network, progress)
 
 
 def _fit(job: Job, params: Params, network: Network, clips: ClipReader, group: Group) -> Progress:
     """Only the first process tells other programs."""
     with opened(job, params) if group.rank == 0 else nullcontext() as sinks:
         return Trainer(job, network, clips, params, group, sinks).fit()
-
-
-def _publish(
-    job: Job,
-    params: Params,
-    settings: Any,
-    network: Network,
-    clips: ClipReader,
-    prior: Checkpoint | None,
-    progress: Progress,
-) -> None:
-    energy = _publish_weights(job, params, network, clips, progress)
-    _warn_if_frozen(job, energy, progress)
-    write_config(job.out, _config(params, settings, clips, prior))
-    write_json(job.out / TRAINING, _training(network, progress, energy))
-    _publish_history(job.out, params.model, progress)
-    _note_cost(job, progress)
 
 
 def _prior(job: Job, params: Params) -> Checkpoint | None:

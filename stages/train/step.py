@@ -124,13 +124,16 @@ class Stepper:
     def _halve(self, work: Work) -> None:
         largest = min(self.micro or work.largest(self.group.size), work.largest(self.group.size))
         if largest == 1:
-            failed = [take for takes in self.group.gather(self.failed) for take in takes]
-            raise too_large(failed, self.clips, self.device)
+            raise too_large(self.of_all(self.failed), self.clips, self.device)
         self.micro = largest // 2
         self.say(
             f"out of memory on {self.device}: from here {self.micro} clips at a time instead of {largest}; "
             "a batch stays what it was"
         )
+
+    def of_all(self, takes: Sequence[Take]) -> list[Take]:
+        """What every process has of this; no more than plain values travel."""
+        return [Take(*take) for some in self.group.gather([tuple(take) for take in takes]) for take in some]
 
     def move(self, rate: float) -> None:
         """One step of the optimiser at this rate, from the gradients of all processes."""

@@ -33,6 +33,9 @@ from stages.train.state import Part, Progress, StateFile, random_state, seed_eve
 from stages.train.step import Stepper
 from stages.train.tally import Adding, Meeting, Tally
 
+SEED_OF_RANK = 1_000_003
+"""Far from the seeds that people take side by side."""
+
 
 class Trainer:
     """Fits `network` to the train split of `clips`. `fit` returns where it ended; the state folder holds the best.
@@ -81,7 +84,7 @@ class Trainer:
 
     def _restored(self) -> Progress:
         if not self.lead:
-            seed_everything(self.job.seed + self.group.rank)  # each process draws for clips of its own
+            seed_everything(self.job.seed + SEED_OF_RANK * self.group.rank)  # each draws for clips of its own
         progress = self.files.restore(self.group.rank) or Progress()
         if len(set(self.group.gather(progress.step))) > 1:
             raise StageError(f"the processes do not go on from the same step; remove {self.job.state} and begin anew")
@@ -147,7 +150,7 @@ class Trainer:
         progress = self.progress
         found = self.stepper.gradients(work, loader, self._wishes)
         if found.bad:
-            bad = [take for takes in self.group.gather(self.stepper.bad) for take in takes]
+            bad = self.stepper.of_all(self.stepper.bad)
             where = f"in epoch {progress.epoch + 1}, step {progress.position + 1} ({names(bad)})"
             raise self._diverged(f"the loss is not finite {where}", "and check the data of these sequences")
         if work.moves:
@@ -177,9 +180,9 @@ class Trainer:
         record["val"] = self.validate()
         if not all(math.isfinite(value) for value in record["val"].values()):
             raise self._diverged(f"the validation loss of epoch {record['epoch']} is no number")
-        health = self.group.gather(examine(self.network, self.clips, self.job.device) if self.lead else None)[0]
-        if health is not None:
-            record[HEALTH] = health.record()
+        health = examine(self.network, self.clips, self.job.device) if self.lead else None
+        if (found := self.group.gather(health and health.record())[0]) is not None:
+            record[HEALTH] = found
         if reason := verdict([*self.progress.history, record], self.options.frozen_patience):
             raise StageError(f"training was stopped after epoch {record['epoch']}: {reason}{self._last_good()}")
         self._judge(record["val"]["loss"])

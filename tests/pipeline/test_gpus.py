@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import gpus
-from pipeline.errors import StageError
+from pipeline.errors import RecipeError, StageError
 from pipeline.execute import Choice, Means, run
 from pipeline.gpus import Gpu, Pool
 from pipeline.recipe import load
@@ -150,3 +150,43 @@ def test_words_of_cuda_visible_devices(monkeypatch) -> None:
     assert gpus.visible() == (Gpu(0, "uuid0", "3"), Gpu(1, "uuid1", "5"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert gpus.visible()[1] == Gpu(1, "uuid1", "1")
+
+
+def divided(here: Path, means: Means, needs: str = "") -> tuple[str, Recorder]:
+    step_of_it = step("a").replace(":Meet", ":Divided") + needs
+    recipe = load(write("divided", step_of_it))
+    recorder = Recorder()
+    planned = run(recipe, Workspace.find(), recorder, Choice(force=frozenset(["a"])), means)
+    return (planned["a"].artifact.path / "processes.txt").read_text(), recorder
+
+
+def test_a_step_that_can_be_divided_is_lent_more(here, two_gpus) -> None:
+    assert divided(here, Means("cuda", 2))[0] == "1"
+    assert divided(here, Means("cuda", 2, gpus=2))[0] == "2"
+    assert divided(here, Means("cuda", 2), "needs = { gpu = 2 }\n")[0] == "2"
+    assert pool(here, "cuda").lend(2) is not None  # all were given back
+
+
+def test_one_that_cannot_is_not(here, two_gpus) -> None:
+    recipe = load(write("gpu", step("a") + "needs = { gpu = 1 }\n"))
+    held = pool(here, "cuda:1").lend(1)
+    run(recipe, Workspace.find(), Recorder(), Choice(), Means("cuda", 2, gpus=2))  # it waits for no second one
+    held.release()
+
+
+def test_gpus_that_are_not_there_are_bad_usage(here, two_gpus) -> None:
+    with pytest.raises(RecipeError, match="--gpus 3: this run may use 2; on a CPU torchrun"):
+        divided(here, Means("cuda", 2, gpus=3))
+    with pytest.raises(RecipeError, match="--gpus 2: there are no GPUs that this run may use"):
+        divided(here, Means("cpu", 2, gpus=2))
+
+
+def test_under_a_launcher_every_process_has_its_own(here, two_gpus, monkeypatch) -> None:
+    for name, word in {"RANK": "0", "WORLD_SIZE": "4", "MASTER_ADDR": "a", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, word)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(gpus, "visible", lambda: TWO)
+    assert gpus.own_device("auto") == "cuda:0"
+    assert divided(here, Means("auto"), "needs = { gpu = 2 }\n")[0] == "4"
+    with pytest.raises(RecipeError, match="--gpus 2: a launcher has started 4 processes already"):
+        divided(here, Means("auto", gpus=2))

@@ -71,3 +71,16 @@ class Meet(Stage):
 
         job.each([f"é{number}" for number in range(self.params.items)], make, threads=job.workers)
         job.say(f"{self.params.name} is done")
+
+
+class Divided(Meet):
+    """Notes how many processes may share its work."""
+
+    name = "divided"
+    divisible = True
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1)
+
+    def run(self, job: Job) -> None:
+        (job.out / "processes.txt").write_text(str(job.processes))

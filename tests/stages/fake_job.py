@@ -26,6 +26,7 @@ class FakeJob:
     seed: int = 0
     device: str = "cpu"
     workers: int = 1
+    processes: int = 1
     stop_after: int | None = None
     said: list[str] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
