@@ -14,12 +14,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from faces.errors import DataError
 from models import hub
 from models.speech_parts import encode, make_parts, project
 from models.wav2vec2.convolutions import Convolutions
 from models.wav2vec2.long_sound import convolve
+
+CLIP_BY_CLIP = ("cpu",)
+"""Kinds of device on which the clips of a padded batch go through the transformer one by one: a batch gains nothing
+there, and padding costs as much as speech."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,14 @@ class SpeechEncoder(nn.Module):
         if self.training and self.tuning.mask_prob > 0:
             masked = time_mask(lengths, hidden.shape[1], self.tuning).to(hidden.device)
             hidden = torch.where(masked[..., None], self.masked_spec_embed.to(hidden.dtype), hidden)
-        return encode(self.encoder, hidden, _valid(lengths, hidden))
+        return self._encoded(hidden, lengths)
+
+    def _encoded(self, hidden: Tensor, lengths: list[int]) -> Tensor:
+        padded = min(lengths) < hidden.shape[1]
+        if not padded or hidden.device.type not in CLIP_BY_CLIP:
+            return encode(self.encoder, hidden, _valid(lengths, hidden))
+        alone = [encode(self.encoder, clip[None, :length])[0] for clip, length in zip(hidden, lengths, strict=True)]
+        return pad_sequence([*alone, torch.zeros_like(hidden[0])], batch_first=True)[:-1]
 
     def load_pretrained(self, source: str) -> None:
         """Take over the weights of a `transformers` checkpoint. DataError where its shapes are not these."""

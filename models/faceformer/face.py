@@ -24,9 +24,10 @@ from models.faceformer.settings import Settings
 from models.faceformer.voice import Voice
 from models.feedback import Feedback
 from models.folded import decode_folded
-from models.listening import BLOCK, ListeningFace, clip_mean, make_decoder
+from models.listening import BLOCK, Lesson, ListeningFace, make_decoder
 from models.official import fit
 from models.positions import periodic_encoding
+from models.projected_error import projected_error
 from models.talking_face import Clips, DataFacts, Speech
 
 if TYPE_CHECKING:
@@ -107,14 +108,26 @@ class FaceFormer(ListeningFace):
 
         One clip in several styles is heard once, and its memory and offsets serve all of them.
         """
-        memory, frames, vertices = self.hear(clips)
-        style = self.style(clips.style)
-        offsets = (vertices - clips.template[:, None]) / self.settings.motion_scale  # (B, T, D)
-        decoded = [
-            self.decode_forced(memory, style, offsets) if forced else self.decode_own(memory, style) for forced in ways
-        ]
-        truth = offsets.expand(len(style), -1, -1)
-        return [clip_mean(F.mse_loss(self.vertice_map_r(h), truth, reduction="none"), frames) for h in decoded]
+        lesson, style = self.hear(clips), self.style(clips.style)
+        decoded = [self._decoded(lesson, clips.template, style, forced) for forced in ways]
+        return [self._error(hidden, lesson, clips.template) for hidden in decoded]
+
+    def _decoded(self, lesson: Lesson, template: Tensor, style: Tensor, forced: bool) -> Tensor:
+        if forced:
+            return self.decode_forced(lesson.memory, style, self._offsets(lesson.vertices, template[:, None]))
+        return self.decode_own(lesson.memory, style)
+
+    def _offsets(self, vertices: Tensor, template: Tensor) -> Tensor:
+        return (vertices - template) / self.settings.motion_scale
+
+    def _error(self, decoded: Tensor, lesson: Lesson, template: Tensor) -> Tensor:
+        """Mean over rows of `decoded`, each its clip's mean; a single clip is that of all rows."""
+        clips = range(len(decoded)) if len(lesson.frames) == len(decoded) else [0] * len(decoded)
+        errors = []
+        for hidden, clip in zip(decoded, clips, strict=True):
+            truth = self._offsets(lesson.vertices[clip, : lesson.frames[clip]], template[clip])
+            errors.append(projected_error(hidden[: len(truth)], self.vertice_map_r, truth))
+        return torch.stack(errors).mean()
 
     # -- inference -------------------------------------------------------------------------------------------------
 

@@ -18,8 +18,8 @@ from models.talking_face import Clips
 
 T = TypeVar("T")
 
-AHEAD = 2
-"""Batches that lie ready; more would only take memory."""
+AHEAD, AHEAD_ON_CPU = 2, 1
+"""Batches that lie ready. More would only take memory, of which a CPU's network has the same."""
 COUNTS = ("feature_lengths", "frames")
 """Read as numbers by every network: on the GPU, each look at them would wait for all that it has still to do."""
 
@@ -33,7 +33,9 @@ class Loader(Generic[T]):
     def __init__(self, read: Callable[[T], Clips], things: Iterable[T], device: str) -> None:
         self._read = read
         self._things = iter(things)
-        self._pinned = torch.device(device).type == "cuda"
+        kind = torch.device(device).type
+        self._pinned = kind == "cuda"
+        self._ahead = AHEAD_ON_CPU if kind == "cpu" else AHEAD
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="clips")
         self._ready: deque[Future[Clips]] = deque()
 
@@ -61,7 +63,7 @@ class Loader(Generic[T]):
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _fill(self) -> None:
-        while len(self._ready) < AHEAD:
+        while len(self._ready) < self._ahead:
             try:
                 thing = next(self._things)
             except StopIteration:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from models import speech
 from models.faceformer.face import FaceFormer
 from models.resample import feature_length
 from models.talking_face import Clips
@@ -31,10 +32,12 @@ def heard(face: FaceFormer) -> tuple[Clips, list[Clips]]:
     return together, alone
 
 
+@pytest.mark.parametrize("one_by_one", [("cpu",), ()], ids=["clip by clip", "masked"])
 @pytest.mark.parametrize("settings", [VOCASET, BIWI], ids=["vocaset", "biwi"])
 @pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
 @pytest.mark.parametrize("size", [{}, LARGE], ids=["base", "large"])
-def test_a_padded_batch_of_sounds_is_the_mean_of_its_clips(settings, family, size):
+def test_a_padded_batch_of_sounds_is_the_mean_of_its_clips(settings, family, size, one_by_one, monkeypatch):
+    monkeypatch.setattr(speech, "CLIP_BY_CLIP", one_by_one)
     made = network(settings, encoder=f"some/{family}", config={"model_type": family, **SPEECH, **size})
     together, alone = heard(made)
     loss = made.losses(together)["loss"]

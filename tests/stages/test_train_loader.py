@@ -15,7 +15,7 @@ from models.talking_face import Clips
 from pipeline.stage import Input
 from stages.kinds.sequences import Sequences
 from stages.train.clips import Take
-from stages.train.loader import AHEAD, Loader, moved
+from stages.train.loader import AHEAD_ON_CPU, Loader, moved
 from tests.stages import fake_face
 from tests.stages.train_runs import clips, inputs, new_job, run
 
@@ -39,7 +39,7 @@ def test_what_is_read_ahead_is_what_is_read_in_line(inputs: dict[str, Input]) ->
     reader, wanted = clips(inputs), batches(inputs)
     with Loader(reader.batch, wanted, "cpu") as loader:
         found = list(loader)
-    assert len(found) == len(wanted) > AHEAD
+    assert len(found) == len(wanted) > AHEAD_ON_CPU
     assert all(same(made, reader.batch(takes)) for made, takes in zip(found, wanted, strict=True))
 
 
@@ -63,7 +63,7 @@ def test_reading_stays_a_little_ahead(inputs: dict[str, Input]) -> None:
 
     with Loader(clips(inputs).batch, things(), "cpu") as loader:
         next(loader)
-        assert len(asked) == 1 + AHEAD
+        assert len(asked) == 1 + AHEAD_ON_CPU
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
