@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.options import Device, Jobs, NoWait, Outputs, Settings, ShareGpu, Store, Tiny
+from pipeline.options import AsPublished, Device, Jobs, NoWait, Outputs, Settings, ShareGpu, Store, Tiny
 
 Target = Annotated[
     str,
@@ -47,6 +47,7 @@ def infer(
     hop: Annotated[float | None, typer.Option(help="--stream: seconds of motion made at a time.")] = None,
     settings: Settings = None,
     tiny: Tiny = False,
+    as_published: AsPublished = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would run.")] = False,
     device: Device = "auto",
     jobs: Jobs = 0,
@@ -62,12 +63,13 @@ def infer(
     from pipeline.commands import infer as command
     from pipeline.errors import RecipeError
     from pipeline.execute import Means
+    from pipeline.forms import Form
     from pipeline.trained import Wanted
     from pipeline.workspace import Workspace
 
     if weights not in ("", "best", "last"):
         raise RecipeError(f"--weights {weights!r}: write best or last")
-    wanted = Wanted(target, settings or [], tiny, prior, fps)
+    wanted = Wanted(target, settings or [], Form(tiny, as_published), prior, fps)
     wish = command.Wish(audio, subject, style or [], weights, render, out)
     means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait)
     workspace = Workspace.find(store, outputs)

@@ -11,6 +11,7 @@ from typing import Any
 from cache.store import Artifact
 from pipeline import assembled
 from pipeline.errors import RecipeError
+from pipeline.forms import PLAIN, Form
 from pipeline.plan import Planned, State, plan
 from pipeline.recipe import Recipe, Step, load
 from pipeline.registry import load_command
@@ -27,13 +28,13 @@ CONFIG = "config.json"
 class Wanted:
     """What a command says of the network.
 
-    target: a recipe, or a checkpoint's name, folder or released file. tiny, settings: of the recipe. prior: file of a
+    target: a recipe, or a checkpoint's name, folder or released file. settings, form: of the recipe. prior: file of a
     released first stage. fps: of a released file that does not tell.
     """
 
     target: str
     settings: Sequence[str] = ()
-    tiny: bool = False
+    form: Form = PLAIN
     prior: str = ""
     fps: float = 0.0
 
@@ -83,12 +84,13 @@ def _refuse_rate(trained: Trained, wanted: Wanted) -> Trained:
 
 
 def _of_recipe(path: Path, wanted: Wanted, workspace: Workspace) -> Trained:
-    recipe = load(path, wanted.settings, tiny=wanted.tiny)
+    recipe = load(path, wanted.settings, **wanted.form._asdict())
     name = _speaking_step(recipe)
     planned = plan(recipe, workspace)
     artifact = planned[name].artifact
     if artifact is None:
-        words = "".join([*(f" --set {setting}" for setting in wanted.settings), " --tiny" if wanted.tiny else ""])
+        options = [word for setting in wanted.settings for word in ("--set", setting)] + wanted.form.options
+        words = "".join(f" {word}" for word in options)
         raise RecipeError(
             f"{recipe.name} is not trained yet ({name}: {_standing(planned[name])}); train it first: "
             f"pipe run {shown(path)}{words} --until {recipe.steps[name].base}"

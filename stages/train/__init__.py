@@ -47,7 +47,9 @@ class Params:
         choices=("mean", "released"),
         help="mean: over all clips of a step; released: sums, a step at every n-th batch from the first, the rest lost",
     )
-    micro_batch: int = param(0, low=0, exec=True, help="most clips in the network at once; 0: a whole batch")
+    micro_batch: int = param(
+        0, low=0, exec=True, help="most clips in the network at once; 0: a batch, on a CPU 2 of a large network"
+    )
     weights: str | None = param(None, path=True, help="weights to start from: a published .pth, or a .safetensors file")
     prior_weights: str = param(
         "best", choices=("best", "last"), help="models upon a motion prior only: which of its weights are frozen"

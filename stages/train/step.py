@@ -26,11 +26,13 @@ from stages.train.order import Piece, Work
 from stages.train.state import random_state, set_random_state
 from stages.train.tally import Adding, Meeting, Tally
 
+LARGE, PIECE_ON_CPU = 30_000_000, 2
+"""Parameters from which on a CPU takes no longer for so many clips at once than for more, in a quarter less memory."""
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Stepper:
-    """Steps down the gradient of `network`'s losses. micro: most clips of a piece; 0: no bound. It only ever falls.
+    """Steps down the gradient of `network`'s losses. bound: most clips of a piece that memory holds, 0: all.
     bad, failed: takes of this process whose loss was no number, or that did not fit, in the last attempt.
 
     `gradients` leaves the summed gradient of all processes in the parameters; `move` lets the optimiser use it.
@@ -54,13 +56,19 @@ class Stepper:
         self.device = device
         self.group = group
         self.say = say
-        self.micro = options.micro_batch
+        self.bound = 0
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=options.precision == "fp16")
         self.bad: list[Take] = []
         self.failed: list[Take] = []
         self.losses = _compiled(network.losses) if options.compile else network.losses
         self.meet = Meeting(group)
         _check_precision(self.precision)
+
+    @property
+    def micro(self) -> int:
+        """Most clips of a piece; 0: all."""
+        wished = self.options.micro_batch or usual(self.module, self.device)
+        return min((most for most in (wished, self.bound) if most), default=0)
 
     def pieces(self, work: Work) -> Iterator[Piece]:
         """What this process computes of a step."""
@@ -125,9 +133,9 @@ class Stepper:
         largest = min(self.micro or work.largest(self.group.size), work.largest(self.group.size))
         if largest == 1:
             raise too_large(self.of_all(self.failed), self.clips, self.device)
-        self.micro = largest // 2
+        self.bound = largest // 2
         self.say(
-            f"out of memory on {self.device}: from here {self.micro} clips at a time instead of {largest}; "
+            f"out of memory on {self.device}: from here {self.bound} clips at a time instead of {largest}; "
             "a batch stays what it was"
         )
 
@@ -163,6 +171,12 @@ class Stepper:
                 buffer.copy_(before)
         set_random_state(streams)
         return found
+
+
+def usual(module: torch.nn.Module, device: str) -> int:
+    """Clips of a piece where nobody says: all, but on a CPU a few already fill the products of a large network."""
+    large = sum(parameter.numel() for parameter in module.parameters()) >= LARGE
+    return PIECE_ON_CPU if large and torch.device(device).type == "cpu" else 0
 
 
 def _compiled(losses: Callable[[Clips], dict[str, Tensor]]) -> Callable[[Clips], dict[str, Tensor]]:

@@ -88,8 +88,7 @@ class Trainer:
         progress = self.files.restore(self.group.rank) or Progress()
         if len(set(self.group.gather(progress.step))) > 1:
             raise StageError(f"the processes do not go on from the same step; remove {self.job.state} and begin anew")
-        bounds = [most for most in (progress.micro, self.options.micro_batch) if most]
-        self.stepper.micro = min(bounds, default=0)
+        self.stepper.bound = progress.micro
         return progress
 
     def fit(self) -> Progress:
@@ -159,7 +158,7 @@ class Trainer:
             self.average.update(progress.step)
         progress.add(found)
         progress.position += 1
-        progress.micro = self.stepper.micro
+        progress.micro = self.stepper.bound
         return found
 
     def _rate(self, step: int) -> float:
