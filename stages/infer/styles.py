@@ -13,6 +13,8 @@ from pipeline.registry import nearest
 
 MIXTURE = re.compile(r"\s*(?P<subject>[^\s:+]+)\s*:\s*(?P<weight>[-.\deE]+)\s*")
 
+MEAN = "mean"
+
 
 @dataclass(frozen=True)
 class Style:
@@ -30,15 +32,15 @@ def styles_of(rule: str | Sequence[str], subject: str, subjects: Sequence[str], 
     """The styles in which a sentence of `subject` is spoken.
 
     "published": a subject of the training set in its own, anyone else in each of them; "all"; "own"; "mean": the even
-    mixture of all; or a list of names and mixtures.
+    mixture of all; or a list of names, mixtures and "mean".
 
     Raises:
         StageError: the rule cannot be followed, or a name is not among the training subjects.
     """
     if not isinstance(rule, str):
         return _named(rule, subjects, where)
-    if rule == "mean":
-        return [Style("mean", dict.fromkeys(subjects, 1 / len(subjects)))]
+    if rule == MEAN:
+        return [_mean(subjects)]
     if rule == "all" or (rule == "published" and subject not in subjects):
         return [Style(name, {name: 1.0}) for name in subjects]
     if subject not in subjects:
@@ -48,8 +50,13 @@ def styles_of(rule: str | Sequence[str], subject: str, subjects: Sequence[str], 
     return [Style(subject, {subject: 1.0})]
 
 
+def _mean(subjects: Sequence[str]) -> Style:
+    return Style(MEAN, dict.fromkeys(subjects, 1 / len(subjects)))
+
+
 def _named(wanted: Sequence[str], subjects: Sequence[str], where: Path) -> list[Style]:
-    styles = [style_of(text) for text in dict.fromkeys(wanted)]
+    even = {MEAN: _mean(subjects)} if MEAN not in subjects else {}
+    styles = [even.get(text) or style_of(text) for text in dict.fromkeys(wanted)]
     unknown = [name for style in styles for name in style.weights if name not in subjects]
     if unknown or not wanted:
         meant = "".join(dict.fromkeys(nearest(name, subjects) for name in unknown))

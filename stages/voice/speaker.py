@@ -14,7 +14,7 @@ from pipeline.errors import RecipeError, StageError
 from pipeline.registry import nearest
 from stages.adopt.about import File
 from stages.infer import RULES
-from stages.infer.styles import style_of
+from stages.infer.styles import MEAN, style_of
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.sequences import Sequences
 
@@ -107,20 +107,23 @@ def choose_styles(words: Sequence[str], subject: str, speaker: Speaker) -> str |
     wanted = [part.strip() for word in words for part in word.split(",") if part.strip()]
     if not wanted:
         return [subject] if subject in speaker.subjects else "mean"
-    rules = [word for word in wanted if word in RULES and word not in speaker.subjects]
-    if rules and wanted[1:]:
-        raise RecipeError(f"--style {rules[0]} is a rule and stands alone; or name training subjects and mixtures")
-    if rules in (["own"], ["published"]) and subject in speaker.subjects:
-        return [subject]
-    if rules == ["own"]:
+    if "own" in wanted and not {subject, "own"} & set(speaker.subjects):
         raise RecipeError(
             f"--style own: {subject} was not trained on; write all, mean, or name styles: {_few(speaker.subjects)}"
         )
-    if rules:
-        return "all" if rules == ["published"] else rules[0]
-    for word in wanted:
-        _check_style(word, speaker)
-    return list(dict.fromkeys(wanted))
+    if len(wanted) == 1 and wanted[0] in ("all", MEAN) and wanted[0] not in speaker.subjects:
+        return wanted[0]
+    named = [name for word in wanted for name in _meant(word, subject, speaker)]
+    return list(dict.fromkeys(named))
+
+
+def _meant(word: str, subject: str, speaker: Speaker) -> Sequence[str]:
+    """A rule as the styles that it stands for, `mean` as itself; a name or a mixture once it is known to be one."""
+    if word in RULES and word not in speaker.subjects:
+        own = [subject] if subject in speaker.subjects else speaker.subjects
+        return {"all": speaker.subjects, "own": own, "published": own}.get(word, [word])
+    _check_style(word, speaker)
+    return [word]
 
 
 def _check_style(word: str, speaker: Speaker) -> None:

@@ -137,6 +137,8 @@ def test_styles_are_mixed(inputs: dict[str, Path], tmp_path: Path) -> None:
     motion = made.motion("D_s01_condition_A-0.25+B-0.75")
     np.testing.assert_allclose(motion.reshape(len(motion), -1), expected, atol=1e-6)
     mean = run(tmp_path / "b", inputs, conditions="mean")
+    listed = run(tmp_path / "c", inputs, conditions=["B", "mean"])
+    assert {item.condition for item in listed.items.values()} == {"B", "mean"}
     expected = network.predict(features, torch.from_numpy(template), torch.tensor([[0.5, 0.5]]))[0]
     motion = mean.motion("D_s01_condition_mean")
     np.testing.assert_allclose(motion.reshape(len(motion), -1), expected, atol=1e-6)
