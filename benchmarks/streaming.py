@@ -4,7 +4,8 @@ CHECKPOINT: a trained network that hears log-mel, or one with its convolutions. 
 for a template, the region "lips" and, unless files of sound are given, the sound of its test split. Each clip is spoken
 offline and as a stream, block by block of 20 ms, with more and more look ahead: the difference of lip vertices (root
 mean square, relative to the deviation of the offline motion), how much speech must have been heard before the first
-frame comes, how long computing it then takes, and how many times faster than real time a stream runs.
+frame comes, how long computing it then takes, and how many times faster than real time a stream runs. Of the split's
+own sound also the lip vertex error against the truth, in parts of that of offline.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faces.lips import lve_per_frame
 from models.sound import SAMPLE_RATE, Wave, standardise
 from models.streaming import Look
 from stages.audio import speech
@@ -67,9 +69,44 @@ def lips_apart(one: Tensor, other: Tensor, lips: np.ndarray) -> tuple[float, flo
     return float((first - second).square().sum()), float((second - second.mean(0)).square().sum())
 
 
-def sounds(data: Sequences, files: list[Path], split: str) -> list[Wave]:
-    """16 kHz waves."""
-    return [speech(file) for file in files or [data.path / "wav" / f"{name}.wav" for name in data.ids(split)]]
+class Clip(NamedTuple):
+    """wave: at 16 kHz. template: (D,). truth: (T, V, 3), None of sound from elsewhere."""
+
+    wave: Wave
+    template: Tensor
+    truth: np.ndarray | None = None
+
+
+def spoken(network: Any, clip: Clip, style: Tensor) -> Tensor:
+    """(T, D), offline."""
+    motion: Tensor = network.predict(network.features_of(standardise(clip.wave)), clip.template, style[None])[0]
+    return motion
+
+
+def clips_of(data: Sequences, files: list[Path], split: str) -> list[Clip]:
+    """The files' sound on the first face, or the split's own on its own faces."""
+    if files:
+        first = torch.from_numpy(next(iter(data.templates.values())).reshape(-1))
+        return [Clip(speech(file), first) for file in files]
+    return [
+        Clip(
+            speech(data.path / "wav" / f"{name}.wav"),
+            torch.from_numpy(data.template_of(name).reshape(-1)),
+            np.array(data.vertices(name)).reshape(-1, data.info.vertices, 3),
+        )
+        for name in data.ids(split)
+    ]
+
+
+def lip_error(clips: list[Clip], motions: list[Tensor], lips: np.ndarray) -> float:
+    """Mean over frames of "lve/facediffuser"; NaN where nothing is known of the truth."""
+    errors = []
+    for clip, motion in zip(clips, motions, strict=True):
+        if clip.truth is not None:
+            frames = min(len(motion), len(clip.truth))
+            made = motion[:frames].view(frames, -1, 3).numpy()
+            errors.append(lve_per_frame(clip.truth[:frames], made, lips))
+    return float(np.concatenate(errors).mean()) if errors else float("nan")
 
 
 def main() -> None:
@@ -96,29 +133,31 @@ def main() -> None:
     lips = data.region("lips")
     if lips is None:
         parser.error(f"{options.sequences} has no region 'lips'")
-    template = torch.from_numpy(next(iter(data.templates.values())).reshape(-1))
     style = torch.eye(network.subjects)[0]
-    waves = sounds(data, options.sound, options.split)
-    seconds = sum(map(len, waves)) / SAMPLE_RATE
-    offline = [network.predict(network.features_of(standardise(wave)), template, style[None])[0] for wave in waves]
+    clips = clips_of(data, options.sound, options.split)
+    seconds = sum(len(clip.wave) for clip in clips) / SAMPLE_RATE
+    offline = [spoken(network, clip, style) for clip in clips]
+    error = lip_error(clips, offline, lips)
     print(
-        f"{len(waves)} clips, {seconds:.1f} s, past {options.past:g} s, hop {options.hop:g} s, {options.threads} thread"
+        f"{len(clips)} clips, {seconds:.1f} s, past {options.past:g} s, hop {options.hop:g} s, {options.threads} thread"
     )
     for ahead in [*options.ahead, None]:
         look = Look(options.past, ahead, options.hop)
-        runs = [streamed(network, wave, template, style, look) for wave in waves]
+        runs = [streamed(network, clip.wave, clip.template, style, look) for clip in clips]
         sums = np.sum([lips_apart(run.motion, whole, lips) for run, whole in zip(runs, offline, strict=True)], axis=0)
         heard, computing = np.median([run.heard for run in runs]), np.median([run.computing for run in runs])
         times = seconds / sum(run.seconds for run in runs)
+        worse = lip_error(clips, [run.motion for run in runs], lips) / error
         print(
             f"ahead {'all' if ahead is None else format(ahead, 'g')}: lips {100 * np.sqrt(sums[0] / sums[1]):.2f} % "
-            f"apart, first frame after {heard:.2f} s of speech, slowest block {1000 * computing:.0f} ms, "
+            f"apart, error times {worse:.2f}, first frame after {heard:.2f} s of speech, "
+            f"slowest block {1000 * computing:.0f} ms, "
             f"{times:.1f} times real time",
             flush=True,
         )
     for window in options.windows:
         network.bound_hearing(window)
-        near = [network.predict(network.features_of(standardise(wave)), template, style[None])[0] for wave in waves]
+        near = [spoken(network, clip, style) for clip in clips]
         sums = np.sum([lips_apart(one, whole, lips) for one, whole in zip(near, offline, strict=True)], axis=0)
         print(f"offline, heard in windows of {window:g} s: lips {100 * np.sqrt(sums[0] / sums[1]):.2f} % apart")
 

@@ -95,10 +95,12 @@ def _speed(artifact: Artifact, seconds: float) -> str:
     notes: Mapping[str, Any] = provenance.get("notes", {})
     took = float(provenance.get("seconds", 0.0))
     factor, delay = notes.get("times_real_time"), notes.get("first_frame_seconds")
+    processor = notes.get("first_frame_processor_seconds")
     if factor is None:
         told = f"{seconds:.1f} s of motion in {took:.1f} s, loading the network included"
         return f"{told}: {seconds / took:.3g} times real time" if took else told
     first = "" if delay is None else f", the first frame after {delay:.2f} s"
+    first += "" if processor is None else f" ({processor:.1f} s of processor since its process began)"
     return f"{seconds:.1f} s of motion at {factor:.3g} times real time{first}"
 
 
