@@ -11,7 +11,7 @@ import queue
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from cache import digest
 from cache.store import Artifact
@@ -304,8 +304,11 @@ class Conductor:
         self._interruptions.append(error)
         self._told.step(node.label, "stopped", _without(node.label, error))
 
-    def _give_up(self) -> NoReturn:
-        first = next(node for node in self.nodes if node.state in ("open", "ready"))
+    def _give_up(self) -> None:
+        """Interrupted where anything was left; a wish to stop that came with the last step's end changes nothing."""
+        first = next((node for node in self.nodes if node.state in ("open", "ready")), None)
+        if first is None:
+            return
         before = Interrupted(f"stopped by the user before step {first.label!r}; run again to go on")
         ends = self._interruptions or [before]
         raise Interrupted("\n".join(str(error) for error in [*self._errors, *ends])) from ends[0]

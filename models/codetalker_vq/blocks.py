@@ -7,6 +7,7 @@ ones. Shapes: B clips, T frames, h channels, H heads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -101,6 +102,8 @@ class FeedForward(nn.Module):
 
 class Residual(nn.Module):
     """x + part(LN(x)), under the released names `fn.norm` and `fn.fn`."""
+
+    worth_compiling: ClassVar[bool] = True
 
     def __init__(self, dim: int, part: Attention | FeedForward) -> None:
         super().__init__()

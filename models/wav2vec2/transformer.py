@@ -7,6 +7,7 @@ Shapes: B clips, S steps, C feature channels, W width, H heads, e = W/H.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -93,6 +94,8 @@ class FeedForward(nn.Module):
 
 class Layer(nn.Module):
     """Attention and feed-forward, each added to its input; norms before or after them."""
+
+    worth_compiling: ClassVar[bool] = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -63,7 +63,9 @@ class Params:
     ema: float = param(
         0.0, low=0.0, high=0.999999, help="decay per step of averaged weights, which are validated and kept; 0: none"
     )
-    compile: bool = param(False, help="compile the network's losses; needs a C++ compiler, on a GPU triton")
+    compile: bool = param(
+        False, help="compile the blocks that a network repeats; needs a C++ compiler, on a GPU triton"
+    )
     save_every: float = param(60.0, low=0.0, exec=True, help="seconds between saved states")
     frozen_patience: int = param(
         20, low=0, help="stop after this many validations of a mouth that has never moved, or once it froze; 0 never"

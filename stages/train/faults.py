@@ -13,7 +13,6 @@ from stages.train.clips import ClipReader, Take
 
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 LOST = ("CUDA error", "HIP error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
-COMPILERS = ("torch._dynamo", "torch._inductor", "torch.fx")
 
 
 def ran_out(error: RuntimeError) -> bool:
@@ -46,21 +45,6 @@ def telling_of(device: str) -> Iterator[None]:
         raise StageError(
             f"the device {device} stopped answering ({first_line(error)}); what was saved is kept: see that it works "
             f"(nvidia-smi), then run the same command again to go on from there"
-        ) from error
-
-
-@contextmanager
-def telling_of_compiler(wished: bool) -> Iterator[None]:
-    """Compiling that fails, or gives up, is an error: falling back would be slow, and nobody would know."""
-    try:
-        yield
-    except Exception as error:
-        kinds = [kind.__module__ for kind in type(error).__mro__]
-        if not wished or not any(kind.startswith(COMPILERS) for kind in kinds):
-            raise
-        raise StageError(
-            f"compile = true: the network could not be compiled ({first_line(error)}); install a C++ compiler (on a "
-            "GPU: triton), or set compile = false"
         ) from error
 
 

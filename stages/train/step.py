@@ -19,7 +19,8 @@ from models.talking_face import Clips, TalkingFace
 from pipeline.errors import StageError
 from stages.train import Params
 from stages.train.clips import ClipReader, Take
-from stages.train.faults import naming, ran_out, telling_of_compiler, too_large
+from stages.train.compiling import compile_blocks, telling_of_compiler
+from stages.train.faults import naming, ran_out, too_large
 from stages.train.group import Group
 from stages.train.loader import moved
 from stages.train.order import Piece, Work
@@ -60,7 +61,9 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=options.precision == "fp16")
         self.bad: list[Take] = []
         self.failed: list[Take] = []
-        self.losses = _compiled(network.losses) if options.compile else network.losses
+        self.network = network
+        if options.compile:
+            compile_blocks(self.module)
         self.meet = Meeting(group)
         _check_precision(self.precision)
 
@@ -119,7 +122,7 @@ class Stepper:
 
     def _losses(self, clips: Clips) -> dict[str, Tensor]:
         with self.precision(), telling_of_compiler(self.options.compile):
-            return self.losses(clips)
+            return self.network.losses(clips)
 
     def _judged(self, work: Work, adding: Adding) -> Tally:
         tally = adding.tally()
@@ -177,14 +180,6 @@ def usual(module: torch.nn.Module, device: str) -> int:
     """Clips of a piece where nobody says: all, but on a CPU a few already fill the products of a large network."""
     large = sum(parameter.numel() for parameter in module.parameters()) >= LARGE
     return PIECE_ON_CPU if large and torch.device(device).type == "cpu" else 0
-
-
-def _compiled(losses: Callable[[Clips], dict[str, Tensor]]) -> Callable[[Clips], dict[str, Tensor]]:
-    """Shapes differ from batch to batch. Giving up after some of them is an error, not a silent return to eager."""
-    import torch._dynamo
-
-    torch._dynamo.config.fail_on_recompile_limit_hit = True
-    return cast("Callable[[Clips], dict[str, Tensor]]", torch.compile(losses, dynamic=True))
 
 
 def _check_precision(precision: Callable[[], AbstractContextManager[Any]]) -> None:

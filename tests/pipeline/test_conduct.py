@@ -160,6 +160,14 @@ def test_a_step_that_stops_stops_the_run(here, room) -> None:
     assert "step 'a': stopped when safe" in Path("out.txt").read_text()
 
 
+def test_the_last_step_fails_while_it_is_asked_to_stop(here, room) -> None:
+    process = pipe_process("run", str(write("late", step("a", how="late"))), "--device", "cpu")
+    until(lambda: signed(room, "a"), "the step")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 1
+    assert Path("out.txt").read_text().splitlines()[-1] == "error: step 'a': asked to fail"
+
+
 def test_a_second_wish_stops_at_once(here, room) -> None:
     recipe = write("hangs", step("a", guests=["nobody"]), step("b", guests=["nobody"]))
     process = pipe_process("run", str(recipe), "-j", "2", "--device", "cpu")

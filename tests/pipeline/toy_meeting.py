@@ -29,7 +29,7 @@ class MeetParams:
     name: str = param(help="its own, in the result too")
     room: str = param(help="folder to meet in", path=True)
     guests: list[str] = param([], help="names to wait for", exec=True)
-    how: str = param("", help="fail, kill, stop, print, watch, device: how to behave", exec=True)
+    how: str = param("", help="fail, kill, late, stop, print, watch, device: how to behave", exec=True)
     items: int = param(2, help="how many")
     threads: str = param("any", exec=True, help="what it needs", choices=("any", "all"))
 
@@ -49,7 +49,9 @@ class Meet(Stage):
         room = Path(self.params.room)
         (room / f"{self.params.name}.{os.getpid()}").write_text(str(job.workers))
         until(lambda: all(list(room.glob(f"{guest}.*")) for guest in self.params.guests), str(self.params.guests))
-        if self.params.how == "fail":
+        if self.params.how == "late":
+            until(job.stopping, "a wish to stop")
+        if self.params.how in ("fail", "late"):
             raise StageError("asked to fail")
         if self.params.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)

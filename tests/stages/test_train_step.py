@@ -13,6 +13,7 @@ from torch import Tensor
 from models.talking_face import Clips
 from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Input
+from stages.train.compiling import MARK
 from tests.stages import fake_face
 from tests.stages.fake_job import FakeJob
 from tests.stages.train_runs import FILES, inputs, new_job, run
@@ -230,7 +231,33 @@ def test_a_network_that_cannot_be_compiled_is_told(
     def broken(graph: Any, inputs: Any) -> Any:
         raise RuntimeError("no C++ compiler was found")
 
+    monkeypatch.setattr(fake_face.Block, MARK, True, raising=False)
     compile_ = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, **options: compile_(f, backend=broken, **options))
     with pytest.raises(StageError, match=r"compile = true: the network could not be compiled \(.*\); install"):
+        run(new_job(tmp_path, inputs), compile=True)
+
+
+def test_compiled_blocks_give_the_same_training(
+    inputs: dict[str, Input], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the compiler's own front; what it hands to a C++ compiler is left out."""
+    plain = run(new_job(tmp_path / "a", inputs), epochs=2, batch_size=2)
+    monkeypatch.setattr(fake_face.Block, MARK, True, raising=False)
+    compile_, graphs = torch.compile, []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph
+
+    monkeypatch.setattr(torch, "compile", lambda f, **options: compile_(f, backend=backend, **options))
+    compiled = run(new_job(tmp_path / "b", inputs), epochs=2, batch_size=2, compile=True)
+    assert 1 <= len(graphs) <= 4  # not one for each of the lengths: training and validation, with and without gradients
+    for one, other in zip(plain.history(), compiled.history(), strict=True):
+        assert other["train"]["loss"] == pytest.approx(one["train"]["loss"], rel=1e-5)
+    assert load_file(compiled.path / "last.safetensors").keys() == load_file(plain.path / "last.safetensors").keys()
+
+
+def test_without_blocks_nothing_is_compiled(inputs: dict[str, Input], tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="compile = true: this network has no blocks that are worth compiling"):
         run(new_job(tmp_path, inputs), compile=True)
