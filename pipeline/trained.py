@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Artifact
-from pipeline import assembled
+from pipeline import assembled, outputs
 from pipeline.errors import RecipeError
 from pipeline.forms import PLAIN, Form
 from pipeline.plan import Planned, State, plan
@@ -92,14 +92,20 @@ def _of_recipe(path: Path, wanted: Wanted, workspace: Workspace) -> Trained:
         options = [word for setting in wanted.settings for word in ("--set", setting)] + wanted.form.options
         words = "".join(f" {word}" for word in options)
         raise RecipeError(
-            f"{recipe.name} is not trained yet ({name}: {_standing(planned[name])}); train it first: "
-            f"pipe run {shown(path)}{words} --until {recipe.steps[name].base}"
+            f"{recipe.name} is not trained as it stands ({name}: {_standing(planned[name])}); train it first: "
+            f"pipe run {shown(path)}{words} --until {recipe.steps[name].base}{_earlier(recipe, name, workspace)}"
         )
     behind = recipe.steps[name].inputs.get("data")
     data = planned[behind].artifact if behind else None
     values = {one.stage.name: dict(one.values) for one in recipe.steps.values() if one.stage.name in (INFER, RENDER)}
     splits = values.get(INFER, {}).get("splits", ["test"])
     return Trained(_sound(artifact, workspace), load_command("infer folder")(artifact.path), data, splits, values)
+
+
+def _earlier(recipe: Recipe, name: str, workspace: Workspace) -> str:
+    """Where an earlier run of the recipe has left its network, "" where none has."""
+    places = [place for place in outputs.places(workspace, recipe, recipe.steps[name]) if (place / CONFIG).is_file()]
+    return f"; what it trained before still speaks: pipe infer {shown(places[0])}" if places else ""
 
 
 def _standing(entry: Planned) -> str:

@@ -71,8 +71,14 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path, code: int = 
 
 def test_a_recipe_that_was_not_trained(here, sound, capsys):  # noqa: F811
     said = refused(capsys, RECIPE, "--tiny", "--set", "step.train.epochs=2", "--audio", sound)
-    assert "quickstart is not trained yet (train: " in said
-    assert "--set step.train.epochs=2 --tiny --until train" in said
+    assert "quickstart is not trained as it stands (train: " in said
+    assert said.endswith("--set step.train.epochs=2 --tiny --until train\n")
+
+
+def test_what_a_recipe_trained_before_still_speaks(trained, sound, capsys):
+    said = refused(capsys, RECIPE, "--tiny", "--set", "step.train.epochs=2", "--audio", sound)
+    assert "what it trained before still speaks: pipe infer outputs/quickstart/train" in said
+    assert infer("outputs/quickstart/train", "--audio", sound, "--style", "Synthetic_02") == 0
 
 
 def test_another_style_makes_only_what_hangs_on_it(trained, sound, capsys):

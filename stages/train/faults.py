@@ -22,7 +22,8 @@ def ran_out(error: RuntimeError) -> bool:
 
 def is_lost(error: RuntimeError) -> bool:
     """Whether the device does not answer any more."""
-    return isinstance(error, torch.AcceleratorError) or any(words in str(error) for words in LOST)
+    newer = getattr(torch, "AcceleratorError", ())  # not in the oldest torch of our range
+    return isinstance(error, newer) or any(words in str(error) for words in LOST)
 
 
 @contextmanager
