@@ -77,7 +77,8 @@ class TalkingFace(Protocol):
     trained first (`models.motion_prior`); `hears: ClassVar[bool] = False` marks a prior itself.
 
     A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
-    It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact).
+    It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),
+    `predict_blocks`, for clips whose motion is larger than memory, and `stream`, for speech that is still being spoken.
     """
 
     name: ClassVar[str]

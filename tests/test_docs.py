@@ -122,3 +122,9 @@ def test_the_stage_of_the_page_on_extending_works(tmp_path, monkeypatch) -> None
     step.stage.run(job)
     expected = np.array([[1, 1, 0], [1, 1, 1]]) / 3
     np.testing.assert_allclose(np.load(job.out / "clip.npy")[:2, :3], expected, atol=1e-6)
+
+
+def test_no_merge_was_left_half_done():
+    marks = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+    texts = [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "recipes").rglob("*.toml")]
+    assert [path.name for path in texts if marks.search(path.read_text(encoding="utf-8"))] == []
