@@ -183,7 +183,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help=f"of {', '.join(PARTS)}; default all")
     parser.add_argument("--clips", type=int, default=16, help="clips of an epoch")
     parser.add_argument("--batch", type=int, default=8, help="clips a step, ours")
-    parser.add_argument("--at-once", type=int, default=0, help="of these in the network at a time; 0: all")
+    parser.add_argument(
+        "--at-once", type=int, default=0, help="of these in the network at a time; 0: as the stage does"
+    )
     parser.add_argument(
         "--precision", choices=("float32", "bf16"), default="float32", help="ours; the other is float32"
     )

@@ -34,7 +34,12 @@ def infer(
         ),
     ] = None,
     render: Annotated[bool, typer.Option("--render", help="Videos with the sound, too.")] = False,
-    out: Annotated[str, typer.Option(help="Copy results there; else links in outputs/infer.", metavar="DIR")] = "",
+    out: Annotated[
+        str,
+        typer.Option(
+            help="Copy results there, else links in outputs/infer; with --stream an .npy file.", metavar="DIR"
+        ),
+    ] = "",
     weights: Annotated[str, typer.Option(help="best or last; else the recipe's.", metavar="W")] = "",
     prior: Annotated[str, typer.Option(help="A released first stage, where one is needed.", metavar="FILE")] = "",
     fps: Annotated[float, typer.Option(help="Of a released file that does not tell.", min=0.0)] = 0.0,
@@ -42,9 +47,10 @@ def infer(
         bool, typer.Option("--stream", help="Sound from standard input, frames to standard output as it comes.")
     ] = False,
     ahead: Annotated[
-        float | None, typer.Option(help="--stream: seconds of sound to wait for beyond a frame; below 0: all.")
+        float | None,
+        typer.Option(help="--stream: seconds of sound to wait for beyond a frame, else 0.4; below 0: all."),
     ] = None,
-    hop: Annotated[float | None, typer.Option(help="--stream: seconds of motion made at a time.")] = None,
+    hop: Annotated[float | None, typer.Option(help="--stream: seconds of motion made at a time, else 0.2.")] = None,
     settings: Settings = None,
     tiny: Tiny = False,
     as_published: AsPublished = False,

@@ -22,6 +22,8 @@ from pipeline.workspace import Workspace
 KIND = "checkpoint"
 ADOPT, INFER, RENDER, TRAIN, VOICE = "adopt", "infer", "render", "train", "voice"
 CONFIG = "config.json"
+RELEASED = (".pth", ".pt", ".tar")
+"""Endings of files that others released."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def find(wanted: Wanted, workspace: Workspace) -> Trained:
         return _of_file(path, wanted, workspace)
     if path.is_dir() and (path / CONFIG).is_file():
         return _refuse_rate(_of_folder(path, workspace), wanted)
-    if path.is_dir() or path.is_absolute():
+    if path.is_dir() or path.is_absolute() or path.suffix in RELEASED:
         raise RecipeError(
             f"{path} {f'has no {CONFIG}' if path.is_dir() else 'is not there'}: give a recipe, a checkpoint's name or "
             "folder, or a released file (.pth, .pth.tar, .pt)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,9 @@ def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, pace: Pa
 def _check(wish: Wish, pace: Pace) -> None:
     if wish.audio or wish.render:
         raise RecipeError("--stream hears standard input and makes no video: leave --audio and --render out")
-    if pace.hop is not None and pace.hop <= 0:
+    if pace.ahead is not None and not math.isfinite(pace.ahead):
+        raise RecipeError(f"--ahead {pace.ahead}: give the seconds of sound to wait for, or a number below 0 for all")
+    if pace.hop is not None and not 0 < pace.hop < math.inf:
         raise RecipeError(f"--hop {pace.hop:g}: give the seconds of motion that are made at a time, above 0")
     if wish.out and not wish.out.endswith(".npy"):
         raise RecipeError(f"--out {wish.out}: a stream is written to one file, which ends in .npy")

@@ -29,6 +29,8 @@ the other from the first on, as a converter on the command line would write them
 
 def read_sound(file: Path) -> Clip:
     """The sound of a file of any kind that is read, by its ending. Raises as `sound.read_wav` and `read_container`."""
+    if file.is_file() and not file.stat().st_size:
+        raise Unusable("its sound is empty")
     return read_container(file) if file.suffix.lower() in CONTAINERS else read_wav(file)
 
 

@@ -68,7 +68,10 @@ class Params:
     )
     save_every: float = param(60.0, low=0.0, exec=True, help="seconds between saved states")
     frozen_patience: int = param(
-        20, low=0, help="stop after this many validations of a mouth that has never moved, or once it froze; 0 never"
+        20,
+        low=0,
+        exec=True,
+        help="stop after this many validations of a mouth that has never moved, or once it froze; 0 never",
     )
     log: list[str] = param([], choices=("tensorboard", "wandb"), exec=True, help="where else the numbers go as it runs")
     log_dir: str = param("logs", path=True, exec=True, help="folder for what `log` writes")

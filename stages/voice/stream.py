@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from faces.errors import DataError
 from models.streaming import Look
-from pipeline.errors import StageError
+from pipeline.errors import RecipeError, StageError
 from stages.infer.styles import Style, styles_of
 from stages.kinds.checkpoint import Checkpoint, weights_file
 from stages.kinds.sequences import Sequences
@@ -94,11 +94,11 @@ def stream(source: BinaryIO | None = None, sink: BinaryIO | None = None, **asked
 
 
 def one_style(ask: Ask, checkpoint: Checkpoint) -> NDArray[np.float32]:
-    """(K,): the row of the only style that is asked for. StageError where there are several."""
+    """(K,): the row of the only style that is asked for. RecipeError where there are several."""
     subjects = checkpoint.facts.train_subjects
     styles: list[Style] = styles_of(ask.conditions, ask.subject, subjects, ask.checkpoint)
     if len(styles) != 1:
-        raise StageError(f"a stream has one style, and these are {len(styles)}: name one with --style, or a mixture")
+        raise RecipeError(f"a stream has one style, and these are {len(styles)}: name one with --style, or a mixture")
     return np.asarray(styles[0].row(subjects), np.float32)
 
 

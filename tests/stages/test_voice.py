@@ -125,11 +125,17 @@ def test_a_part_that_cannot_be_used_is_left_out_and_told(tmp_path, data):
     write_tone(folder / "good.wav")
     soundfile.write(folder / "empty.wav", np.zeros(0), 16_000)
     soundfile.write(folder / "silent.wav", np.zeros(8000), 16_000)
+    (folder / "nothing.mp3").touch()
     job = voice(tmp_path, folder, data, subject="A")
     made = Sequences(job.out)
     assert made.ids() == ["good"]
-    assert made.info.skipped == {"empty": "its sound is empty", "silent": "its sound is silent"}
-    assert job.said == ["skipped empty.wav: its sound is empty", "skipped silent.wav: its sound is silent"]
+    empty = "its sound is empty"
+    assert made.info.skipped == {"empty": empty, "nothing": empty, "silent": "its sound is silent"}
+    assert job.said == [
+        f"skipped empty.wav: {empty}",
+        f"skipped nothing.mp3: {empty}",
+        "skipped silent.wav: its sound is silent",
+    ]
 
 
 def test_items_are_sounds_and_another_subject_hears_none_anew(data):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from faces.errors import DataError
 from models.streaming import Look
-from pipeline.errors import StageError
+from pipeline.errors import RecipeError, StageError
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.sequences import Sequences
 from stages.voice.frames_out import NpyFile
@@ -177,7 +177,7 @@ def test_into_a_file(network, asked, tmp_path):
 
 
 def test_a_stream_has_one_style(network, asked):
-    with pytest.raises(StageError, match="a stream has one style, and these are 2: name one"):
+    with pytest.raises(RecipeError, match="a stream has one style, and these are 2: name one"):
         stream(io.BytesIO(pcm(tone())), io.BytesIO(), **asked | {"conditions": "all"})
     sink = io.BytesIO()
     stream(io.BytesIO(pcm(tone())), sink, **asked | {"conditions": "mean"})
