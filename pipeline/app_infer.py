@@ -79,6 +79,8 @@ def infer(
     wish = command.Wish(audio, subject, style or [], weights, render, out)
     means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait)
     workspace = Workspace.find(store, outputs)
+    if stream and dry_run:
+        raise RecipeError("--stream keeps nothing and has no plan to show: leave --dry-run out")
     if stream:
         from pipeline.commands import infer_stream
 

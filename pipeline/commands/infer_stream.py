@@ -6,6 +6,7 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline import assembled
 from pipeline.commands.infer import COMMAND, NETWORK, Speaking, Wish, bring_up, network_steps, settle
@@ -13,7 +14,7 @@ from pipeline.errors import RecipeError, StageError
 from pipeline.execute import Means
 from pipeline.registry import load_command
 from pipeline.stored import Stored
-from pipeline.trained import Wanted
+from pipeline.trained import INFER, Wanted
 from pipeline.workspace import Workspace
 
 
@@ -30,6 +31,7 @@ def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, pace: Pa
     """Speak what comes in on standard input. RecipeError where the words do not suit a stream."""
     _check(wish, pace)
     speaking = settle(wanted, wish, workspace)
+    given = dict(speaking.trained.values.get(INFER, {})) | _settings(wanted)
     folder = _network(speaking, workspace, means)
     load_command("infer stream")(
         checkpoint=folder,
@@ -43,7 +45,18 @@ def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, pace: Pa
         out=wish.out,
         device=means.device,
         workers=means.threads,
+        context=int(given.get("context", 0)),
     )
+
+
+def _settings(wanted: Wanted) -> dict[str, Any]:
+    """`--set` words of a stream without a recipe. RecipeError for what a stream does not take."""
+    if wanted.target.endswith(".toml"):
+        return {}
+    found = assembled.settings(wanted.settings, [INFER]).get(INFER, {})
+    if other := set(found) - {"context"}:
+        raise RecipeError(f"--set step.infer.{min(other)}: a stream takes step.infer.context alone")
+    return found
 
 
 def _check(wish: Wish, pace: Pace) -> None:

@@ -20,6 +20,9 @@ from stages.kinds.sequences import Sequences
 
 MOST_TIMES = 2.5
 """As large, or as small, as the data's faces a mesh may be: beyond that its unit is another."""
+METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+HEAD = 0.17
+"""`size_of` a head with its neck, in metres."""
 UP = "y"
 """Where no data say it: so stand the heads of all released networks."""
 
@@ -51,13 +54,13 @@ def of_mesh(file: Path, checkpoint: Checkpoint, data: Sequences | None) -> Face:
     if not np.isfinite(mesh.vertices).all():
         raise DataError(f"{file} holds NaN or infinite vertices: export the mesh again")
     if data is None:
-        return _alone(file, mesh)
+        return _alone(file, mesh, checkpoint)
     check_alike(checkpoint, data)
     _check_order(file, mesh, data)
     return _with(data, mesh.vertices, data.faces)
 
 
-def _alone(file: Path, mesh: Mesh) -> Face:
+def _alone(file: Path, mesh: Mesh, checkpoint: Checkpoint) -> Face:
     """With nothing to be held against but the table of known topologies."""
     if not len(mesh.faces):
         raise DataError(f"{file} has no triangles, so that there is no surface: give a mesh of vertices and triangles")
@@ -68,6 +71,12 @@ def _alone(file: Path, mesh: Mesh) -> Face:
         raise DataError(
             f"{file} has as many vertices and triangles as {' and '.join(known)}, and its triangles join others: its "
             "vertices stand in another order; export it with the vertex order kept"
+        )
+    metres = METRES.get(checkpoint.config.units)
+    if known and metres and not HEAD / MOST_TIMES < metres * size_of(mesh.vertices) < HEAD * MOST_TIMES:
+        raise DataError(
+            f"{file} is {metres * size_of(mesh.vertices) / HEAD:.3g} times as large as a head: "
+            f"{_unit(checkpoint.config.units)}"
         )
     return Face(mesh.vertices, mesh.faces)
 

@@ -22,6 +22,17 @@ class Out(Protocol):
     def write(self, frames: Frames) -> None: ...
 
 
+def _put(stream: BinaryIO, frames: Frames, name: str) -> None:
+    """Written and flushed. DataError where there is no room."""
+    try:
+        stream.write(np.ascontiguousarray(frames, "<f4").tobytes())
+        stream.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise DataError(f"{name} cannot be written ({error.strerror}): make room, or name another file") from None
+
+
 class Pipe:
     """Raw little-endian float32, each block flushed, so that a reader has it at once."""
 
@@ -29,18 +40,20 @@ class Pipe:
         self._stream = stream
 
     def write(self, frames: Frames) -> None:
-        self._stream.write(np.ascontiguousarray(frames, "<f4").tobytes())
-        self._stream.flush()
+        _put(self._stream, frames, "standard output")
 
 
 class NpyFile:
-    """A context manager: (T, V, 3) float32, complete under its name once all went well, absent otherwise."""
+    """A context manager: (T, V, 3) float32, complete under its name once all went well, absent otherwise. Ctrl-C ends
+    what is spoken, as a microphone has no other end: what was made until then is kept."""
 
     def __init__(self, file: Path, vertices: int) -> None:
         self._file, self._shape, self.frames = file, (vertices, 3), 0
         self._partial = file.with_name(f".{file.name}.{os.getpid()}.tmp")
 
     def __enter__(self) -> Self:
+        if self._file.is_dir():
+            raise DataError(f"{self._file} is a folder: name a file with --out")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._stream = open(self._partial, "wb")
@@ -52,15 +65,16 @@ class NpyFile:
         return self
 
     def write(self, frames: Frames) -> None:
-        self._stream.write(np.ascontiguousarray(frames, "<f4").tobytes())
+        _put(self._stream, frames, str(self._file))
         self.frames += len(frames)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
+        whole = kind is None or (kind is KeyboardInterrupt and self.frames > 0)
+        if whole:
             self._stream.seek(0)
             self._write_header()  # NumPy leaves room for more digits of the first axis
         self._stream.close()
-        if kind is None:
+        if whole:
             os.replace(self._partial, self._file)
         else:
             self._partial.unlink()

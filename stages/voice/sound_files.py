@@ -49,9 +49,10 @@ def _counted(path: Path) -> tuple[list[tuple[int, str]], int, str]:
 def _named(files: list[Path]) -> dict[str, Path]:
     """Each under a name of its own: of several that would be called alike, the later ones are numbered."""
     found: dict[str, Path] = {}
+    plain = {plain_id(path.stem) for path in files}
     for path in files:
         name, number = plain_id(path.stem), 1
-        while (unique := name if number == 1 else f"{name}-{number}") in found:
+        while (unique := name if number == 1 else f"{name}-{number}") in found or (number > 1 and unique in plain):
             number += 1
         found[unique] = path
     return found

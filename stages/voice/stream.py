@@ -68,6 +68,7 @@ class Ask:
     out: str
     device: str
     workers: int
+    context: int = 0
 
 
 def stream(source: BinaryIO | None = None, sink: BinaryIO | None = None, **asked: Any) -> None:
@@ -84,6 +85,13 @@ def stream(source: BinaryIO | None = None, sink: BinaryIO | None = None, **asked
     network: Any = checkpoint.load_network(_device(ask.device), weights=weights_file(ask.weights))
     if not hasattr(network, "stream"):
         raise StageError(f"{checkpoint.config.model!r} makes all frames of a sound at once: leave --stream out")
+    if ask.context:
+        if not hasattr(network, "bound_context"):
+            raise StageError(
+                f"context = {ask.context}, and {checkpoint.config.model!r} looks back on all frames at no cost: "
+                "leave context out"
+            )
+        network.bound_context(ask.context)
     timing, sound = Timing(), source or sys.stdin.buffer
     if ask.out:
         with NpyFile(Path(ask.out), len(template)) as file:
@@ -149,6 +157,10 @@ def _timed(source: BinaryIO, timing: Timing) -> Iterator[Block]:
 
 
 def _device(word: str) -> str:
+    count = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if word == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return next((name for name, found in count.items() if found), "cpu")
+    kind, _, index = word.partition(":")
+    if int(index or 0) >= count.get(kind, 1):
+        raise StageError(f"--device {word}: torch sees no such device on this machine; use auto or cpu")
     return word
