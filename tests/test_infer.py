@@ -231,6 +231,8 @@ def test_damaged_checkpoints(here, mesh, sound, capsys):  # noqa: F811
         (("--audio", "{sound}", "--hop", "1"), "--ahead and --hop say how a stream is heard: give --stream, too"),
         (("--audio", "{sound}", "--stream"), "--stream hears standard input and makes no video"),
         (("--stream", "--out", "x.mp4"), "a stream is written to one file, which ends in .npy"),
+        (("--stream", "--dry-run"), "--stream keeps nothing and has no plan to show"),
+        (("--stream", "--ahead", "nan"), "--ahead nan: give the seconds of sound to wait for"),
         (("--stream", "--hop", "0"), "--hop 0: give the seconds of motion that are made at a time"),
         (("--audio", "{sound}", "--prior", "gone.pth.tar"), "prior: 'faceformer' is built upon no motion prior"),
     ],
@@ -300,3 +302,9 @@ def test_a_stream_finds_network_face_and_style_as_a_plan_does(here, released, me
     assert (handed["checkpoint"] / "model.safetensors").is_file()
     assert (handed["mesh"], handed["conditions"]) == (str(mesh), ["subject1:0.5+subject2:0.5"])
     assert (handed["ahead"], handed["hop"], handed["weights"]) == (0.2, None, "best")
+    assert handed["context"] == 0
+    words = (released, "--subject", mesh, "--style", "mean", "--stream", "--set")
+    assert infer(*words, "step.infer.context=9") == 0
+    assert handed["context"] == 9
+    assert infer(*words, "step.infer.window=2") == 2
+    assert "--set step.infer.window: a stream takes step.infer.context alone" in capfd.readouterr().err

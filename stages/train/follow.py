@@ -93,6 +93,7 @@ class Follower:
         self.address, self.rank, self.size, self.device_index = address, rank, size, device_index
         self.who = f"process {rank} of {size} on {host()}"
         self.wish = Wish()
+        self.parted = False
 
     def run(self) -> int:
         """Follow until there is nothing more to do."""
@@ -101,7 +102,7 @@ class Follower:
         number = 1
         with Pulse(self.address, f"beat/{self.rank}", leader, alarm=self._leave):
             try:
-                while text := next_order(store, number):
+                while text := next_order(store, number, self._deserted):
                     self._carry_out(Order.read(text), store, number)
                     number += 1
             except DistNetworkError as error:
@@ -109,6 +110,11 @@ class Follower:
         with suppress(RuntimeError):  # process 0 need not wait for us to hear that it has heard
             store.add("left", 1)
         return 0
+
+    def _deserted(self) -> None:
+        """A launcher whose table outlives process 0 sends SIGTERM: no order will follow."""
+        if self.parted and self.wish.heard:
+            self._leave("process 0 is gone")
 
     def _leave(self, why: str) -> NoReturn:
         """At once: the main thread may wait for a process that is gone."""
@@ -130,6 +136,7 @@ class Follower:
                 pass  # as process 0 is
             except Exception as error:
                 if not pulse.wait(_REASON_S if isinstance(error, Parted) else 0):
+                    self.parted = isinstance(error, Parted)
                     self._complain(error, store, number)
             finally:
                 for one in group:

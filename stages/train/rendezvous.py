@@ -141,9 +141,10 @@ def give(store: Store, order: str) -> int:
     return number
 
 
-def next_order(store: Store, number: int) -> str:
-    """Wait for it. DistNetworkError where the table is gone."""
+def next_order(store: Store, number: int, look: Callable[[], None] = lambda: None) -> str:
+    """Wait for it, with a `look` now and then. DistNetworkError where the table is gone."""
     while True:
+        look()
         with suppress(DistStoreError):  # nothing yet; signals are heard in between
             store.wait([f"order/{number}"], timedelta(seconds=1))
             return store.get(f"order/{number}").decode()

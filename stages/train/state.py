@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 
 from pipeline.stage import replacing
 from stages.kinds.checkpoint import is_ours, write_weights
+from stages.train.faults import is_lost, ran_out
 from stages.train.tally import Tally
 
 FILE = "training.pt"
@@ -152,10 +153,10 @@ class StateFile:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether the file is to blame, and not the disk, its permissions or the memory."""
+    """Whether the file is to blame, and not the disk, its permissions, the memory or the device."""
     if isinstance(error, OSError):
         return error.errno in (None, errno.EINVAL, errno.ENOENT)  # torch seeks before the start of a short file
-    return not isinstance(error, torch.OutOfMemoryError)
+    return not (isinstance(error, RuntimeError) and (ran_out(error) or is_lost(error)))
 
 
 def _check_moments(optimiser: torch.optim.Optimizer) -> None:

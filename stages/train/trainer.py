@@ -100,6 +100,10 @@ class Trainer:
         with Loader(self.clips.batch, self._ahead(), self.job.device) as loader:
             for work in self._tracked():
                 self._work(work, loader, reporter)
+        progress, epochs = self.progress, self.options.epochs
+        if progress.epoch < epochs:
+            why = f"{progress.stale} validations without a better loss than that of epoch {progress.best_epoch}"
+            self._say(f"stopped after epoch {progress.epoch} of {epochs}: {why}")
         self.average.swap()
         return self.progress
 

@@ -28,6 +28,16 @@ def test_value_and_gradients_are_those_of_the_plain_error(drawn):
         torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("coordinates", [15069, 70110])
+def test_a_long_sum_loses_no_digits(coordinates):
+    torch.manual_seed(0)
+    hidden, layer = torch.randn(150, 4), torch.nn.Linear(4, coordinates)
+    truth = torch.randn(150, coordinates)
+    with torch.no_grad():
+        exact = (layer(hidden).double() - truth.double()).square().mean()
+    torch.testing.assert_close(projected_error(hidden, layer, truth).double(), exact, rtol=1e-6, atol=0.0)
+
+
 def test_truth_and_inputs_stay_as_they_are(drawn):
     hidden, layer, truth = drawn
     before = truth.clone(), hidden.detach().clone()

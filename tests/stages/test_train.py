@@ -139,8 +139,10 @@ def test_frozen_mouth_is_told(inputs: dict[str, Input], tmp_path: Path) -> None:
 
 
 def test_patience_and_rare_validation(inputs: dict[str, Input], tmp_path: Path) -> None:
-    stuck = run(new_job(tmp_path / "a", inputs), epochs=50, lr=0.0, patience=2)
+    job = new_job(tmp_path / "a", inputs)
+    stuck = run(job, epochs=50, lr=0.0, patience=2)
     assert len(stuck.history()) == 3
+    assert "stopped after epoch 3 of 50: 2 validations without a better loss than that of epoch 1" in job.said
     rare = run(new_job(tmp_path / "b", inputs), epochs=5, validate_every=2)
     assert [record["epoch"] for record in rare.history() if "val" in record] == [2, 4, 5]
 

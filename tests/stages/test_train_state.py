@@ -14,7 +14,7 @@ import torch
 
 from pipeline.errors import Interrupted
 from pipeline.stage import Input
-from stages.train.state import random_state, seed_everything, set_random_state
+from stages.train.state import FILE, Progress, StateFile, random_state, seed_everything, set_random_state
 from tests.stages import fake_face
 from tests.stages.train_runs import FILES, inputs, new_job, run
 
@@ -235,3 +235,27 @@ def test_a_state_is_on_the_disk_before_it_takes_its_name(
     with pytest.raises(Interrupted):
         run(job)
     assert synced
+
+
+class Part:
+    """Cannot be put back, for a reason of its own."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def state_dict(self) -> dict[str, int]:
+        return {}
+
+    def load_state_dict(self, state: Any, /) -> None:
+        raise RuntimeError(self.text)
+
+
+@pytest.mark.parametrize(
+    "text", ["CUDA error: unspecified launch failure", "DefaultCPUAllocator: can't allocate memory"]
+)
+def test_a_state_is_kept_where_memory_or_device_is_to_blame(tmp_path: Path, text: str) -> None:
+    files = StateFile(tmp_path, {"network": Part(text)}, pytest.fail)
+    files.save(Progress(), [random_state()])
+    with pytest.raises(RuntimeError, match=text[:10]):
+        files.restore()
+    assert (tmp_path / FILE).is_file()

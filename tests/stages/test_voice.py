@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from faces.errors import DataError
+from faces.mesh import read_mesh
 from faces.obj import read_obj
 from faces.ply import write_ply
 from pipeline.errors import StageError
@@ -21,6 +22,7 @@ from stages.metrics.choose import _takes
 from stages.render.choice import choose
 from stages.voice import Params, Voice
 from stages.voice.sound_files import plain_id, sounds_in
+from tests.assets import asset, needs_assets
 from tests.stages.fake_job import FakeJob
 from tests.stages.tiny import VERTICES, make_sequences
 from tests.stages.voices import describe, given, tone, write_tone
@@ -65,6 +67,14 @@ def test_names_are_made_safe_and_unique(tmp_path):
     assert {found["a_b-2"], found["a_b-3"]} == {"a b.mp3", "a_b.wav"}
     assert "übung" in found
     assert plain_id("..") == "sound"
+
+
+def test_a_number_that_is_given_is_no_name_that_another_file_has(tmp_path):
+    for name in ("x.flac", "x.ogg", "x-2.wav"):
+        (tmp_path / name).write_bytes(b"x")
+    found = {name: file.name for name, file in sounds_in(tmp_path).items()}
+    assert found["x-2"] == "x-2.wav"
+    assert found.keys() == {"x", "x-2", "x-3"}
 
 
 def test_a_folder_without_sound_and_no_folder(tmp_path):
@@ -253,6 +263,18 @@ def test_a_mesh_of_a_known_size_that_joins_other_vertices(tmp_path, sound):
     file = write_ply(tmp_path / "face.ply", points, faces)
     said = refusal(tmp_path, sound, None, about={"vertices": 5023}, mesh=str(file))
     assert "its triangles join others: its vertices stand in another order" in said
+
+
+@needs_assets
+def test_a_published_mesh_in_another_unit(tmp_path, sound):
+    """Of a released network no data are at hand; that a head has the size of one is known."""
+    mesh = read_mesh(asset("meshes/FLAME_sample.ply"))
+    about = {"vertices": 5023, "units": "m"}
+    file = write_ply(tmp_path / "face.ply", 1000 * mesh.vertices, mesh.faces)
+    said = refusal(tmp_path / "a", sound, None, about=about, mesh=str(file))
+    assert "981 times as large as a head: give it in m" in said
+    right = write_ply(tmp_path / "right.ply", mesh.vertices, mesh.faces)
+    voice(tmp_path / "b", sound, None, about=about, mesh=str(right))
 
 
 def test_a_mesh_with_holes_in_its_numbers(tmp_path, data, sound):

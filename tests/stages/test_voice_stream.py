@@ -18,7 +18,7 @@ from models.streaming import Look
 from pipeline.errors import RecipeError, StageError
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.sequences import Sequences
-from stages.voice.frames_out import NpyFile
+from stages.voice.frames_out import NpyFile, Pipe
 from stages.voice.raw_sound import blocks
 from stages.voice.stream import stream
 from tests.stages.tiny import make_sequences
@@ -87,6 +87,17 @@ def test_no_sound(content, said):
         list(blocks(io.BytesIO(content)))
 
 
+def test_a_wav_ends_where_its_samples_do():
+    content = wav(16_000, 1) + b"LIST" + struct.pack("<I", 4000) + bytes(4000)
+    assert len(np.concatenate(list(blocks(Dripping(content, 700))))) == 8000
+
+
+@pytest.mark.parametrize(("magic", "what"), [(b"OggS", "ogg"), (b"fLaC", "flac"), (b"ID3\x04", "mp3")])
+def test_sound_that_must_be_decoded_first(magic, what):
+    with pytest.raises(DataError, match=f"is {what}, not samples: decode it, `ffmpeg -i FILE"):
+        list(blocks(io.BytesIO(magic + bytes(100))))
+
+
 def test_a_wav_of_other_samples():
     with pytest.raises(DataError, match="is a wav of 24-bit samples"):
         list(blocks(io.BytesIO(wav(16_000, 1, subtype="PCM_24"))))
@@ -102,6 +113,43 @@ def test_a_file_of_frames_knows_its_length_at_the_end(tmp_path):
             file.write(part)
         assert not (tmp_path / "out" / "x.npy").exists()
     assert np.array_equal(np.load(tmp_path / "out" / "x.npy"), np.concatenate(parts))
+
+
+def test_ctrl_c_ends_what_is_spoken_and_keeps_it(tmp_path):
+    with pytest.raises(KeyboardInterrupt), NpyFile(tmp_path / "x.npy", 4) as file:
+        file.write(np.ones((2, 4, 3), np.float32))
+        raise KeyboardInterrupt
+    assert np.load(tmp_path / "x.npy").shape == (2, 4, 3)
+
+
+def test_a_folder_is_no_file_of_frames(tmp_path):
+    with pytest.raises(DataError, match="is a folder: name a file with --out"), NpyFile(tmp_path, 4):
+        pass
+
+
+def test_no_room_for_frames(tmp_path):
+    with (
+        open("/dev/full", "wb", buffering=0) as full,
+        pytest.raises(DataError, match="standard output cannot be written"),
+    ):
+        Pipe(full).write(np.zeros((2, 4, 3), np.float32))
+
+
+def test_a_device_that_is_not_there(network, asked):
+    with pytest.raises(StageError, match="--device cuda:7: torch sees no such device"):
+        stream(io.BytesIO(pcm(tone())), io.BytesIO(), **asked | {"device": "cuda:7"})
+
+
+def test_a_context_for_a_network_that_needs_none(network, asked):
+    with pytest.raises(StageError, match=r"context = 9, and .* looks back on all frames at no cost"):
+        stream(io.BytesIO(pcm(tone())), io.BytesIO(), **asked | {"context": 9})
+
+
+def test_a_context_reaches_the_network(network, asked, monkeypatch):
+    bounds: list[int] = []
+    monkeypatch.setattr(Echo, "bound_context", lambda self, frames: bounds.append(frames), raising=False)
+    stream(io.BytesIO(pcm(tone())), io.BytesIO(), **asked | {"context": 9})
+    assert bounds == [9]
 
 
 def test_a_stream_that_breaks_leaves_no_half_file(tmp_path):
