@@ -60,6 +60,8 @@ class Trained:
 def find(wanted: Wanted, workspace: Workspace) -> Trained:
     """The network that the command means. RecipeError or DataError where there is none."""
     path = Path(wanted.target).expanduser()
+    if path.suffix != ".toml" and wanted.form.options:
+        raise RecipeError(f"{' '.join(wanted.form.options)}: {wanted.target} is no recipe and has no other forms")
     if path.suffix == ".toml":
         return _refuse_rate(_of_recipe(path, wanted, workspace), wanted)
     if path.is_file():

@@ -75,6 +75,11 @@ def test_a_recipe_that_was_not_trained(here, sound, capsys):  # noqa: F811
     assert said.endswith("--set step.train.epochs=2 --tiny --until train\n")
 
 
+def test_a_checkpoint_has_no_forms(trained, sound, capsys):
+    said = refused(capsys, "outputs/quickstart/train", "--tiny", "--audio", sound)
+    assert "--tiny: outputs/quickstart/train is no recipe and has no other forms" in said
+
+
 def test_what_a_recipe_trained_before_still_speaks(trained, sound, capsys):
     said = refused(capsys, RECIPE, "--tiny", "--set", "step.train.epochs=2", "--audio", sound)
     assert "what it trained before still speaks: pipe infer outputs/quickstart/train" in said
