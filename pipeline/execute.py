@@ -410,7 +410,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory; try a smaller batch_size, fewer workers or another device"
+        return (
+            "out of memory; try fewer workers, another device, or less at once (micro_batch to train, at_once to infer)"
+        )
     return f"unexpected {type(error).__name__}: {error} (a defect; --debug shows where)"
 
 

@@ -163,7 +163,13 @@ class Checkpoint:
     def facts(self) -> DataFacts:
         from models.talking_face import DataFacts
 
-        return DataFacts(**self.config.facts)
+        try:
+            return DataFacts(**self.config.facts)
+        except TypeError as error:
+            raise DataError(
+                f"{self.path / CONFIG} does not say what data its network is for ({said(error)}): train again, or give "
+                "another copy"
+            ) from None
 
     def training(self) -> dict[str, Any]:
         """How it went: epochs, steps, best epoch and loss, motion energy, parameters."""

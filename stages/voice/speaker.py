@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from faces.errors import DataError
 from pipeline.errors import RecipeError, StageError
@@ -35,12 +36,17 @@ class Speaker:
     encoder: str
 
 
+TOLD = ("train_subjects", "vertices", "fps", "encoder")
+
+
 def of_folder(folder: Path) -> Speaker:
     """Of a checkpoint's folder. DataError where its config.json is none."""
     config = Checkpoint(folder).config
-    told = (config.facts.get(name) for name in ("train_subjects", "vertices", "fps", "encoder"))
-    subjects, vertices, fps, encoder = told
-    if not (isinstance(subjects, list) and isinstance(vertices, int) and fps and isinstance(encoder, str)):
+    facts: Any = config.facts if isinstance(config.facts, dict) else {}
+    subjects, vertices, fps, encoder = (facts.get(name) for name in TOLD)
+    named = isinstance(subjects, list) and all(isinstance(one, str) for one in subjects)
+    rated = isinstance(fps, int | float) and fps > 0
+    if not (named and rated and isinstance(vertices, int) and isinstance(encoder, str) and (subjects or not encoder)):
         raise DataError(f"{folder} does not say what its network was trained for: train again, or give another copy")
     return _speaking(Speaker(config.model, subjects, vertices, float(fps), config.dataset, encoder), folder)
 

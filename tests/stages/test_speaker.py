@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from faces.errors import DataError
 from pipeline.errors import RecipeError
 from stages.adopt.about import recognise
+from stages.kinds.checkpoint import Checkpoint
 from stages.voice.speaker import Speaker, choose_face, choose_styles, fits, of_file, of_folder
 from tests.models.released_files import faceformer, motion_prior, write
 from tests.stages.tiny import VERTICES, make_sequences
@@ -103,6 +105,17 @@ def test_a_description_that_is_damaged(tmp_path):
     file.write_text(file.read_text().replace('"vertices": 12', '"vertices": "many"'))
     with pytest.raises(DataError, match="does not say what its network was trained for"):
         of_folder(tmp_path / "net")
+    whole = json.loads((describe(tmp_path / "net") / "config.json").read_text())
+    for change in ({"fps": "x"}, {"fps": 0}, {"train_subjects": [1]}, {"train_subjects": []}):
+        file.write_text(json.dumps(whole | {"facts": whole["facts"] | change}))
+        with pytest.raises(DataError, match="does not say what its network was trained for"):
+            of_folder(tmp_path / "net")
+    file.write_text(json.dumps(whole | {"facts": None}))
+    with pytest.raises(DataError, match="does not say what its network was trained for"):
+        of_folder(tmp_path / "net")
+    file.write_text(json.dumps(whole | {"facts": {"vertices": 12}}))
+    with pytest.raises(DataError, match="does not say what data its network is for"):
+        _ = Checkpoint(tmp_path / "net").facts
     file.write_text("{")
     with pytest.raises(DataError, match=r"config\.json does not describe a network"):
         of_folder(tmp_path / "net")
