@@ -35,7 +35,7 @@ from tests.recipe_runs import (
 )
 
 OFFICIAL = [path for path in RECIPES if path.stem.endswith(("_vocaset", "_biwi")) and "synthetic" not in path.stem]
-LOOP = {"epochs", "batch_size", "lr", "order", "accumulation", "validate_every", "warmup"}
+LOOP = {"epochs", "batch_size", "lr", "order", "accumulation", "validate_every", "warmup", "frozen_patience"}
 """What of a training a form may change."""
 
 __all__ = ["biwi", "encoder", "here", "official", "store", "vocaset"]

@@ -61,7 +61,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=options.precision == "fp16")
         self.bad: list[Take] = []
         self.failed: list[Take] = []
-        self.network = network
+        self.losses = network.losses
         if options.compile:
             compile_blocks(self.module)
         self.meet = Meeting(group)
@@ -122,7 +122,7 @@ class Stepper:
 
     def _losses(self, clips: Clips) -> dict[str, Tensor]:
         with self.precision(), telling_of_compiler(self.options.compile):
-            return self.network.losses(clips)
+            return self.losses(clips)
 
     def _judged(self, work: Work, adding: Adding) -> Tally:
         tally = adding.tally()
