@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from torch.distributed import PrefixStore, Store
@@ -17,13 +18,14 @@ from torch.distributed import PrefixStore, Store
 from pipeline.errors import StageError
 from pipeline.launched import launched
 from pipeline.stage import Job
-from pipeline.workspace import PROJECT
 from stages.train import Params
 from stages.train.group import Alone, Group
 from stages.train.processes import Parted, Processes
 from stages.train.rendezvous import Address, Pulse, connect, give, hosted, launchers_address, leading
 from stages.train.sharing import Order
 
+_PROGRAM = Path(__file__).parents[2]
+"""So that the others are this very program."""
 _REASON_S = 3.0
 """How long the reason for a broken connection is looked for."""
 _GRACE_S = 120.0
@@ -118,7 +120,7 @@ class _Started:
 
     def _start(self, rank: int) -> subprocess.Popen[str]:
         words = [self._address.host, str(self._address.port), str(rank), str(self._size)]
-        path = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        path = [str(_PROGRAM), *filter(None, [os.environ.get("PYTHONPATH")])]
         try:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "stages.train.follow", *words],
