@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from models.faceformer.settings import Settings
 from models.speech import small_config
 from models.talking_face import DataFacts, Speech
 from stages.infer.long import block_length, write_motions
+from stages.processor import peak_resident
 
 BASE = {**small_config(512, 768, 12, 12), "conv_dim": [512] * 7}
 BASE |= {"conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2]}
@@ -35,10 +35,7 @@ SIZES = {
 
 def peak_mb() -> float:
     """Peak resident memory of this process."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss begins with what the parent held when it forked
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+    return peak_resident() / 2**20
 
 
 def build(size: str) -> FaceFormer:

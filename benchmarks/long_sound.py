@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -20,27 +19,22 @@ from models.wav2vec2.config import Config
 TOLERANCE = 1e-5
 
 
-def peak() -> float:
-    """Of this process so far, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
 def measure(way: str, seconds: float, threads: int) -> dict[str, float]:
     """Memory above the start in MB, process time in s; "apart" of both ways, relative to the largest feature."""
     import torch
 
     from models.wav2vec2.convolutions import Convolutions
     from models.wav2vec2.long_sound import convolve
+    from stages.processor import peak_resident
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     network, audio = Convolutions(Config()), torch.randn(1, round(16_000 * seconds))
     with torch.no_grad():
         network(audio[:, :16_000])
-        before, start = peak(), time.process_time()
+        before, start = peak_resident() / 1e6, time.process_time()
         features = network(audio) if way == "whole" else convolve(network, audio, long=0)
-        found = {"memory": peak() - before, "time": time.process_time() - start}
+        found = {"memory": peak_resident() / 1e6 - before, "time": time.process_time() - start}
         if way == "both":
             found["apart"] = float((network(audio) - features).abs().max() / features.abs().max())
     return found

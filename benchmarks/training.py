@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -56,12 +55,12 @@ class Case:
 
 def measured(case: Case) -> dict[str, Any]:
     """Seconds (wall and processor) of an epoch after the first one, and peak memory in MB."""
-    from stages.processor import set_up
+    from stages.processor import peak_resident, set_up
 
     set_up(case.threads)
     run = {"naive": naive, "ours": ours}[case.who]
     wall, processor = run(case)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform != "darwin" else 1e6)
+    peak = peak_resident() / 1e6
     clips = len(case.lengths)
     return asdict(case) | {
         "seconds_per_clip": wall / clips,

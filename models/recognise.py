@@ -25,6 +25,14 @@ HEAD = 64
 MOST_NAMED = 3
 BASE = (768, 12, 512)
 """Width, layers and convolution channels of the encoder that the papers start from."""
+LISTENING = (
+    "audio_feature_map.weight",
+    "audio_encoder.feature_extractor.conv_layers.0.conv.weight",
+    "audio_encoder.feature_projection.projection.weight",
+    "transformer_decoder.layers.0.self_attn.in_proj_weight",
+    "transformer_decoder.layers.0.linear1.weight",
+)
+"""What faces have in common that listen and move as `models.listening` has it."""
 PUBLISHED_ENCODER = "facebook/wav2vec2-base-960h"
 
 

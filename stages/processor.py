@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import resource
+import sys
+from pathlib import Path
 
 import torch
 
@@ -34,3 +37,16 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(TRIM_THRESHOLD, LARGEST[0])) and any(mallopt(MMAP_THRESHOLD, size) for size in LARGEST)
+
+
+def peak_resident() -> int:
+    """Bytes of main memory that this process held at the worst.
+
+    Where the kernel tells its own figure it is taken: the other one begins with what the parent held when it forked.
+    """
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+        return 1024 * int(text.partition("VmHWM:")[2].split(maxsplit=1)[0])
+    except (OSError, ValueError, IndexError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from models.recognise import Released, Shapes, decoder, has_all, speech_encoder
+from models.recognise import LISTENING, Released, Shapes, decoder, has_all, speech_encoder
 
 SIGNATURE = (
     "obj_vector.weight",
     "vertice_map.weight",
     "vertice_map_r.weight",
     "vertice_map_r.bias",
-    "audio_feature_map.weight",
-    "audio_encoder.feature_extractor.conv_layers.0.conv.weight",
-    "audio_encoder.feature_projection.projection.weight",
-    "transformer_decoder.layers.0.self_attn.in_proj_weight",
-    "transformer_decoder.layers.0.linear1.weight",
+    *LISTENING,
 )
 
 

@@ -6,14 +6,13 @@ halves its pieces, before anything is lost; then a middling one, which is timed.
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
+from stages.processor import peak_resident
 from stages.train.clips import Take
 from stages.train.order import Order
 from stages.train.step import Stepper
@@ -70,5 +69,4 @@ def peak_memory(device: str) -> int:
         return torch.cuda.max_memory_allocated(kind)
     if kind.type == "mps":
         return torch.mps.driver_allocated_memory()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return peak_resident()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import resource
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -41,7 +40,7 @@ from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.plain import write_json
 from stages.kinds.sequences import Sequences
-from stages.processor import keep_freed_memory, set_up
+from stages.processor import keep_freed_memory, peak_resident, set_up
 from stages.train import Params
 from stages.train.clips import ClipReader
 from stages.train.curves import draw_curves
@@ -215,7 +214,7 @@ def _publish_history(out: Path, model: str, progress: Progress) -> None:
 
 def _note_cost(job: Job, progress: Progress) -> None:
     """Time and memory go into the record, not into the payload: they differ from run to run."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_resident() / 2**20
     job.note(training_seconds=round(progress.seconds, 1), training_steps=progress.step, peak_memory_mb=round(peak))
     if torch.device(job.device).type == "cuda":
         job.note(peak_cuda_mb=round(torch.cuda.max_memory_allocated() / 2**20))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
+from stages.processor import peak_resident
 from stages.train.health import HEALTH
 from stages.train.state import Progress
 
@@ -62,8 +61,7 @@ def _gpu(device: str) -> str:
 
 def memory(device: str) -> dict[str, float]:
     """Peaks so far in MB (of 2^20 bytes): of this process, and of its tensors on the GPU."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    found = {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    found = {"peak_mb": peak_resident() / 2**20}
     if torch.device(device).type == "cuda":
         found["gpu_peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
     return found

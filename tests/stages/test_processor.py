@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from stages.processor import keep_freed_memory, set_up
+from stages.processor import keep_freed_memory, peak_resident, set_up
 
 
 def test_threads_and_float32() -> None:
@@ -52,3 +52,11 @@ def test_freed_memory_is_used_again() -> None:
 def test_elsewhere_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
+
+
+def test_the_peak_is_at_least_what_was_held_and_does_not_fall() -> None:
+    held = torch.ones(60_000_000)
+    while_held = peak_resident()
+    assert while_held >= held.numel() * held.element_size()
+    del held
+    assert peak_resident() >= while_held
