@@ -1,8 +1,8 @@
-"""What all faces share that listen with a fine-tuned speech encoder and move with the biased decoder.
+"""What all faces share that listen with a fine-tuned speech encoder.
 
 The published networks of this family hear alike: convolutions of a speech encoder (frozen), a change of frame rate, its
 transformer (trained), a linear map to the decoder's memory. `ListeningFace` holds that, the rules of how many frames a
-clip has, teacher forcing, and speech as a stream; a face adds its style, its motion layers and its decoder.
+clip has, and speech as a stream; a face adds its style, its motion layers and its decoder.
 
 Shapes: N samples at 16 kHz, B clips, L features at 50 Hz, S = T·per_frame memory steps, C feature channels, T frames,
 D = 3 V coordinates, d decoder channels, K training subjects.
@@ -15,18 +15,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from faces.errors import DataError
 from models.blending import joined, window_starts
-from models.decoder import BiasedDecoder
 from models.logmel import log_mel
 from models.padding import Padding, clip_means
-from models.positions import periodic_encoding
 from models.resample import FEATURE_RATE, align, features_per_frame, frame_count
-from models.settings import FaceSettings
+from models.settings import ListeningSettings
 from models.sound import Wave
 from models.speech import FineTuning, SpeechEncoder, small_config
 from models.streaming import NEAR, Look, stream
@@ -50,29 +47,26 @@ class Lesson(NamedTuple):
 class ListeningFace(nn.Module):
     """Speech in, memory out. Parameter names are those of the released networks.
 
-    A face makes `vertice_map` (D → d), which turns motion into tokens, and `transformer_decoder`, by `make_decoder`; it
-    offers `predict_blocks`, and `voice`, which turns memory into motion as it comes.
+    A face offers `predict_blocks`, and may offer `voice`, which turns memory into motion as it comes.
     """
 
     least: ClassVar[int] = 1
     """Frames of the shortest clip that it can speak."""
 
-    settings: FaceSettings
-    vertice_map: nn.Linear
-    transformer_decoder: BiasedDecoder
+    settings: ListeningSettings
 
-    def __init__(self, settings: FaceSettings, facts: DataFacts) -> None:
+    def __init__(self, settings: ListeningSettings, facts: DataFacts) -> None:
         super().__init__()
         _check(settings, facts)
         self.settings = settings
         self.fps = facts.fps
+        self.coordinates = 3 * facts.vertices
         self.subjects = len(facts.train_subjects)
         self.per_frame = features_per_frame(settings.alignment)
         self.log_mel = facts.encoder == LOG_MEL
         self.hearing = 0  # steps that the speech encoder hears at once; 0: all
         self.audio_encoder = _speech_encoder(settings, facts)
         self.audio_feature_map = nn.Linear(self.audio_encoder.width, settings.feature_dim)
-        self.position_dropout = nn.Dropout(settings.dropout)
 
     def load_speech_weights(self, source: str) -> None:
         """Start from a pretrained speech encoder, as published (facebook/wav2vec2-base-960h)."""
@@ -145,17 +139,6 @@ class ListeningFace(nn.Module):
             raise DataError("a clip to train on has no motion frame, or speech too short for one; leave it out")
         return Lesson(self.listen(clips.features, lengths, frames), frames, clips.vertices[:, : max(frames)])
 
-    def decode_forced(self, memory: Tensor, style: Tensor, offsets: Tensor) -> Tensor:
-        """Teacher forcing: (B or 1, S, d), (B, d), true offsets (B or 1, T, D) → decoder output (B, T, d).
-
-        The first token is the embedded zero offset plus style, i.e. bias + style, unlike autoregression's: as released.
-        """
-        shifted = F.pad(offsets[:, :-1], (0, 0, 1, 0))
-        tokens = self.vertice_map(shifted) + style[:, None]
-        positions = periodic_encoding(tokens.shape[1], tokens.shape[2], self.settings.period, tokens.device)
-        decoded: Tensor = self.transformer_decoder(self.position_dropout(tokens + positions), memory)
-        return decoded
-
     # -- sound as it comes ---------------------------------------------------------------------------------------------
 
     def features_of(self, wave: Wave) -> Tensor:
@@ -184,19 +167,6 @@ class ListeningFace(nn.Module):
         return stream(self, audio_blocks, template, style, look)
 
 
-def make_decoder(settings: FaceSettings) -> BiasedDecoder:
-    """The biased decoder of a face's settings."""
-    return BiasedDecoder(
-        dim=settings.feature_dim,
-        heads=settings.heads,
-        feedforward=settings.feedforward or 2 * settings.feature_dim,
-        layers=settings.layers,
-        period=settings.period,
-        per_frame=features_per_frame(settings.alignment),
-        dropout=settings.dropout,
-    )
-
-
 def clip_mean(errors: Tensor, frames: Sequence[int]) -> Tensor:
     """(B, T, …) → the mean over clips of each clip's mean over its own frames and everything else.
 
@@ -206,7 +176,7 @@ def clip_mean(errors: Tensor, frames: Sequence[int]) -> Tensor:
     return clip_means(per_frame, Padding.of(frames, per_frame.shape[1], errors.device)).mean()
 
 
-def _speech_encoder(settings: FaceSettings, facts: DataFacts) -> SpeechEncoder:
+def _speech_encoder(settings: ListeningSettings, facts: DataFacts) -> SpeechEncoder:
     tuning = FineTuning(
         dropout=settings.encoder_dropout,
         layerdrop=settings.layerdrop,
@@ -222,7 +192,7 @@ def _speech_encoder(settings: FaceSettings, facts: DataFacts) -> SpeechEncoder:
     return encoder
 
 
-def _check(settings: FaceSettings, facts: DataFacts) -> None:
+def _check(settings: ListeningSettings, facts: DataFacts) -> None:
     """DataError where settings do not fit each other or the data."""
     for problem in settings.problems():
         raise DataError(problem)

@@ -1,7 +1,7 @@
-"""What a recipe may set of every face that listens with a speech encoder and moves with the biased decoder.
+"""What a recipe may set of every face that listens with a speech encoder, and of those with the biased decoder.
 
-Light to import. A model's own `Settings` derive from `FaceSettings`, give `feature_dim` and `layers` their published
-defaults, and add what is the model's own.
+Light to import. A model's own `Settings` derive from `ListeningSettings` or `FaceSettings`, give `feature_dim` and
+`layers` their published defaults, and add what is the model's own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,26 @@ def setting(default: Any, help: str, **limits: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class FaceSettings:
+class Wants:
+    """What a network learns with beside speech and motion.
+
+    regions: the data's, by name; they come in `DataFacts.regions`. text: "heard", what a frozen recogniser made of the
+    sound (`text_hidden` and `text` of the clips); "written", the data's transcripts (`text` alone); "" for none.
+    """
+
+    regions: tuple[str, ...] = ()
+    text: str = ""
+
+
+def wants_of(settings: Any) -> Wants:
+    """What `settings.wants()` says; nothing where a model's settings have no such method."""
+    asked = getattr(settings, "wants", None)
+    found: Wants = asked() if asked else Wants()
+    return found
+
+
+@dataclass(frozen=True)
+class ListeningSettings:
     """Sizes of the decoder, how speech meets motion, and how the speech encoder is trained."""
 
     feature_dim: int
@@ -26,7 +45,6 @@ class FaceSettings:
     feedforward: int = setting(
         0, "channels of the decoder's feed-forward part; 0 is 2·feature_dim, as published", low=0
     )
-    period: int = setting(30, "frames p after which positions repeat; 30 VOCASET, 25 BIWI: one second", low=1)
     dropout: float = setting(0.1, "dropout of the decoder", low=0.0, high=0.9)
     alignment: str = setting(
         "interpolate",
@@ -56,3 +74,10 @@ class FaceSettings:
         width, heads = self.encoder_width, self.encoder_heads
         if width % 16 or width % heads:
             yield f"encoder_width = {width} must be a multiple of 16 and of encoder_heads = {heads}"
+
+
+@dataclass(frozen=True)
+class FaceSettings(ListeningSettings):
+    """Those of the faces that move with the biased decoder."""
+
+    period: int = setting(30, "frames p after which positions repeat; 30 VOCASET, 25 BIWI: one second", low=1)

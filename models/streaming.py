@@ -150,7 +150,7 @@ def _fitting(network: ListeningFace, template: Any, style: Any) -> tuple[Tensor,
     weight = network.audio_feature_map.weight
     given = {"template": template, "style": style}
     found = [torch.as_tensor(value, dtype=weight.dtype, device=weight.device) for value in given.values()]
-    sizes = (network.vertice_map.in_features, network.subjects)
+    sizes = (network.coordinates, network.subjects)
     for name, value, size in zip(given, found, sizes, strict=True):
         if value.shape != (size,):
             raise DataError(f"the {name} has shape {tuple(value.shape)}, and this network takes ({size},)")

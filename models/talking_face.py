@@ -24,7 +24,9 @@ class DataFacts:
     vertices: V. fps: motion frames per second. train_subjects: names in the order of the one-hot style.
     channels: C; 0, with encoder "", for networks that hear nothing. encoder: "log-mel", or the hub id or folder of the
     speech encoder whose convolutions made the features. encoder_config: that encoder's configuration as `transformers`
-    writes it; empty for "log-mel".
+    writes it; empty for "log-mel". regions: name → vertex indices in published order, repeats kept: those that the
+    network's settings ask for. vocabulary: what the classes of a recogniser's logits stand for, and text_width: H of
+    its hidden states, where the network learns with text; else empty and 0.
     """
 
     vertices: int
@@ -33,6 +35,9 @@ class DataFacts:
     channels: int
     encoder: str
     encoder_config: Mapping[str, Any] = field(default_factory=dict)
+    regions: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    vocabulary: Sequence[str] = ()
+    text_width: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Clips:
     template: (B, D). style: (B, K) one-hot, or any mixture. vertices: (B, T, D) absolute positions, or None at
     inference. frames: (B,) int, or None at inference. codes: (B, T, Q) int64, what the frozen motion prior makes of
     each clip, where it was computed beforehand; a clip's codes are those of the frames that are trained on.
+    text_hidden: (B, L, H), a frozen recogniser's last hidden states, as many as features. text: (B, S) int64, what is
+    said, as classes of the vocabulary; text_lengths: (B,) int. All three only for networks whose settings want them.
     Where B is 1, style may be (S, K): one clip in S styles, whose losses are the means over them, and whose speech
     needs to be heard only once. Validation gives such clips.
     """
@@ -54,6 +61,9 @@ class Clips:
     vertices: Tensor | None = None
     frames: Tensor | None = None
     codes: Tensor | None = None
+    text_hidden: Tensor | None = None
+    text: Tensor | None = None
+    text_lengths: Tensor | None = None
 
     def to(self, device: Any) -> Clips:
         moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
@@ -74,7 +84,8 @@ class TalkingFace(Protocol):
 
     Their `Settings` may have a light `problems() -> Iterable[str]`, called while planning: sentences on settings that
     do not go together, each beginning with the name of one. `prior: ClassVar[str]` there names the model that must be
-    trained first (`models.motion_prior`); `hears: ClassVar[bool] = False` marks a prior itself.
+    trained first (`models.motion_prior`); `hears: ClassVar[bool] = False` marks a prior itself. `wants() ->
+    Wants` there (`models.settings`) names regions and text that the network learns with.
 
     A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
     It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),

@@ -28,7 +28,8 @@ from models.codetalker_vq.autoencoder import MotionAutoencoder
 from models.codetalker_vq.prefix import PrefixDecoding
 from models.feedback import Feedback
 from models.folded import precise
-from models.listening import BLOCK, ListeningFace, clip_mean, make_decoder
+from models.listening import BLOCK, clip_mean
+from models.moving import MovingFace, make_decoder
 from models.official import OfficialState, fit
 from models.positions import periodic_encoding
 from models.talking_face import Clips, DataFacts, Speech
@@ -40,7 +41,7 @@ ACTIVATIONS = 16
 """Tensors of the prior's size that one of its layers holds of every frame."""
 
 
-class CodeTalker(ListeningFace):
+class CodeTalker(MovingFace):
     """The network. Parameter names are the released ones; see `models.talking_face` for what every method is for."""
 
     name: ClassVar[str] = "codetalker"

@@ -24,7 +24,8 @@ from models.faceformer.settings import Settings
 from models.faceformer.voice import Voice
 from models.feedback import Feedback
 from models.folded import decode_folded
-from models.listening import BLOCK, Lesson, ListeningFace, make_decoder
+from models.listening import BLOCK, Lesson
+from models.moving import MovingFace, make_decoder
 from models.official import fit
 from models.positions import periodic_encoding
 from models.projected_error import projected_error
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from models.motion_prior import MotionPrior
 
 
-class FaceFormer(ListeningFace):
+class FaceFormer(MovingFace):
     """The network. Parameter names are the released ones; see `models.talking_face` for what every method is for."""
 
     name: ClassVar[str] = "faceformer"

@@ -19,7 +19,7 @@ from stages.audio import speech
 from stages.features import CHECKPOINT
 from stages.features.extractor import Array, Encoded, Extractor
 from stages.kinds import LOG_MEL
-from stages.kinds.features import Encoder, Features, write_features
+from stages.kinds.features import HIDDEN, Encoder, Features, write_features
 from stages.kinds.sequences import SOUND
 from stages.processor import set_up
 
@@ -51,7 +51,7 @@ def extract(job: Job, source: str, *, hidden: bool, dtype: str) -> None:
         names,
         extractor.facts,
         load=lambda name: np.load(items / f"{name}.npy"),
-        load_hidden=(lambda name: np.load(items / f"{name}.hidden.npy")) if hidden else None,
+        **({HIDDEN: lambda name: np.load(items / f"{name}.hidden.npy")} if hidden else {}),
     )
 
 

@@ -9,7 +9,7 @@ what it should be is a `DataError`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 FILE = "features.h5"
 ENCODER = "encoder.json"
-HIDDEN = "hidden"
+HIDDEN, LOGITS = "hidden", "logits"
+GROUPS = (HIDDEN, LOGITS)
+"""Beside the sequences' features in the file: what else was asked for, a data set for each sequence."""
 RATE = 50.0
 
 
@@ -38,7 +40,8 @@ class Encoder:
 
     name: "log-mel", a hub id, or "local" and the family where a folder was given. kind: "conv" or "log-mel".
     channels: C. config: the encoder's configuration as `transformers` writes it, and weights: the digest of all its
-    parameters; both empty for log-mel.
+    parameters; both empty for log-mel. vocabulary: what the classes of a recogniser's logits stand for; empty where no
+    text was asked for. text_weights: the digest of the recogniser, which may be another network than made the features.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Encoder:
     channels: int
     config: Mapping[str, Any] = field(default_factory=dict)
     weights: str = ""
+    vocabulary: Sequence[str] = ()
+    text_weights: str = ""
 
 
 class Features:
@@ -73,15 +78,27 @@ class Features:
             return int(h5_dataset(file, name, axes=2).shape[0])
 
     def hidden(self, name: str) -> NDArray[np.floating]:
-        """(L, H), the encoder's last hidden state, where the stage was asked to keep it."""
+        """(L, H), the last hidden state of the encoder or of the recogniser. DataError where none was kept."""
         if HIDDEN not in self:
             raise DataError(f"{self.path / FILE} holds no hidden states: set hidden = true in the features step")
         return self._read(f"{HIDDEN}/{name}")
 
+    def logits(self, name: str) -> NDArray[np.floating]:
+        """(L, classes of the vocabulary), what a recogniser made of the sound. DataError where none was asked."""
+        if LOGITS not in self:
+            raise DataError(f"{self.path / FILE} holds no text: set text = true in the features step")
+        return self._read(f"{LOGITS}/{name}")
+
+    @property
+    def text_width(self) -> int:
+        """H of the hidden states. DataError where none were kept."""
+        first = next(iter(self.ids()), "")
+        return int(self.hidden(first).shape[1])
+
     def ids(self) -> list[str]:
         file = self._file
         with remade_by("features", self.path / FILE):
-            return [name for name in h5_names(file) if name != HIDDEN]
+            return [name for name in h5_names(file) if name not in GROUPS]
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -132,9 +149,11 @@ def write_features(
     names: Iterable[str],
     encoder: Encoder,
     load: Callable[[str], NDArray[np.floating]],
-    load_hidden: Callable[[str], NDArray[np.floating]] | None = None,
+    **more: Callable[[str], NDArray[np.floating]],
 ) -> None:
     """Write `features.h5` and `encoder.json`. `load(id)` gives (L, C); one sequence is in memory at a time.
+
+    more: "hidden" and "logits" (`GROUPS`) → what gives (L, …) of them.
 
     Contiguous and without compression: features are noise to a compressor (14 % at most, three to fifteen times the
     time). No time stamps, so that equal content is equal bytes.
@@ -146,9 +165,9 @@ def write_features(
         file.attrs.update({"encoder": encoder.name, "kind": encoder.kind, "rate": RATE, "channels": encoder.channels})
         for name in ordered:
             file.create_dataset(name, data=load(name), track_times=False)
-        if load_hidden is not None:
-            group = file.create_group(HIDDEN)
+        for part, load_part in sorted(more.items()):
+            group = file.create_group(part)
             for name in ordered:
-                group.create_dataset(name, data=load_hidden(name), track_times=False)
+                group.create_dataset(name, data=load_part(name), track_times=False)
     facts = asdict(encoder)
     write_json(folder / ENCODER, facts | {"config": dict(sorted(facts["config"].items()))})

@@ -30,6 +30,8 @@ SOUND = "wav"
 TEMPLATES = "templates.npz"
 TOPOLOGY = "topology.ply"
 REGIONS = "regions"
+TRANSCRIPTS = "transcripts.json"
+"""Id → what is said, of those sequences whose words are known; the file is absent where none are."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,18 @@ class Sequences:
         """The sequence's sound file: 16-bit PCM mono at its native rate."""
         self.entry(name)
         return self.path / SOUND / f"{name}.wav"
+
+    @cached_property
+    def transcripts(self) -> dict[str, str]:
+        """Id → what is said; empty where the data set has no texts."""
+        file = self.path / TRANSCRIPTS
+        if not file.is_file():
+            return {}
+        with remade_by("preprocess", file):
+            found = read_json(file)
+        if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+            raise DataError(f"{file} is not a table of texts; make it again with preprocess")
+        return found
 
     @cached_property
     def templates(self) -> dict[str, NDArray[np.float32]]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from models.settings import wants_of
 from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.features import ENCODER
-from stages.kinds.sequences import REGIONS, Sequences, of_data
+from stages.kinds.sequences import REGIONS, TRANSCRIPTS, Sequences, of_data
 
 LIPS = "lips"
 LIP_REGIONS = (LIPS, "lip_upper", "lip_lower")
@@ -83,7 +84,7 @@ class Train(Stage):
     name = "train"
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {
-        "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json", REGIONS)),
+        "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json", REGIONS, TRANSCRIPTS)),
         "features": Slot("features"),
         "prior": Slot("checkpoint", uses=(BEST, LAST, CONFIG)),
         "codes": Slot("codes"),
@@ -138,8 +139,11 @@ class Train(Stage):
         """Of data, features and codes only the training and validation sets: a test sentence more trains nothing."""
         data = Sequences(given["data"].path)
         names = [*data.ids("train"), *data.ids("val")]
-        regions = of_json([given["data"].files.get(f"{REGIONS}/{region}.txt") for region in LIP_REGIONS])
-        parts = {"data": of_data(data, names, given["data"]) | {REGIONS: regions}}
+        wanted = wants_of(self.settings.get("model"))
+        looked_at = dict.fromkeys([*LIP_REGIONS, *wanted.regions])
+        regions = of_json([given["data"].files.get(f"{REGIONS}/{region}.txt") for region in looked_at])
+        texts = {TRANSCRIPTS: given["data"].content.get(TRANSCRIPTS, "")} if wanted.text == "written" else {}
+        parts = {"data": of_data(data, names, given["data"]) | {REGIONS: regions} | texts}
         for slot in ("features", "codes"):
             if slot in given:
                 learnt = {name: given[slot].item(name) for name in names}

@@ -1,7 +1,7 @@
 """Batches of clips, read when they are wanted: vertices from memory maps, features from HDF5, styles by name.
 
-What a network does not take is not there: a motion prior's batches hold no speech, and only a network that is built
-upon a prior gets codes.
+What a network does not take is not there: a motion prior's batches hold no speech, only a network that is built upon a
+prior gets codes, and regions and text are read where its settings want them (`models.settings.Wants`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faces.errors import DataError
+from models.settings import Wants
 from models.talking_face import Clips, DataFacts
+from models.text import BLANK, SPACE, UNKNOWN, Vocabulary
 from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
+
+HEARD = "heard"
+NOTHING = Wants()
 
 
 class Take(NamedTuple):
@@ -31,20 +37,29 @@ class Take(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What is read of one sequence: (L, C), (T, D), (T', Q)."""
+    """What is read of one sequence: (L, C), (T, D), (T', Q), (L, H), (S, 1)."""
 
     features: NDArray[np.float32]
     vertices: NDArray[np.float32]
     codes: NDArray[Any] | None
+    hidden: NDArray[np.float32] | None
+    text: NDArray[np.int64] | None
 
 
 class ClipReader:
     """Reads takes into padded batches. DataError where data and features do not belong together."""
 
-    def __init__(self, data: Sequences, features: Features | None, codes: Codes | None = None) -> None:
+    def __init__(
+        self,
+        data: Sequences,
+        features: Features | None,
+        codes: Codes | None = None,
+        wants: Wants = NOTHING,
+    ) -> None:
         self.data = data
         self.features = features
         self.codes = codes
+        self.wants = wants
         self.subjects = data.train_subjects
         if not self.subjects:
             raise DataError(f"{data.path} names no training subject: give the data set a train split")
@@ -54,7 +69,39 @@ class ClipReader:
         if self.features is None:
             return DataFacts(vertices, fps, subjects, channels=0, encoder="")
         encoder = self.features.encoder
-        return DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config)
+        facts = DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config, self._regions())
+        if not self.wants.text:
+            return facts
+        heard = self.wants.text == HEARD
+        width = self.features.text_width if heard else 0
+        return replace(facts, vocabulary=self.vocabulary.classes, text_width=width)
+
+    def _regions(self) -> dict[str, list[int]]:
+        found = {name: self.data.region(name) for name in self.wants.regions}
+        if missing := [name for name, indices in found.items() if indices is None]:
+            there = ", ".join(self.data.region_names) or "none"
+            raise DataError(
+                f"{self.data.path} has no region {missing[0]}, which the network learns with; it has {there}: give "
+                "preprocess its list of vertices (docs/regions.md), or name another region"
+            )
+        return {name: indices.tolist() for name, indices in found.items() if indices is not None}
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Of the recogniser that was heard, or of the letters that the training sentences are written with."""
+        if self.wants.text == HEARD:
+            assert self.features is not None, "text is heard in features"
+            classes = self.features.encoder.vocabulary
+            if not classes:
+                raise DataError(f"{self.features.path} holds no text: set text = true in the features step")
+            return Vocabulary(classes)
+        texts = [self.data.transcripts.get(name, "") for name in self.data.ids("train")]
+        letters = sorted({letter for text in texts for letter in text.casefold() if letter != " "})
+        if not letters:
+            raise DataError(
+                f"{self.data.path} has no transcripts of its training sentences, and the network learns to write them"
+            )
+        return Vocabulary([BLANK, UNKNOWN, SPACE, *letters])
 
     def takes(self, split: str) -> list[list[Take]]:
         """Per sequence of a split its takes: its own style if its subject was trained on, else every style.
@@ -97,6 +144,8 @@ class ClipReader:
         parts = [self._parts(take.name) for take in takes]
         features, vertices = [part.features for part in parts], [part.vertices for part in parts]
         codes = [part.codes for part in parts if part.codes is not None]
+        hidden = [part.hidden for part in parts if part.hidden is not None]
+        texts = [part.text for part in parts if part.text is not None]
         return Clips(
             features=padded(features),
             feature_lengths=torch.tensor([len(item) for item in features]),
@@ -105,12 +154,34 @@ class ClipReader:
             vertices=padded(vertices),
             frames=torch.tensor([len(item) for item in vertices]),
             codes=padded(codes).long() if codes else None,
+            text_hidden=padded(hidden) if hidden else None,
+            text=padded(texts)[..., 0] if texts else None,
+            text_lengths=torch.tensor([len(item) for item in texts]) if texts else None,
         )
 
     def _parts(self, name: str) -> Parts:
         with telling_name(name):
             codes = None if self.codes is None else self.codes[name]
-            return Parts(self.speech(name), flat(self.data.vertices(name)), codes)
+            return Parts(self.speech(name), flat(self.data.vertices(name)), codes, self._hidden(name), self._text(name))
+
+    def _hidden(self, name: str) -> NDArray[np.float32] | None:
+        if self.wants.text != HEARD or self.features is None:
+            return None
+        return self.features.hidden(name).astype(np.float32)
+
+    def _text(self, name: str) -> NDArray[np.int64] | None:
+        """(S, 1)"""
+        if not self.wants.text:
+            return None
+        return np.array(self.vocabulary.classes_of(self.said(name)), np.int64).reshape(-1, 1)
+
+    def said(self, name: str) -> str:
+        """What a sequence says: as the recogniser heard it, or as it is written. DataError where nobody knows."""
+        if self.wants.text == HEARD and self.features is not None:
+            return self.vocabulary.read(self.features.logits(name))
+        if name not in self.data.transcripts:
+            raise DataError(f"{self.data.path} has no transcript of {name}: write one, or leave it out with skip")
+        return self.data.transcripts[name]
 
     def speech(self, name: str) -> NDArray[np.float32]:
         """(L, C); (0, 0) where nothing is heard."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
+from models.settings import wants_of
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.kinds import LOG_MEL
@@ -80,7 +81,7 @@ def fitted(job: Job, params: Params, settings: Any, group: Group) -> Fitted:
     keep_freed_memory()
     seed_everything(job.seed)
     prior = _prior(job, params)
-    clips = _clips(job, params)
+    clips = _clips(job, params, settings)
     with telling_of(job.device):
         network = _network(job, params, settings, clips, prior)
         progress = _fit(job, params, network, clips, group) if params.epochs else Progress()
@@ -106,14 +107,14 @@ def _prior(job: Job, params: Params) -> Checkpoint | None:
     return prior
 
 
-def _clips(job: Job, params: Params) -> ClipReader:
+def _clips(job: Job, params: Params, settings: Any) -> ClipReader:
     paths = {slot: given.path for slot, given in job.inputs.items()}
     data = Sequences(paths["data"])
     features = Features(paths["features"]) if "features" in paths else None
     codes = Codes(paths["codes"]) if "codes" in paths else None
     if codes is not None:
         codes.check_prior(paths["prior"] / weights_file(params.prior_weights))
-    return ClipReader(data, features, codes)
+    return ClipReader(data, features, codes, wants_of(settings))
 
 
 def _network(job: Job, params: Params, settings: Any, clips: ClipReader, prior: Checkpoint | None) -> Network:

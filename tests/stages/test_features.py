@@ -235,7 +235,8 @@ def test_declarations() -> None:
 
 def test_encoder_record_is_readable_json(logmel: Path) -> None:
     facts = json.loads((logmel / "encoder.json").read_text())
-    assert facts == {"name": "log-mel", "kind": "log-mel", "channels": 80, "config": {}, "weights": ""}
+    texts = {"vocabulary": [], "text_weights": ""}
+    assert facts == {"name": "log-mel", "kind": "log-mel", "channels": 80, "config": {}, "weights": "", **texts}
 
 
 def test_pretrained_encoders_use_the_jobs_workers(data: Path, tmp_path: Path) -> None:
