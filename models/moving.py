@@ -17,7 +17,7 @@ from models.talking_face import DataFacts
 
 
 class MovingFace(ListeningFace):
-    """A face makes `transformer_decoder`, by `make_decoder`, and `vertice_map` (D → d), which makes tokens of motion."""
+    """A face makes `transformer_decoder`, by `make_decoder`, and `vertice_map` (D → d), from motion to tokens."""
 
     settings: FaceSettings
     vertice_map: nn.Linear
