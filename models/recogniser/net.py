@@ -88,10 +88,8 @@ class Recogniser(nn.Module):
     def validation_losses(self, clips: Clips) -> dict[str, Tensor]:
         """The same, and "letter_errors": the character error rate of every step's best class, mean over clips."""
         logits = self._logits(clips)
-        lengths = clips.feature_lengths.tolist()
-        read = [
-            self.letters.read(own[:length].float().cpu().numpy()) for own, length in zip(logits, lengths, strict=True)
-        ]
+        steps = zip(logits.detach().float().cpu().numpy(), clips.feature_lengths.tolist(), strict=True)
+        read = [self.letters.read(own[:length]) for own, length in steps]
         wrong = [letter_errors(found, true) for found, true in zip(read, self._texts(clips), strict=True)]
         return {"loss": self._loss(clips, logits), "letter_errors": torch.tensor(wrong, device=logits.device).mean()}
 
