@@ -18,7 +18,9 @@ def bench(models: Sequence[str], wishes: dict[str, Any], *, as_json: bool) -> bo
     for model in models:
         lookup("models", model)
         if not talks(model):
-            raise RecipeError(f"{model!r} turns no speech into motion; there are {', '.join(talking())}")
+            raise RecipeError(
+                f"{model!r} does not talk, it turns no speech into motion; there are {', '.join(talking())}"
+            )
     for option, words in (("size", ("official", "small")), ("data", ("vocaset", "biwi"))):
         if wishes[option] not in words:
             near = nearest(wishes[option], words)

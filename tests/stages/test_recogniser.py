@@ -153,7 +153,7 @@ def test_nothing_that_speaks_takes_it(inputs, tmp_path):
     with pytest.raises(DataError, match="is no motion prior"):
         Checkpoint(checkpoint).load_prior()
     assert "recogniser" not in talking()
-    with pytest.raises(RecipeError, match="'recogniser' turns no speech into motion"):
+    with pytest.raises(RecipeError, match="'recogniser' does not talk"):
         bench(["recogniser"], {}, as_json=False)
 
 
