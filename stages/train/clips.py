@@ -107,7 +107,8 @@ class ClipReader:
         letters = sorted({letter for text in texts for letter in text.casefold() if letter != " "})
         if not letters:
             raise DataError(
-                f"{self.data.path} has no transcripts of its training sentences, and the network learns to write them"
+                f"{self.data.path} has no transcripts of its training sentences, and the network learns to write them: "
+                "put transcripts.json beside the data (docs/datasets.md)"
             )
         return Vocabulary([BLANK, UNKNOWN, SPACE, *letters])
 
