@@ -57,7 +57,7 @@ def _rows(true: Sequence[Hashable], made: Sequence[Hashable]) -> Iterator[tuple[
     for token in wanted:
         alone = before + 1
         paired = np.concatenate([alone[:1], before[:-1] + (tokens != token)])
-        # An insertion costs one from the cell to the left, so that a row is a running minimum once columns are taken off.
+        # An insertion costs one from the cell to the left: with columns taken off, a row is a running minimum.
         row = np.minimum.accumulate(np.minimum(alone, paired) - columns) + columns
         move = np.where(row == paired, _BOTH, np.where(row == alone, _TRUE_ONLY, _MADE_ONLY))
         move[0] = _TRUE_ONLY

@@ -132,13 +132,18 @@ class Predictions:
 
     @cached_property
     def has_texts(self) -> bool:
-        """Whether lips were read. DataError where some predictions have a text and others none, or texts no prediction."""
+        """Whether lips were read. DataError where a prediction lacks a text, or a text its prediction."""
         if not (folder := self.path / TEXT).is_dir():
             return False
         there = {file.stem for file in folder.glob("*.json")}
-        for wrong, what in ((self.items.keys() - there, "lacks the text of"), (there - self.items.keys(), "is also of")):
+        for wrong, what in (
+            (self.items.keys() - there, "lacks the text of"),
+            (there - self.items.keys(), "is also of"),
+        ):
             if wrong:
-                raise DataError(f"{folder} {what} {said(min(wrong))}, unlike {INDEX} beside it: make it again with infer")
+                raise DataError(
+                    f"{folder} {what} {said(min(wrong))}, unlike {INDEX} beside it: make it again with infer"
+                )
         return True
 
     def text(self, name: str) -> Text | None:
@@ -151,7 +156,9 @@ class Predictions:
         try:
             return built(Text, read_json(file))
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not the text of a prediction ({said(error)}); make it again with infer") from error
+            raise DataError(
+                f"{file} is not the text of a prediction ({said(error)}); make it again with infer"
+            ) from error
 
 
 def vertices_of(predictions: Predictions, name: str, data: Sequences) -> NDArray[np.float32]:

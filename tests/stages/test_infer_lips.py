@@ -142,10 +142,10 @@ def test_texts_of_another_set(inputs: dict[str, Path], tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"D_s01_condition_A\.json is not the text of a prediction .*with infer"):
             Predictions(job.out).text("D_s01_condition_A")
     file.rename(file.with_name("E_s01_condition_A.json")).write_text(good)
-    with pytest.raises(DataError, match="text lacks the text of D_s01_condition_A, unlike predictions.json"):
+    with pytest.raises(DataError, match=r"text lacks the text of D_s01_condition_A, unlike predictions\.json"):
         Predictions(job.out).text("B_s03_condition_B")
     file.write_text(good)
-    with pytest.raises(DataError, match="text is also of E_s01_condition_A, unlike predictions.json"):
+    with pytest.raises(DataError, match=r"text is also of E_s01_condition_A, unlike predictions\.json"):
         Predictions(job.out).text("B_s03_condition_B")
     with pytest.raises(DataError, match="has no prediction E_s01"):
         Predictions(job.out).text("E_s01")
