@@ -92,7 +92,7 @@ class TalkingFace(Protocol):
     `predict_blocks`, for clips whose motion is larger than memory, and `stream`, for speech that is still being spoken.
 
     One that reads lips has `reads: bool`, `vocabulary: tuple[str, ...]` and `read_lips(motion (T, D), template (D,)) ->
-    logits (N, classes)`. Motion larger than memory is a map of its file on the CPU, wherever the network is.
+    logits (N, classes)`, which takes the lips out of the motion first: it may be a mapped file, larger than memory.
     """
 
     name: ClassVar[str]

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from faces.errors import DataError
 from models.text import Vocabulary
 from pipeline.errors import StageError
-from stages.infer import long
 from stages.kinds.features import LOGITS, Features
 from stages.kinds.predictions import Text, write_text
 from stages.kinds.sequences import Sequences
+
+Motion = NDArray[np.float32]
 
 
 class LipReader:
@@ -33,8 +34,16 @@ class LipReader:
 
     def write(self, folder: Path, name: str, motions: Sequence[Path]) -> list[Path]:
         """A text beside each motion of a sentence, called as its file is."""
-        heard = self.heard(name)
-        return [write_text(folder, file.stem, Text(heard, self.read(name, file))) for file in motions]
+        heard, read = self.heard(name), ""
+        last: Motion | None = None
+        made = []
+        for file in motions:
+            motion = np.load(file, mmap_mode="c")  # a read-only map would make no tensor
+            if last is None or not _equal(motion, last):  # a network without styles moves in all of them alike
+                read = self.read(name, motion)
+            made.append(write_text(folder, file.stem, Text(heard, read)))
+            last = motion
+        return made
 
     def heard(self, name: str) -> str | None:
         """What the recogniser heard in a sentence; None where the features hold no text."""
@@ -48,13 +57,12 @@ class LipReader:
             )
         return self._recogniser.read(logits)
 
-    def read(self, name: str, file: Path) -> str:
-        """What the lips of a motion say. StageError where the network's answer is none."""
-        motion = torch.from_numpy(np.load(file, mmap_mode="c"))  # a read-only map would make no tensor
-        if file.stat().st_size <= long.LONG:
-            motion = motion.to(self.device)
-        template = torch.from_numpy(self.data.template_of(name).reshape(-1)).to(motion.device)
-        logits: NDArray[np.float32] = self.network.read_lips(motion, template).float().cpu().numpy()
+    def read(self, name: str, motion: Motion) -> str:
+        """What the lips of a motion (T, D) say; of a mapped file only they are read, unless it must go to a device.
+        StageError where the network's answer is none."""
+        template = self.data.template_of(name).reshape(-1)
+        given = (torch.from_numpy(array).to(self.device) for array in (motion, template))
+        logits: Motion = self.network.read_lips(*given).float().cpu().numpy()
         if not np.isfinite(logits).all():
             raise StageError(f"what the network reads off the lips of {name} is not finite: train it again")
         return self.vocabulary.read(logits)
@@ -62,6 +70,11 @@ class LipReader:
     @cached_property
     def _recogniser(self) -> Vocabulary | None:
         return Vocabulary(self.features.encoder.vocabulary) if LOGITS in self.features else None
+
+
+def _equal(one: Motion, other: Motion) -> bool:
+    """Most that are not differ in their last frame already."""
+    return bool(np.array_equal(one[-1:], other[-1:])) and bool(np.array_equal(one, other))
 
 
 def lip_reader(network: Any, data: Sequences, features: Features, device: str) -> LipReader | None:

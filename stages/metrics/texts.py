@@ -90,7 +90,8 @@ def _lines(text: Text) -> Iterator[str]:
         here = slice(start, start + WIDTH)
         yield f"heard     {heard[here]}"
         yield f"lip-read  {read[here]}"
-        yield f"          {wrong[here]}"
+        if wrong[here].strip():
+            yield f"          {wrong[here]}"
 
 
 def _beside(heard: str, read: str) -> tuple[str, str, str]:

@@ -32,7 +32,6 @@ def test_texts_are_taken_over_with_their_motion(data: BiwiData) -> None:
     kept = {name for name in after if not name.startswith("F1_e37")}
     assert len(kept) > 1
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
-
     assert all((result("infer") / "text" / f"{name}.json").stat().st_nlink > 1 for name in kept)
 
     Path("r.toml").write_text(Path("r.toml").read_text().replace("[step.infer]", "[step.infer]\nread_lips = false"))
