@@ -67,6 +67,11 @@ class ListeningSettings:
     encoder_width: int = setting(192, "log-mel features only: its channels, a multiple of 16 and of its heads", low=16)
     encoder_heads: int = setting(4, "log-mel features only: its attention heads", low=1)
 
+    @property
+    def attention_dropout(self) -> float:
+        """Dropout of the speech encoder's attention weights."""
+        return self.encoder_dropout
+
     def problems(self) -> Iterator[str]:
         """Sentences on settings that do not go together, each beginning with the name of one."""
         if self.feature_dim % self.heads:
