@@ -43,8 +43,8 @@ class Released:
     settings: those of the model's `Settings` that shapes tell. vertices: V. subjects: K, how many were trained on; 0
     for a motion prior. encoder: its speech encoder's configuration; empty where it hears nothing. table: the entry that
     holds its periodic positions, whose values tell the period, "" for none. names: of its subjects, where the model
-    knows. fps: of its motion, where shapes tell; else 0. classes, text_width: of the recogniser it was trained with; else
-    0. published: the name and the sizes of the speech encoder that the paper starts from.
+    knows. fps: of its motion, where shapes tell; else 0. classes, text_width: of the recogniser that it was trained
+    with; else 0. published: name and sizes of the speech encoder that the paper starts from.
     """
 
     settings: Mapping[str, Any]

@@ -22,10 +22,13 @@ class Wants:
 
     regions: the data's, by name; they come in `DataFacts.regions`. text: "heard", what a frozen recogniser made of the
     sound (`text_hidden` and `text` of the clips); "written", the data's transcripts (`text` alone); "" for none.
+    per_frame: speech features that a motion frame owns, where what is heard behind a clip's last whole frame is not in
+    its `text`; 0: all that is heard.
     """
 
     regions: tuple[str, ...] = ()
     text: str = ""
+    per_frame: int = 0
 
 
 def wants_of(settings: Any) -> Wants:

@@ -30,7 +30,7 @@ from models.listening import BLOCK, SHARED, Lesson, ListeningFace, clip_mean
 from models.official import OfficialState, fit, modern_name
 from models.projected_error import MotionErrors, projected_error, projected_errors
 from models.resample import FEATURE_RATE, frame_count
-from models.selftalk.interpreter import Interpreter, ctc_errors
+from models.selftalk.interpreter import Interpreter, ctc_errors, lip_rows, sizes
 from models.selftalk.settings import Settings
 from models.talking_face import Clips, DataFacts, Speech
 from models.text import Vocabulary
@@ -64,14 +64,14 @@ class SelfTalk(ListeningFace):
         nn.init.zeros_(self.vertice_map_r.bias)
         self.vocabulary = tuple(facts.vocabulary) if settings.reads_lips else ()
         self.blank = Vocabulary(self.vocabulary).blank if self.vocabulary else 0
-        self.register_buffer("lip_rows", _lip_rows(settings, facts), persistent=False)
+        self.register_buffer("lip_rows", lip_rows(settings, facts), persistent=False)
         if settings.reads_lips:
             self._make_interpreter(settings, facts)
 
     lip_rows: Tensor  # (3 n,): coordinates of the lips; empty where they are not known
 
     def _make_interpreter(self, settings: Settings, facts: DataFacts) -> None:
-        lips, classes, width = _sizes(settings, facts)
+        lips, classes, width = sizes(settings, facts)
         self.lip_map = nn.Linear(3 * lips, width)
         self.transformer = Interpreter(
             width,
@@ -184,7 +184,8 @@ class SelfTalk(ListeningFace):
         lesson = self.hear(clips)
         hidden = self.decode(lesson.memory, lesson.frames)
         errors = [
-            projected_error(own, self.vertice_map_r, truth) for own, truth in self._pairs(hidden, lesson, clips.template)
+            projected_error(own, self.vertice_map_r, truth)
+            for own, truth in self._pairs(hidden, lesson, clips.template)
         ]
         return {"loss": torch.stack(errors).mean()}
 
@@ -200,7 +201,7 @@ class SelfTalk(ListeningFace):
             yield own[:count], (vertices[:count] - neutral) / self.settings.motion_scale
 
     def _reading_errors(self, hidden: Tensor, frames: list[int], clips: Clips) -> tuple[Tensor, Tensor]:
-        """"latent" and "text" of `losses`."""
+        """ "latent" and "text" of `losses`."""
         if clips.text_hidden is None or clips.text is None or clips.text_lengths is None:
             raise ValueError("the interpreter learns with clips that hold what a recogniser heard")
         if not len(self.lip_rows):
@@ -270,40 +271,3 @@ class SelfTalk(ListeningFace):
 def _seen(motion: Tensor, speech: Speech) -> Tensor:
     """(n, D) → (S, n, D), without copies."""
     return motion.expand(len(speech.styles), -1, -1)
-
-
-def _lip_rows(settings: Settings, facts: DataFacts) -> Tensor:
-    """(3 n,): the coordinates of the lips in the region's order, repeats kept; none where the region is not known."""
-    region = torch.tensor(list(facts.regions.get(settings.lips, ())), dtype=torch.int64)
-    return (3 * region[:, None] + torch.arange(3)).flatten()
-
-
-def _sizes(settings: Settings, facts: DataFacts) -> tuple[int, int, int]:
-    """Lip vertices n, classes and H of the interpreter. DataError where nobody tells one, or two tell different ones."""
-    found = {
-        f"lip_vertices = {settings.lip_vertices}, and the region {settings.lips!r} has": (
-            settings.lip_vertices,
-            len(facts.regions.get(settings.lips, ())),
-        ),
-        f"classes = {settings.classes}, and the recogniser's vocabulary has": (
-            settings.classes,
-            len(facts.vocabulary),
-        ),
-    }
-    for complaint, (wished, there) in found.items():
-        if wished and there and wished != there:
-            raise DataError(f"{complaint} {there}; leave the setting out")
-    lips, classes = (wished or there for wished, there in found.values())
-    missing = {f"the region {settings.lips!r}": lips, "the recogniser's vocabulary": classes}
-    missing["the width of the recogniser's hidden states"] = facts.text_width
-    if unknown := [what for what, size in missing.items() if not size]:
-        raise DataError(
-            f"selftalk learns to read lips, and {unknown[0]} is not known: give features with text = true and data "
-            "with that region, or set latent_weight and text_weight to 0"
-        )
-    if facts.text_width % settings.interpreter_heads:
-        raise DataError(
-            f"interpreter_heads = {settings.interpreter_heads} does not divide the {facts.text_width} channels of the "
-            "recogniser's hidden states"
-        )
-    return lips, classes, facts.text_width

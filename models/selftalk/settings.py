@@ -74,7 +74,7 @@ class Settings(ListeningSettings):
 
     def wants(self) -> Wants:
         """The lips, and what a recogniser heard; neither where nothing is learnt of them."""
-        return Wants((self.lips,), "heard") if self.reads_lips else Wants()
+        return Wants((self.lips,), "heard", 2 if self.alignment == "pairs" else 0) if self.reads_lips else Wants()
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
