@@ -23,8 +23,8 @@ STRIDES = (5, 2, 2, 2, 2, 2, 2)
 HEAD = 64
 """Channels of an attention head in all published speech encoders."""
 MOST_NAMED = 3
-BASE = (768, 12, 512)
-"""Width, layers and convolution channels of the encoder that the papers start from."""
+BASE, LARGE = (768, 12, 512), (1024, 24, 512)
+"""Width, layers and convolution channels of the encoders that the papers start from."""
 LISTENING = (
     "audio_feature_map.weight",
     "audio_encoder.feature_extractor.conv_layers.0.conv.weight",
@@ -34,6 +34,11 @@ LISTENING = (
 )
 """What faces have in common that listen and move as `models.listening` has it."""
 PUBLISHED_ENCODER = "facebook/wav2vec2-base-960h"
+SIZES: Mapping[str, tuple[int, ...]] = {
+    PUBLISHED_ENCODER: BASE,
+    "facebook/hubert-large-ls960-ft": LARGE,
+}
+"""By hub id."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Released:
 
     settings: those of the model's `Settings` that shapes tell. vertices: V. subjects: K, how many were trained on; 0
     for a motion prior. encoder: its speech encoder's configuration; empty where it hears nothing. table: the entry that
-    holds its periodic positions, whose values tell the period, "" for none.
+    holds its periodic positions, whose values tell the period, "" for none. published_encoder: hub id of the one that
+    the model's authors start from.
     """
 
     settings: Mapping[str, Any]
@@ -50,13 +56,16 @@ class Released:
     subjects: int = 0
     encoder: Mapping[str, Any] = field(default_factory=dict)
     table: str = ""
+    published_encoder: str = PUBLISHED_ENCODER
 
     @property
     def encoder_name(self) -> str:
-        """What the features are called: the papers' encoder where the sizes are its, else words for another."""
+        """What the features are called: the paper's encoder where the sizes are its, else words for another."""
         told = tuple(self.encoder.get(name) for name in ("hidden_size", "num_hidden_layers"))
         sizes = (*told, self.encoder["conv_dim"][-1]) if self.encoder else ()
-        return PUBLISHED_ENCODER if sizes == BASE else "the file's own encoder" if sizes else ""
+        if sizes and sizes == SIZES.get(self.published_encoder):
+            return self.published_encoder
+        return "the file's own encoder" if sizes else ""
 
 
 def has_all(shapes: Shapes, names: Iterable[str]) -> bool:
@@ -70,7 +79,7 @@ def layers(shapes: Shapes, pattern: str) -> int:
 
 def decoder(shapes: Shapes) -> dict[str, int]:
     """Sizes of the biased decoder. The number of heads shows in no shape; it is 4 in all published files."""
-    d = shapes["vertice_map.weight"][0]
+    d = shapes["audio_feature_map.weight"][0]
     wide = shapes["transformer_decoder.layers.0.linear1.weight"][0]
     return {
         "feature_dim": d,
