@@ -30,7 +30,6 @@ from models.settings import AutoregressiveSettings
 from models.talking_face import Clips, DataFacts, Speech
 from models.voice import Voice
 
-
 Score = Callable[[Tensor, Tensor], dict[str, Tensor]]
 """Of one clip: decoder output (T, d) and true offsets (T, D) → {"loss", …}, scalars."""
 
@@ -69,7 +68,7 @@ class AutoregressiveFace(MovingFace):
     def decode_own(self, memory: Tensor, style: Tensor) -> Tensor:
         """Autoregression: (B or 1, S, d), (B, d) → decoder output (B, T, d), frame after frame.
 
-        y_0 = s and y_{i+1} = W_in·o_i + b_in + s with o_i = W_out·h_i + b_out, which is A·h_i + a + s: no D in the loop.
+        y_0 = s and y_{i+1} = W_in·o_i + b_in + s with o_i = W_out·h_i + b_out: A·h_i + a + s, with no D in the loop.
         """
         fold, constant = self._feedback(self.inward, self.outward)
         frames = memory.shape[1] // self.per_frame

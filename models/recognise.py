@@ -23,8 +23,8 @@ STRIDES = (5, 2, 2, 2, 2, 2, 2)
 HEAD = 64
 """Channels of an attention head in all published speech encoders."""
 MOST_NAMED = 3
-BASE, LARGE = (768, 12, 512), (1024, 24, 512)
-"""Width, layers and convolution channels of the encoders that the papers start from."""
+BASE = (768, 12, 512)
+"""Width, layers and convolution channels of the encoder that most papers start from."""
 LISTENING = (
     "audio_feature_map.weight",
     "audio_encoder.feature_extractor.conv_layers.0.conv.weight",
@@ -34,11 +34,6 @@ LISTENING = (
 )
 """What faces have in common that listen and move as `models.listening` has it."""
 PUBLISHED_ENCODER = "facebook/wav2vec2-base-960h"
-SIZES: Mapping[str, tuple[int, ...]] = {
-    PUBLISHED_ENCODER: BASE,
-    "facebook/hubert-large-ls960-ft": LARGE,
-}
-"""By hub id."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +42,8 @@ class Released:
 
     settings: those of the model's `Settings` that shapes tell. vertices: V. subjects: K, how many were trained on; 0
     for a motion prior. encoder: its speech encoder's configuration; empty where it hears nothing. table: the entry that
-    holds its periodic positions, whose values tell the period, "" for none. published_encoder: hub id of the one that
-    the model's authors start from.
+    holds its periodic positions, whose values tell the period, "" for none. published: the name and the sizes of the
+    speech encoder that the paper starts from.
     """
 
     settings: Mapping[str, Any]
@@ -56,16 +51,15 @@ class Released:
     subjects: int = 0
     encoder: Mapping[str, Any] = field(default_factory=dict)
     table: str = ""
-    published_encoder: str = PUBLISHED_ENCODER
+    published: tuple[str, tuple[int, int, int]] = (PUBLISHED_ENCODER, BASE)
 
     @property
     def encoder_name(self) -> str:
         """What the features are called: the paper's encoder where the sizes are its, else words for another."""
         told = tuple(self.encoder.get(name) for name in ("hidden_size", "num_hidden_layers"))
         sizes = (*told, self.encoder["conv_dim"][-1]) if self.encoder else ()
-        if sizes and sizes == SIZES.get(self.published_encoder):
-            return self.published_encoder
-        return "the file's own encoder" if sizes else ""
+        name, published = self.published
+        return name if sizes == published else "the file's own encoder" if sizes else ""
 
 
 def has_all(shapes: Shapes, names: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""TalkingStyle ("TalkingStyle: Personalized Speech-Driven 3D Facial Animation with Style Preservation", IEEE TVCG 2024).
+"""TalkingStyle ("Personalized Speech-Driven 3D Facial Animation with Style Preservation", IEEE TVCG 2024).
 
 speech → HuBERT → memory; a subject's style and past motion → biased causal decoder → offsets from the neutral template.
 
@@ -77,7 +77,7 @@ class TalkingStyle(AutoregressiveFace):
     # -- training --------------------------------------------------------------------------------------------------
 
     def scoring(self) -> Score:
-        """"motion" and "mouth", mean squared errors of all coordinates and of the mouth's, those that its region
+        """ "motion" and "mouth", mean squared errors of all coordinates and of the mouth's, those that its region
         repeats counted as often; and "loss", (1 − w)·motion + w·mouth. In the network's unit squared."""
         weight = self.settings.mouth_weight
         if not weight:

@@ -12,7 +12,7 @@ SIGNATURE = (
     "vertice_decoder.weight",
     *LISTENING,
 )
-ENCODER = "facebook/hubert-large-ls960-ft"
+PUBLISHED_ENCODER = ("facebook/hubert-large-ls960-ft", (1024, 24, 512))
 
 
 def recognise(shapes: Shapes) -> Released | None:
@@ -22,5 +22,12 @@ def recognise(shapes: Shapes) -> Released | None:
     encoder, (d, wide) = speech_encoder(shapes), shapes["vertice_encoder.weight"]
     if encoder is None or wide % 3 or shapes["vertice_decoder.weight"] != (wide, d):
         return None
-    subjects = shapes["style_encoder.obj_vector.weight"][1]
-    return Released(decoder(shapes), wide // 3, subjects, encoder | {"model_type": "hubert"}, "PPE.pe", ENCODER)
+    return Released(
+        decoder(shapes),
+        wide // 3,
+        subjects=shapes["style_encoder.obj_vector.weight"][1],
+        # A HuBERT of this size differs from a wav2vec 2.0 in nothing but its name and its weights.
+        encoder=encoder | {"model_type": "hubert"},
+        table="PPE.pe",
+        published=PUBLISHED_ENCODER,
+    )

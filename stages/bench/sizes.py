@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from models.motion_prior import MotionPrior
+from models.settings import wants_of
 from models.talking_face import DataFacts, TalkingFace
 from pipeline.registry import load_component
 
@@ -33,6 +34,7 @@ DATA = {
 }
 PUBLISHED: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("faceformer", "biwi"): {"feature_dim": 128},
+    ("talkingstyle", "biwi"): {"feature_dim": 128},
     ("codetalker", "biwi"): {"layers": 12},
     ("codetalker-vq", "biwi"): {
         "tokens": 8, "token_width": 128, "linear_around_codes": True, "output_bias": False,
@@ -46,19 +48,30 @@ SMALL = {
 SMALL_VERTICES = 120
 BASE_ENCODER = {"model_type": "wav2vec2"}
 """wav2vec 2.0 base, whose sizes are the defaults of `transformers`."""
+ENCODERS: Mapping[str, Mapping[str, Any]] = {
+    "talkingstyle": {
+        "model_type": "hubert", "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
+        "intermediate_size": 4096, "conv_dim": [512] * 7, "conv_bias": True, "feat_extract_norm": "layer",
+        "do_stable_layer_norm": True,
+    },
+}  # fmt: skip
+"""What a model listens with where that is another: HuBERT large."""
 SMALL_ENCODER = {
     "model_type": "wav2vec2", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
     "intermediate_size": 64, "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16,
 }  # fmt: skip
 
 
-def facts(data: str, size: str) -> DataFacts:
-    """What a network is told of the data."""
-    known = DATA[data]
-    names = [f"subject{i}" for i in range(known.subjects)]
-    if size == "small":
-        return DataFacts(SMALL_VERTICES, known.fps, names, 16, "drawn", SMALL_ENCODER)
-    return DataFacts(known.vertices, known.fps, names, 512, "drawn", BASE_ENCODER)
+def facts(data: str, size: str, model: str = "") -> DataFacts:
+    """What a network is told of the data; regions that it wants are every fifth vertex."""
+    known, small = DATA[data], size == "small"
+    vertices, channels = (SMALL_VERTICES, 16) if small else (known.vertices, 512)
+    encoder = SMALL_ENCODER if small else ENCODERS.get(model, BASE_ENCODER)
+    wanted = wants_of(settings(model, data, size)).regions if model else ()
+    regions = dict.fromkeys(wanted, range(0, vertices, 5))
+    return DataFacts(
+        vertices, known.fps, [f"subject{i}" for i in range(known.subjects)], channels, "drawn", encoder, regions
+    )
 
 
 def settings(model: str, data: str, size: str) -> Any:
@@ -71,7 +84,7 @@ def settings(model: str, data: str, size: str) -> Any:
 def build(model: str, data: str, size: str, device: str) -> tuple[TalkingFace, MotionPrior | None]:
     """The network with drawn weights, and the frozen motion prior that it is built upon, if it is."""
     torch.manual_seed(0)
-    module, told = load_component("models", model), facts(data, size)
+    module, told = load_component("models", model), facts(data, size, model)
     below = getattr(module.Settings, "prior", "")
     prior = load_component("models", below).network().build(settings(below, data, size), told) if below else None
     upon = [] if prior is None else [prior]

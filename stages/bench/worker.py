@@ -30,7 +30,7 @@ def measure(task: Task) -> Iterator[dict[str, Any]]:
     wish = task.wish
     set_up(wish.threads)
     network, prior = build(task.model, wish.data, wish.size, wish.device)
-    module, told = cast("torch.nn.Module", network), facts(wish.data, wish.size)
+    module, told = cast("torch.nn.Module", network), facts(wish.data, wish.size, task.model)
     yield {
         "parameters": sum(p.numel() for p in module.parameters()),
         "trained_parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
