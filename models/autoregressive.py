@@ -167,5 +167,5 @@ class AutoregressiveFace(MovingFace):
 
     def to_vertices(self, hidden: Tensor, template: Tensor) -> Tensor:
         """Decoder output (…, d) and (D,) → absolute positions (…, D), in the data's unit."""
-        scale = self.settings.motion_scale
-        return F.linear(hidden, self.outward.weight * scale, self.outward.bias * scale + template)
+        scale = self.settings.motion_scale  # of the output, put on what is smaller
+        return F.linear(hidden * scale, self.outward.weight, self.outward.bias * scale + template)
