@@ -22,7 +22,6 @@ from stages.features.extractor import Array, Encoded, Extractor, Text, with_text
 from stages.kinds import LOG_MEL
 from stages.kinds.features import HIDDEN, LOGITS, Encoder, Features, write_features
 from stages.kinds.sequences import SOUND
-from stages.processor import set_up
 
 
 def extract(job: Job, params: Params) -> None:
@@ -66,6 +65,7 @@ def _extractor(job: Job, params: Params) -> Extractor:
         if not params.text:
             return heard
     # torch and transformers take four seconds to import, and asking for the device may import torch: not for log-mel.
+    from stages.processor import set_up
 
     set_up(job.workers)
     if params.encoder == CHECKPOINT:
@@ -92,5 +92,6 @@ def _text(job: Job, params: Params, made: Encoder) -> Text:
 
 
 def _save(path: Path, array: Array) -> Path:
-    np.save(path, array)
+    # Convolutions give a transposed view, which would be other bytes than what comes back from an earlier artifact.
+    np.save(path, np.ascontiguousarray(array))
     return path
