@@ -37,7 +37,7 @@ from tests.recipe_runs import (
 ENDS = ("_vocaset", "_biwi", "_mead")
 OFFICIAL = [path for path in RECIPES if path.stem.endswith(ENDS) and "synthetic" not in path.stem]
 LOOP = {"epochs", "batch_size", "lr", "order", "accumulation", "validate_every", "warmup", "frozen_patience"}
-LOOK = {"size", "background", "columns", "captions"}
+LOOK = {"size", "background", "columns", "captions", "texts"}
 """What of a training, and of its pictures, a form may change."""
 MOUTH = {"mouth", "mouth_entries"}
 RATES = {"talkingstyle_biwi": 2e-4, "talkingstyle_mead": 2e-4}

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from models.positions import periodic_encoding
 from pipeline.recipe import load
-from tests.recipe_runs import ROOT, biwi, here, hubert, mead, run_tiny, store, vocaset
+from tests.recipe_runs import ROOT, as_released, biwi, here, hubert, mead, run_tiny, store, vocaset
 
 __all__ = ["biwi", "here", "hubert", "mead", "store", "vocaset"]
 
 VOCASET, BIWI, MEAD = (f"talkingstyle_{name}.toml" for name in ("vocaset", "biwi", "mead"))
 AS_PUBLISHED = ["--as-published"]
+NO_FIGURES = "step.metrics.figures=false"
 
 
 @pytest.fixture
@@ -22,7 +27,7 @@ def heard(
 ) -> list[str]:
     for name, folder in (("VOCASET", vocaset), ("BIWI", biwi), ("MEAD", mead)):
         monkeypatch.setenv(f"{name}_ROOT", str(folder))
-    return [f"step.features.encoder={hubert}"]
+    return [f"step.features.encoder={hubert}", NO_FIGURES]
 
 
 @pytest.mark.parametrize(
@@ -62,12 +67,24 @@ def test_vocaset_from_raw_data_to_video_and_metrics(here: Path, heard: list[str]
     assert "model" in rows
 
 
+def test_released_weights_are_evaluated_without_training(here: Path, heard: list[str]) -> None:
+    """A file as the released code saves it: plain names, weight_g and weight_v, the table of positions."""
+    assert run_tiny(VOCASET, *heard) == 0
+    out = here / "outputs/talkingstyle_vocaset"
+    made = sorted((out / "infer/npy").iterdir())[0].name
+    first = np.load(out / "infer/npy" / made)
+    state = as_released(load_file(out / "train/model.safetensors"))
+    torch.save(state | {"PPE.pe": periodic_encoding(630, 16, 30)[None]}, here / "vocaset.pth")
+    assert run_tiny(VOCASET, *heard, "step.train.epochs=0", "step.train.weights=vocaset.pth") == 0
+    np.testing.assert_allclose(np.load(out / "infer/npy" / made), first, atol=1e-7)
+
+
 def test_vocaset_as_published_wants_the_published_list(
     here: Path, heard: list[str], vocaset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_tiny(VOCASET, *heard, options=AS_PUBLISHED) == 1
     assert "has no region lip, which the network learns with" in capsys.readouterr().err
-    (vocaset / "regions").mkdir()
+    (vocaset / "regions").mkdir(exist_ok=True)
     (vocaset / "regions/lip.txt").write_text("100, 101, 102, 101, 102, 103")
     assert run_tiny(VOCASET, *heard, options=AS_PUBLISHED) == 0
     assert list((here / "outputs/talkingstyle_vocaset-as_published/render").glob("*.mp4"))
