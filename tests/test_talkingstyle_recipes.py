@@ -84,14 +84,19 @@ def test_vocaset_as_published_wants_the_published_list(
 ) -> None:
     assert run_tiny(VOCASET, *heard, options=AS_PUBLISHED) == 1
     assert "has no region lip, which the network learns with" in capsys.readouterr().err
-    (vocaset / "regions").mkdir(exist_ok=True)
     (vocaset / "regions/lip.txt").write_text("100, 101, 102, 101, 102, 103")
     assert run_tiny(VOCASET, *heard, options=AS_PUBLISHED) == 0
     assert list((here / "outputs/talkingstyle_vocaset-as_published/render").glob("*.mp4"))
 
 
+def test_vocaset_as_published_wants_a_folder_of_lists(heard: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*heard, "step.preprocess.regions=nowhere"]
+    assert run_tiny(VOCASET, *words, options=AS_PUBLISHED) in (1, 2)
+    assert "nowhere" in capsys.readouterr().err
+
+
 def test_the_released_loop_with_the_mouth_that_is_meant(here: Path, heard: list[str]) -> None:
-    words = ["step.train.mouth=lips", "step.train.mouth_entries=vertices"]
+    words = ["step.train.mouth=lips", "step.train.mouth_entries=vertices", "step.preprocess.regions="]
     assert run_tiny(VOCASET, *heard, *words, options=[*AS_PUBLISHED, "--until", "train"]) == 0
 
 
