@@ -72,9 +72,9 @@ class ClipReader:
         facts = DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config, self._regions())
         if not self.wants.text:
             return facts
-        heard = self.wants.text == HEARD
-        width = self.features.text_width if heard else 0
-        return replace(facts, vocabulary=self.vocabulary.classes, text_width=width)
+        classes = self.vocabulary.classes  # first: features without text are refused with what they lack
+        width = self.features.text_width if self.wants.text == HEARD else 0
+        return replace(facts, vocabulary=classes, text_width=width)
 
     def _regions(self) -> dict[str, list[int]]:
         found = {name: self.data.region(name) for name in self.wants.regions}
