@@ -36,6 +36,7 @@ TABLE: dict[str, dict[str, str]] = {
         "faceformer": "models.faceformer",
         "selftalk": "models.selftalk",
         "talkingstyle": "models.talkingstyle",
+        "recogniser": "models.recogniser",
     },
     "datasets": {
         "biwi": "stages.preprocess.biwi",
