@@ -93,6 +93,9 @@ class TalkingFace(Protocol):
     A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
     It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),
     `predict_blocks`, for clips whose motion is larger than memory, and `stream`, for speech that is still being spoken.
+
+    One that reads lips has `reads: bool`, `vocabulary: tuple[str, ...]` and `read_lips(motion (T, D), template (D,)) ->
+    logits (N, classes)`, which takes the lips out of the motion first: it may be a mapped file, larger than memory.
     """
 
     name: ClassVar[str]

@@ -34,6 +34,8 @@ TABLE: dict[str, dict[str, str]] = {
         "codetalker": "models.codetalker",
         "codetalker-vq": "models.codetalker_vq",
         "faceformer": "models.faceformer",
+        "selftalk": "models.selftalk",
+        "talkingstyle": "models.talkingstyle",
         "recogniser": "models.recogniser",
     },
     "datasets": {

@@ -80,9 +80,9 @@ class ClipReader:
         facts = DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config, self._regions())
         if not self.wants.text:
             return facts
-        heard = self.wants.text == HEARD
-        width = self.features.text_width if heard else 0
-        return replace(facts, vocabulary=self.vocabulary.classes, text_width=width)
+        classes = self.vocabulary.classes  # first: features without text are refused with what they lack
+        width = self.features.text_width if self.wants.text == HEARD else 0
+        return replace(facts, vocabulary=classes, text_width=width)
 
     def _regions(self) -> dict[str, list[int]]:
         found = {name: self.data.region(name) for name in self.wants.regions}
@@ -193,7 +193,10 @@ class ClipReader:
     def said(self, name: str) -> str:
         """What a sequence says: as the recogniser heard it, or as it is written. DataError where nobody knows."""
         if self.wants.text == HEARD and self.features is not None:
-            return self.vocabulary.read(self.features.logits(name))
+            logits = self.features.logits(name)
+            if n := self.wants.per_frame:
+                logits = logits[: n * min(self.data.entry(name).frames, len(logits) // n)]
+            return self.vocabulary.read(logits)
         if name not in self.data.transcripts:
             raise DataError(f"{self.data.path} has no transcript of {name}: write one, or leave it out with skip")
         return self.data.transcripts[name]
