@@ -26,6 +26,7 @@ from models.feedback import Feedback
 from models.folded import decode_folded
 from models.listening import BLOCK, Lesson
 from models.moving import MovingFace, make_decoder
+from models.newcomer import with_newcomer
 from models.official import fit
 from models.positions import periodic_encoding
 from models.projected_error import projected_error
@@ -96,20 +97,24 @@ class FaceFormer(MovingFace):
 
     def losses(self, clips: Clips) -> dict[str, Tensor]:
         """{"loss"}: mean over clips of the mean squared error over frames and coordinates, data units²."""
-        return {"loss": self._losses(clips, (self.settings.teacher_forcing,))[0]}
+        return self.lesson_losses(self.hear(clips), clips)
+
+    def lesson_losses(self, lesson: Lesson, clips: Clips) -> dict[str, Tensor]:
+        """`losses` of clips that were heard before."""
+        return {"loss": self._losses(lesson, clips, (self.settings.teacher_forcing,))[0]}
 
     def validation_losses(self, clips: Clips) -> dict[str, Tensor]:
         """Both ways of measuring: "loss" on the network's own frames, as at inference and in published training;
         "teacher_forced" is what the released code prints while it trains. They cannot be compared with each other."""
-        own, forced = self._losses(clips, (False, True))
+        own, forced = self._losses(self.hear(clips), clips, (False, True))
         return {"loss": own, "teacher_forced": forced}
 
-    def _losses(self, clips: Clips, ways: tuple[bool, ...]) -> list[Tensor]:
-        """One loss per way of decoding, True for teacher forcing; the speech encoder runs once.
+    def _losses(self, lesson: Lesson, clips: Clips, ways: tuple[bool, ...]) -> list[Tensor]:
+        """One loss per way of decoding, True for teacher forcing.
 
         One clip in several styles is heard once, and its memory and offsets serve all of them.
         """
-        lesson, style = self.hear(clips), self.style(clips.style)
+        style = self.style(clips.style)
         decoded = [self._decoded(lesson, clips.template, style, forced) for forced in ways]
         return [self._error(hidden, lesson, clips.template) for hidden in decoded]
 
@@ -129,6 +134,16 @@ class FaceFormer(MovingFace):
             truth = self._offsets(lesson.vertices[clip, : lesson.frames[clip]], template[clip])
             errors.append(projected_error(hidden[: len(truth)], self.vertice_map_r, truth))
         return torch.stack(errors).mean()
+
+    # -- a new speaker ---------------------------------------------------------------------------------------------
+
+    def add_subject(self, weights: Sequence[float]) -> list[tuple[nn.Parameter, Tensor]]:
+        """See `models.talking_face`."""
+        table = self.obj_vector
+        table.weight, own = with_newcomer(table.weight, weights, subjects=1)
+        table.in_features += 1
+        self.subjects += 1
+        return [(table.weight, own)]
 
     # -- inference -------------------------------------------------------------------------------------------------
 
