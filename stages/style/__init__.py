@@ -1,0 +1,84 @@
+"""The stage `style`: how a new speaker speaks, fitted to clips of sound and motion; the rest of the network stays.
+
+TalkingStyle (TVCG 2024) promises a style from "a set of audio and animation samples", and its release has none: this is
+our extension, for every face that has a table of styles (`models.talking_face.Styled`). What comes out is the network
+with one training subject more, so that all that follows a checkpoint follows this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pipeline.stage import Given, Job, Needs, Slot, Stage, Upstream, of_json, param
+from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, modules_behind, other_weights
+from stages.kinds.features import ENCODER
+from stages.kinds.sequences import INDEX, TEMPLATES, VERTICES, Sequences, of_data
+from stages.style.whose import chosen
+
+
+@dataclass(frozen=True)
+class Params:
+    model: str = param(help="the network that the checkpoint holds, by its name in recipes; the checkpoint must agree")
+    sequences: list[str] = param([], help="ids of the sequences to fit to, all of one subject")
+    subject: str = param("", help="instead of sequences: fit to all that this subject says")
+    splits: list[str] = param([], help="with subject: in these splits only; empty: in all")
+    name: str = param("", help="what the new style is called; empty: after the subject")
+    weights: str = param("best", choices=("best", "last"), help="of the checkpoint: by validation loss, or the last")
+    steps: int = param(200, low=1, help="steps of the optimiser (Adam), each on all of the clips")
+    lr: float = param(0.02, low=0.0, help="learning rate, which falls to nothing along a half cosine")
+    at_once: int = param(8, low=1, exec=True, help="clips in the network at once; fewer need less memory")
+
+
+class Style(Stage):
+    """`checkpoint`, `sequences` and `features` → `checkpoint` with one subject more."""
+
+    name = "style"
+    Params = Params
+    inputs: ClassVar[Mapping[str, Slot]] = {
+        "checkpoint": Slot("checkpoint", uses=(BEST, LAST, PRIOR, CONFIG)),
+        "data": Slot("sequences", uses=(VERTICES, TEMPLATES, INDEX)),
+        "features": Slot("features"),
+    }
+    output = "checkpoint"
+    seeded = True
+    libraries = ("numpy", "torch", "transformers")
+
+    def check(self) -> Iterable[str]:
+        params = self.params
+        if bool(params.sequences) == bool(params.subject):
+            yield "sequences and subject: one of them must say what is fitted to, and not both"
+        if params.splits and not params.subject:
+            yield "splits belongs to subject: sequences are named one by one"
+
+    def label(self, upstream: Mapping[str, Upstream]) -> str:
+        newcomer = self.params.name or self.params.subject or self.params.sequences[0]
+        return f"{upstream['checkpoint'].label}-{newcomer}"
+
+    def uses(self, slot: str) -> tuple[str, ...]:
+        """Of the two weight files, only the one that is taken."""
+        return tuple(part for part in super().uses(slot) if part != other_weights(self.params.weights))
+
+    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
+        """Of data and features only the clips that are fitted to."""
+        data, features = Sequences(given["data"].path), given["features"]
+        _, names = chosen(data, self.params)
+        heard = {ENCODER: features.content.get(ENCODER, ""), "items": of_json([features.item(name) for name in names])}
+        return {
+            "checkpoint": given["checkpoint"].content,
+            "data": of_data(data, names, given["data"]),
+            "features": heard,
+        }
+
+    def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """The model, and the prior that it is built upon."""
+        return modules_behind(upstream["checkpoint"])
+
+    def needs(self) -> Needs:
+        return Needs(gpu=1, threads="all")
+
+    def run(self, job: Job) -> None:
+        from stages.style.make import make
+
+        make(job, self.params)
