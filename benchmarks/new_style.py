@@ -26,6 +26,7 @@ from stages.infer.work import Inputs
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
+from stages.style import Params
 from stages.style.clips import batches, read
 from stages.style.fit import Descent, fit, hear
 from stages.train.health import LIPS
@@ -85,8 +86,9 @@ def main() -> None:
     parser.add_argument("--subject", required=True, help="who was not trained on")
     parser.add_argument("--clips", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--draws", type=int, default=0, help="0: as many as there are clips")
-    parser.add_argument("--lr", type=float, default=0.5)
-    parser.add_argument("--steps", type=int, default=100)
+    usual = Params(model="")
+    parser.add_argument("--rates", type=float, nargs="+", default=usual.rates)
+    parser.add_argument("--steps", type=int, default=usual.steps)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -98,14 +100,15 @@ def main() -> None:
     rows = []
     for count in given.clips:
         ring = [names[i:] + names[:i] for i in range(given.draws or len(names))]
-        draws = [measure(inputs, one[:count], one[count:], Descent(given.lr, given.steps)) for one in ring]
+        draws = [measure(inputs, one[:count], one[count:], Descent(given.rates, given.steps)) for one in ring]
         found = np.mean(draws, axis=0)
         rows.append(
             (count, len(draws), *(f"{value * square:.2f}" for value in found[:4]), *(f"{v:.4g}" for v in found[4:]))
         )
         print(table(rows[-1:], HEADS), flush=True)
     unit = "mm²" if square != 1.0 else f"({inputs.data.units})²"
-    print(f"\n{inputs.checkpoint.config.model}, {given.subject}, lr {given.lr:g}, {given.steps} steps; LVE in {unit}")
+    what = f"{inputs.checkpoint.config.model}, {given.subject}, {given.steps} steps at each of {given.rates}"
+    print(f"\n{what}; LVE in {unit}")
     print(table(rows, HEADS))
 
 

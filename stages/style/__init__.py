@@ -7,6 +7,7 @@ with one training subject more, so that all that follows a checkpoint follows th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -26,8 +27,12 @@ class Params:
     splits: list[str] = param([], help="with subject: in these splits only; empty: in all")
     name: str = param("", help="what the new style is called; empty: after the subject")
     weights: str = param("best", choices=("best", "last"), help="of the checkpoint: by validation loss, or the last")
-    steps: int = param(200, low=1, help="steps of the optimiser (Adam), each on all of the clips")
-    lr: float = param(0.02, low=0.0, help="learning rate, which falls to nothing along a half cosine")
+    rates: list[float] = param(
+        [0.05, 0.5, 5.0],
+        help="learning rates of Adam, each begun anew and falling to nothing; the best fit of all is kept: which suits "
+        "depends on how far apart the network holds its styles",
+    )
+    steps: int = param(80, low=1, help="steps of the optimiser at each rate, every one on all of the clips")
     at_once: int = param(8, low=1, exec=True, help="clips in the network at once; fewer need less memory")
 
 
@@ -51,6 +56,8 @@ class Style(Stage):
             yield "sequences and subject: one of them must say what is fitted to, and not both"
         if params.splits and not params.subject:
             yield "splits belongs to subject: sequences are named one by one"
+        if not params.rates or not all(0 < rate < math.inf for rate in params.rates):
+            yield f"rates = {params.rates}: give one learning rate above 0, or several"
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         newcomer = self.params.name or self.params.subject or self.params.sequences[0]

@@ -10,7 +10,7 @@ Shapes: B clips, K training subjects.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
@@ -31,36 +31,34 @@ class Heard(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Descent:
+    """rates: learning rates, each of which begins anew; one falls to nothing along a half cosine. steps: of each."""
+
+    rates: Sequence[float]
+    steps: int
+
+    def rate(self, first: float, step: int) -> float:
+        return first * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+@dataclass(frozen=True)
 class Fitted:
-    """start: the style that was begun with. starts: style → its loss. losses: before each step, and after the last.
-    best_step: after how many steps the loss was least. entries: how many numbers were fitted."""
+    """start: the style that was begun with. starts: style → its loss. losses: of each rate before every step, and after
+    the last. loss: the least of all, rate and step: where it was. entries: how many numbers were fitted."""
 
     start: str
     starts: dict[str, float]
-    losses: list[float]
-    best_step: int
+    losses: list[list[float]]
+    loss: float
+    rate: float
+    step: int
     entries: int
-
-    @property
-    def loss(self) -> float:
-        return self.losses[self.best_step]
 
 
 def hear(network: Styled, clips: Clips, total: int) -> Heard:
     """A batch of all `total` clips. DataError where the network cannot learn from one."""
     with torch.no_grad():
         return Heard(network.hear(clips), clips, len(clips.features) / total)
-
-
-@dataclass(frozen=True)
-class Descent:
-    """lr: of the first step; it falls to nothing along a half cosine. steps: how many."""
-
-    lr: float
-    steps: int
-
-    def rate(self, step: int) -> float:
-        return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 
 def fit(
@@ -72,7 +70,7 @@ def fit(
 ) -> Fitted:
     """Adds a subject to the network, in eval mode, and fits its style. subjects: the K names so far.
 
-    track: hands the numbers of the steps on, one at a time. StageError where the loss is no number.
+    track: hands the numbers of the steps on, one at a time. StageError where no style gives a loss that is a number.
     """
     module = cast("torch.nn.Module", network)
     module.requires_grad_(False)
@@ -81,8 +79,12 @@ def fit(
     tables = network.add_subject(_candidates(subjects)[start])
     module.eval()  # a network may forget here what it keeps of its weights
     newcomer = torch.nn.functional.one_hot(torch.tensor(len(subjects)), len(subjects) + 1).float()
-    losses, best = _descend(network, heard, tables, newcomer, descent, track)
-    return Fitted(start, starts, losses, best, sum(int(own.sum()) for _, own in tables))
+    search = _Search(network, heard, tables, newcomer)
+    numbers = iter(track(range(len(descent.rates) * descent.steps)))
+    losses = [search.descend(rate, descent, numbers) for rate in descent.rates]
+    search.end()
+    loss, rate, step = search.best
+    return Fitted(start, starts, losses, loss, rate, step, sum(int(own.sum()) for _, own in tables))
 
 
 def _candidates(subjects: Sequence[str]) -> dict[str, list[float]]:
@@ -108,39 +110,71 @@ def _loss(network: Styled, batch: Heard, style: Tensor) -> Tensor:
     return network.lesson_losses(batch.lesson, replace(batch.clips, style=rows))["loss"] * batch.share
 
 
-def _descend(
-    network: Styled,
-    heard: Sequence[Heard],
-    tables: Sequence[tuple[torch.nn.Parameter, Tensor]],
-    newcomer: Tensor,
-    descent: Descent,
-    track: Callable[[range], Iterable[int]],
-) -> tuple[list[float], int]:
-    """The losses, and after which step the tables, which hold it then, were best."""
-    for table, own in tables:
-        table.requires_grad_(True)
-        table.register_hook(_Only(own))
-    optimiser = torch.optim.Adam([table for table, _ in tables], descent.lr)
-    losses: list[float] = []
-    kept: list[Tensor] = []
-    best = 0
-    for step in track(range(descent.steps)):
-        losses.append(_gradients(network, heard, newcomer, optimiser))
-        if not kept or losses[-1] < losses[best]:
-            kept, best = [table.detach().clone() for table, _ in tables], step
-        for group in optimiser.param_groups:
-            group["lr"] = descent.rate(step)
-        optimiser.step()
-    with torch.no_grad():
-        losses.append(sum(_loss(network, batch, newcomer).item() for batch in heard))
-        if losses[-1] >= losses[best]:
-            for (table, _), values in zip(tables, kept, strict=True):
-                table.copy_(values)
-        else:
-            best = descent.steps
-    for table, _ in tables:
-        table.requires_grad_(False)
-    return losses, best
+class _Search:
+    """The newcomer's entries on their way, and the best that they have been."""
+
+    def __init__(
+        self,
+        network: Styled,
+        heard: Sequence[Heard],
+        tables: Sequence[tuple[torch.nn.Parameter, Tensor]],
+        newcomer: Tensor,
+    ) -> None:
+        self.network, self.heard, self.newcomer = network, heard, newcomer
+        self.tables = [table for table, _ in tables]
+        self.start = self.kept = self._copies()
+        self.best = (math.inf, 0.0, 0)
+        for table, own in tables:
+            table.requires_grad_(True)
+            table.register_hook(_Only(own))
+
+    def descend(self, rate: float, descent: Descent, numbers: Iterator[int]) -> list[float]:
+        """From the start at a learning rate: the losses before every step and after the last, up to one that is no
+        number. numbers: as many are taken as steps are made."""
+        self._set(self.start)
+        optimiser = torch.optim.Adam(self.tables, rate)
+        losses: list[float] = []
+        for step in range(descent.steps):
+            next(numbers)
+            optimiser.zero_grad()
+            losses.append(self._gradients())
+            if not math.isfinite(losses[-1]):
+                return losses[:-1]
+            self._judge(losses[-1], rate, step)
+            for group in optimiser.param_groups:
+                group["lr"] = descent.rate(rate, step)
+            optimiser.step()
+        with torch.no_grad():
+            losses.append(sum(_loss(self.network, batch, self.newcomer).item() for batch in self.heard))
+        self._judge(losses[-1], rate, descent.steps)
+        return losses
+
+    def end(self) -> None:
+        """The network keeps the best."""
+        self._set(self.kept)
+        for table in self.tables:
+            table.requires_grad_(False)
+
+    def _judge(self, loss: float, rate: float, step: int) -> None:
+        if loss < self.best[0]:
+            self.kept, self.best = self._copies(), (loss, rate, step)
+
+    def _gradients(self) -> float:
+        """The loss of all clips. Batches go through the network one by one, so that memory is bounded."""
+        total = 0.0
+        for batch in self.heard:
+            loss = _loss(self.network, batch, self.newcomer)
+            loss.backward()
+            total += loss.item()
+        return total
+
+    def _copies(self) -> list[Tensor]:
+        return [table.detach().clone() for table in self.tables]
+
+    def _set(self, values: Sequence[Tensor]) -> None:
+        with torch.no_grad():
+            for table, value in zip(self.tables, values, strict=True):
+                table.copy_(value)
 
 
 class _Only:
@@ -151,16 +185,3 @@ class _Only:
 
     def __call__(self, gradient: Tensor) -> Tensor:
         return gradient * self.own
-
-
-def _gradients(network: Styled, heard: Sequence[Heard], newcomer: Tensor, optimiser: torch.optim.Adam) -> float:
-    """The loss of all clips, and its gradients. Batches go through the network one by one: memory is bounded."""
-    optimiser.zero_grad()
-    total = 0.0
-    for batch in heard:
-        loss = _loss(network, batch, newcomer)
-        loss.backward()
-        total += loss.item()
-    if not math.isfinite(total):
-        raise StageError("the fit of the style diverged: lower lr")
-    return total

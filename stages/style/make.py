@@ -50,7 +50,7 @@ def make(job: Job, params: Params) -> None:
     subjects = list(inputs.checkpoint.facts.train_subjects)
     try:
         heard = _heard(network, inputs, names, params.at_once, job.device)
-        fitted = fit(network, heard, subjects, Descent(params.lr, params.steps), _Tracked(job))
+        fitted = fit(network, heard, subjects, Descent(params.rates, params.steps), _Tracked(job))
     except RuntimeError as error:
         if not ran_out(error):
             raise
@@ -58,7 +58,7 @@ def make(job: Job, params: Params) -> None:
             f"out of memory on {job.device}: set at_once to less than {params.at_once}, or give shorter clips"
         ) from error
     _publish(job, inputs.checkpoint, network, newcomer)
-    write_json(job.out / TRAINING, _training(network, newcomer, names, params.steps, fitted))
+    write_json(job.out / TRAINING, _training(network, newcomer, names, fitted))
     _tell(job, newcomer, fitted)
 
 
@@ -108,7 +108,7 @@ def _publish(job: Job, source: Checkpoint, network: Styled, newcomer: str) -> No
     (job.out / HISTORY).write_text("")
 
 
-def _training(network: Styled, newcomer: str, names: Sequence[str], steps: int, fitted: Fitted) -> dict[str, Any]:
+def _training(network: Styled, newcomer: str, names: Sequence[str], fitted: Fitted) -> dict[str, Any]:
     """As of a training of no epoch, and what was fitted."""
     nothing = dict.fromkeys(("best_epoch", "best_loss", "motion_energy"))
     count = sum(parameter.numel() for parameter in cast("torch.nn.Module", network).parameters())
@@ -118,16 +118,17 @@ def _training(network: Styled, newcomer: str, names: Sequence[str], steps: int, 
         "start": fitted.start,
         "start_losses": fitted.starts,
         "loss": fitted.loss,
-        "best_step": fitted.best_step,
+        "rate": fitted.rate,
+        "step": fitted.step,
         "losses": fitted.losses,
     }
-    return {"epochs": 0, "steps": steps, **nothing, "parameters": count, "trained_parameters": fitted.entries} | {
-        "style": style
-    }
+    steps = sum(len(losses) - 1 for losses in fitted.losses)
+    facts = {"epochs": 0, "steps": steps, **nothing, "parameters": count, "trained_parameters": fitted.entries}
+    return facts | {"style": style}
 
 
 def _tell(job: Job, newcomer: str, fitted: Fitted) -> None:
     first, last = fitted.starts[fitted.start], fitted.loss
     less = f", {1 - last / first:.1%} less" if first else ""
     job.say(f"{newcomer} begins as {fitted.start}, loss {first:.4g}; fitted: {last:.4g}{less}")
-    job.note(start=fitted.start, start_loss=first, loss=last, best_step=fitted.best_step)
+    job.note(start=fitted.start, start_loss=first, loss=last, rate=fitted.rate, step=fitted.step)
