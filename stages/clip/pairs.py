@@ -55,10 +55,13 @@ def without_sound(clip: Path) -> list[Path]:
 def newcomer(word: str, subjects: Sequence[str]) -> Newcomer:
     """Who speaks in the clips that the word after --style-from names, called after them.
 
-    StageError where there are none; RecipeError where a training subject is called so.
+    RecipeError where there are none, or where a training subject is called so.
     """
     clip = Path(word)
-    pairs_in(clip)
+    try:
+        pairs_in(clip)
+    except StageError as error:
+        raise RecipeError(f"--style-from: {error}") from None
     name = plain_id(clip.stem if clip.is_file() else clip.resolve().name)
     if name in subjects:
         raise RecipeError(
