@@ -23,14 +23,13 @@ from stages.style.whose import chosen
 class Params:
     model: str = param(help="the network that the checkpoint holds, by its name in recipes; the checkpoint must agree")
     sequences: list[str] = param([], help="ids of the sequences to fit to, all of one subject")
-    subject: str = param("", help="instead of sequences: fit to all that this subject says")
+    subject: str | None = param(None, help="instead of sequences: fit to all that this subject says")
     splits: list[str] = param([], help="with subject: in these splits only; empty: in all")
-    name: str = param("", help="what the new style is called; empty: after the subject")
+    name: str | None = param(None, help="what the new style is called; unsaid: as the subject")
     weights: str = param("best", choices=("best", "last"), help="of the checkpoint: by validation loss, or the last")
     rates: list[float] = param(
         [0.05, 0.5, 5.0],
-        help="learning rates of Adam, each begun anew and falling to nothing; the best fit of all is kept: which suits "
-        "depends on how far apart the network holds its styles",
+        help="learning rates of Adam, each begun anew and falling to nothing; the best fit of all is kept",
     )
     steps: int = param(80, low=1, help="steps of the optimiser at each rate, every one on all of the clips")
     at_once: int = param(8, low=1, exec=True, help="clips in the network at once; fewer need less memory")
