@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FRAMES, SEQUENCES = "frames", "sequences"
-"""Over what a mean is taken: all frames of all sequences together, or each sequence first."""
+FRAMES, SEQUENCES, LETTERS = "frames", "sequences", "letters"
+"""Over what a mean is taken: all frames of all sequences together, each sequence first, or all letters that were
+heard."""
 TO_TRUTH = "prediction cut to the truth"
 TO_SHORTER = "both cut to the shorter"
 UNCUT = "uncut predictions of equal length"
+WHOLE = "all that is heard, all that is read off the lips"
 POSITIONS = "positions, no template"
+TEXTS = "texts, no positions"
 DISPLACEMENTS = "own neutral template subtracted"
 COUNTED = "own style, else mean over all styles"
 EVERY_STYLE = "every predicted style"
@@ -30,8 +33,9 @@ class Definition:
     id: "family/variant". formula: of one sequence, in words; the mean follows in `rule`. measure: its name in
     `metrics_measures`. power: of the data's unit of length. role: the region that it looks at, "" for all vertices.
     average: over what. lengths: the rule for unequal lengths. template: the rule for the neutral face. styles: which
-    predictions count. per_second: the unit is one of speed. repeats: a vertex that stands twice in the region counts
-    twice. aliases: other names of the very same number.
+    predictions count. per_second: the unit is one of speed. percent: it is one of a hundred. repeats: a vertex that
+    stands twice in the region counts twice. threshold: it is of what stays below a length that the user names. aliases:
+    other names of the very same number.
     """
 
     id: str
@@ -46,7 +50,9 @@ class Definition:
     template: str = POSITIONS
     styles: str = COUNTED
     per_second: bool = False
+    percent: bool = False
     repeats: bool = False
+    threshold: bool = False
     aliases: tuple[str, ...] = ()
 
     @property
@@ -57,12 +63,23 @@ class Definition:
     def rule(self) -> str:
         """All of it in one sentence."""
         what = "pairs of neighbouring frames" if self.per_second else "frames"
-        mean = f"mean over all {what} of all sequences" if self.average == FRAMES else "mean over sequences"
-        return f"{self.formula}; {mean}"
+        means = {
+            FRAMES: f"mean over all {what} of all sequences",
+            SEQUENCES: "mean over sequences",
+            LETTERS: "both summed over all sequences first",
+        }
+        return f"{self.formula}; {means[self.average]}"
 
-    def weight(self, frames: int) -> int:
-        """What a sequence weighs in the mean: 1, or how many frames, or pairs of neighbouring frames, it has."""
+    def weight(self, frames: int, letters: int = 0) -> int:
+        """What a sequence weighs in the mean: 1, or how many frames, pairs of neighbouring frames or letters it has."""
+        if self.average == LETTERS:
+            return letters
         return (frames - 1 if self.per_second else frames) if self.average == FRAMES else 1
+
+    @property
+    def reads(self) -> bool:
+        """Whether it compares texts, not shapes."""
+        return self.template == TEXTS
 
 
 CODETALKER = "Xing et al., CodeTalker, CVPR 2023, evaluation script"
@@ -70,6 +87,10 @@ FACEDIFFUSER = "Stan et al., FaceDiffuser, MIG 2023, evaluation script"
 UNITALKER = "Fan et al., UniTalker, ECCV 2024, source code"
 FACEFORMER = "Fan et al., FaceFormer, CVPR 2022, prose; no code, own lip vertices and own scale of the meshes"
 DIFFPOSETALK = "Sun et al., DiffPoseTalk, SIGGRAPH 2024, prose; the formula is a public reconstruction (PBAS suite)"
+SELFTALK = (
+    "Peng et al., SelfTalk, ACM MM 2023, prose (lip readability percentage, LRP); no code, and its threshold is not "
+    "published"
+)
 LIP_CURVE = "the curve: CodeTalker's first author (issue 55 of its repository); as an error: ours"
 OURS = "ours"
 
@@ -171,6 +192,19 @@ _LIST = (
         "per sequence and pair of predictions in different styles the mean over frames and vertices of their distance; "
         "mean over the pairs of a sequence, where it has any", FACEDIFFUSER,
         "diversity", SEQUENCES, lengths=UNCUT, styles=EVERY_STYLE,
+    ),
+    Definition(
+        "lip_readability/selftalk", "lip readability",
+        "share of the frames, in percent, whose largest distance (not squared) between truth and prediction over the "
+        "lip vertices is below the threshold", SELFTALK,
+        "lips_readable", FRAMES, power=0, role=LIPS, percent=True, threshold=True,
+    ),
+    Definition(
+        "lip_reading_error/facepipe", "lip reading error",
+        "character error rate, edits ÷ letters heard, spaces included and case aside: the fewest letters to insert, "
+        "delete or replace that turn what the recogniser heard in the sound into what the network reads off the lips "
+        "that it moved; without sequences in which nothing was heard", OURS,
+        "lip_reading_error", LETTERS, power=0, lengths=WHOLE, template=TEXTS,
     ),
 )  # fmt: skip
 DEFINITIONS = {item.id: item for item in _LIST}

@@ -1,38 +1,63 @@
-"""The quantities of one sequence from what was streamed; `Definition.measure` names them."""
+"""The quantities of one sequence from what was streamed, and from texts; `Definition.measure` names them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from faces import metrics_kernels as kernels
+from faces.edits import error_rate
 from faces.lips import correlation
 from faces.metrics_definitions import LIP_MIDDLE, LIPS, OPENING, UPPER_FACE
 from faces.metrics_parts import Lips, Parts
 from faces.metrics_stream import Apart, Moving, Still
 
+HEARD = "letters_heard"
 CURVES = {OPENING: "opening_error", LIPS: "extent_error", LIP_MIDDLE: "lip_middle_error"}
 
 
-def of_prediction(parts: Parts, truth: Moving, prediction: Moving, apart: Apart, fps: float) -> dict[str, float]:
-    """Measure → number, NaN where undefined; only those whose parts the mesh has."""
-    found = _distances(parts, apart) | _speeds(parts, apart.speeds, fps) | _lips(parts, truth.lips, prediction.lips)
+def of_prediction(
+    parts: Parts, truth: Moving, prediction: Moving, apart: Apart, fps: float, threshold: float = 0.0
+) -> dict[str, float]:
+    """Measure → number, NaN where undefined; only those whose parts the mesh has. threshold: a length below which an
+    error of the lips counts as none; 0: there is no such."""
+    found = (
+        _distances(parts, apart, threshold)
+        | _speeds(parts, apart.speeds, fps)
+        | _lips(parts, truth.lips, prediction.lips)
+    )
     if parts.has(UPPER_FACE):
         found |= _deviation(truth.dynamics - prediction.dynamics)
     return found
 
 
-def of_still(parts: Parts, truth: Moving, still: Still, fps: float) -> dict[str, float]:
+def of_still(parts: Parts, truth: Moving, still: Still, fps: float, threshold: float = 0.0) -> dict[str, float]:
     """The same for a face that does not move: what it lacks in speed and dynamics is all that the truth has."""
-    found = _distances(parts, still) | _speeds(parts, truth.speeds, fps) | _lips(parts, truth.lips, still.lips)
+    found = (
+        _distances(parts, still, threshold) | _speeds(parts, truth.speeds, fps) | _lips(parts, truth.lips, still.lips)
+    )
     return found | (_deviation(truth.dynamics) if parts.has(UPPER_FACE) else {})
 
 
-def _distances(parts: Parts, found: Apart | Still) -> dict[str, float]:
+def of_texts(heard: str | None, lip_read: str | None) -> dict[str, float]:
+    """What was read off lips against what was heard, and how many letters that was; NaN where either is unknown."""
+    if heard is None or lip_read is None:
+        return {"lip_reading_error": float("nan"), HEARD: 0.0}
+    return {"lip_reading_error": error_rate(letters(heard), letters(lip_read)), HEARD: float(len(heard))}
+
+
+def letters(text: str) -> list[str]:
+    """The tokens of a character error rate: recognisers differ in the case they write."""
+    return [letter.casefold() for letter in text]
+
+
+def _distances(parts: Parts, found: Apart | Still, threshold: float) -> dict[str, float]:
     sums = found.sums.mean(axis=0)
     values = {"distance": sums[kernels.ALL] / parts.vertices}
     if parts.has(LIPS):
         squared = found.lips_squared
         values |= {"lip_squared": squared.mean(), "lip_distance": np.sqrt(squared).mean()}
+        if threshold:
+            values["lips_readable"] = 100 * (np.sqrt(squared) < threshold).mean()
         values["distance_lips"] = sums[kernels.LIPS] / parts.lip_mask.sum()
     if parts.has(UPPER_FACE):
         inside = parts.upper_mask.sum()

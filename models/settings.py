@@ -1,7 +1,7 @@
 """What a recipe may set of every face that listens with a speech encoder, and of those with the biased decoder.
 
-Light to import. A model's own `Settings` derive from `ListeningSettings` or `FaceSettings`, give `feature_dim` and
-`layers` their published defaults, and add what is the model's own.
+Light to import. A model's own `Settings` derive from one of these, give `feature_dim` and `layers` their published
+defaults, and add what is the model's own.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ class Wants:
 
     regions: the data's, by name; they come in `DataFacts.regions`. text: "heard", what a frozen recogniser made of the
     sound (`text_hidden` and `text` of the clips); "written", the data's transcripts (`text` alone); "" for none.
+    per_frame: speech features that a motion frame owns, where what is heard behind a clip's last whole frame is not in
+    its `text`; 0: all that is heard.
     """
 
     regions: tuple[str, ...] = ()
     text: str = ""
+    per_frame: int = 0
 
 
 def wants_of(settings: Any) -> Wants:
@@ -33,6 +36,11 @@ def wants_of(settings: Any) -> Wants:
     asked = getattr(settings, "wants", None)
     found: Wants = asked() if asked else Wants()
     return found
+
+
+def moves(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, makes motion; a recogniser does not."""
+    return bool(getattr(settings, "moves", True))
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,11 @@ class ListeningSettings:
     encoder_width: int = setting(192, "log-mel features only: its channels, a multiple of 16 and of its heads", low=16)
     encoder_heads: int = setting(4, "log-mel features only: its attention heads", low=1)
 
+    @property
+    def attention_dropout(self) -> float:
+        """Dropout of the speech encoder's attention weights."""
+        return self.encoder_dropout
+
     def problems(self) -> Iterator[str]:
         """Sentences on settings that do not go together, each beginning with the name of one."""
         if self.feature_dim % self.heads:
@@ -81,3 +94,16 @@ class FaceSettings(ListeningSettings):
     """Those of the faces that move with the biased decoder."""
 
     period: int = setting(30, "frames p after which positions repeat; 30 VOCASET, 25 BIWI: one second", low=1)
+
+
+@dataclass(frozen=True)
+class AutoregressiveSettings(FaceSettings):
+    """Those of the faces whose own frames come back as tokens (`models.autoregressive`)."""
+
+    motion_scale: float = setting(
+        1.0,
+        "length, in the data's unit, that the network counts motion in; 1 as published. About the standard deviation "
+        "of the motion makes training from scratch much quicker; the loss is then in this unit squared",
+        low=1e-9,
+    )
+    teacher_forcing: bool = setting(False, "train on true instead of own earlier frames; published: false")

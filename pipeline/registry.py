@@ -36,6 +36,9 @@ TABLE: dict[str, dict[str, str]] = {
         "codetalker": "models.codetalker",
         "codetalker-vq": "models.codetalker_vq",
         "faceformer": "models.faceformer",
+        "selftalk": "models.selftalk",
+        "talkingstyle": "models.talkingstyle",
+        "recogniser": "models.recogniser",
     },
     "datasets": {
         "biwi": "stages.preprocess.biwi",

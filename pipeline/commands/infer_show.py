@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,9 @@ from pipeline.progress import table
 from pipeline.toml import shown
 
 FOLDER = "infer"
-MOTION, VIDEO = ".npy", ".mp4"
+MOTION, VIDEO, TEXT = ".npy", ".mp4", ".json"
+LONGEST = 160
+"""Letters of a text that are printed."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,23 @@ class Place:
             ) from None
         return target
 
+    def clear(self, name: str) -> None:
+        """Take away an earlier result's link that has no successor; a copy, or a file of the user's own, stays."""
+        if (target := self.folder / name).is_symlink():
+            target.unlink()
+
 
 @dataclass(frozen=True)
 class Row:
-    """One motion. seconds: of the sound. file: where it was put."""
+    """One motion. seconds: of the sound. file: where it was put. text: what was heard and what its lips say, where the
+    network reads lips."""
 
     sound: str
     style: str
     seconds: float
     frames: int
     file: Path
+    text: Mapping[str, str | None] | None = None
 
 
 def show(made: Mapping[str, Artifact], place: Place) -> None:
@@ -68,6 +78,9 @@ def show(made: Mapping[str, Artifact], place: Place) -> None:
     rows = _put(made, place)
     cells = [(row.sound, f"{row.seconds:.1f}", row.frames, row.style, shown(row.file)) for row in rows]
     print(table(cells, ("sound", "seconds", "frames", "style", "motion")))
+    for row in rows:
+        if row.text is not None:
+            print(f"{row.sound}, {row.style}: {_told(row.text)}")
     if skipped := _read(made["voice"], "sequences.json").get("skipped"):
         print("\n".join(f"skipped {name}: {why}" for name, why in skipped.items()))
     if "render" in made:
@@ -85,8 +98,24 @@ def _put(made: Mapping[str, Artifact], place: Place) -> list[Row]:
             place.put(made["render"].path / f"{name}{VIDEO}", plain + VIDEO)
         sound = sounds[item["id"]]
         seconds = sound["samples"] / sound["sample_rate"]
-        rows.append(Row(item["id"], item["condition"], seconds, item["frames"], file))
+        text = _put_text(made["infer"], place, name, plain + TEXT)
+        rows.append(Row(item["id"], item["condition"], seconds, item["frames"], file, text))
     return rows
+
+
+def _put_text(artifact: Artifact, place: Place, name: str, plain: str) -> Mapping[str, str | None] | None:
+    """What a motion says, where the network reads lips; an earlier network's reading does not stay beside it."""
+    if not (artifact.path / f"text/{name}{TEXT}").is_file():
+        place.clear(plain)
+        return None
+    place.put(artifact.path / f"text/{name}{TEXT}", plain)
+    return _read(artifact, f"text/{name}{TEXT}")
+
+
+def _told(text: Mapping[str, str | None]) -> str:
+    """In one line, long texts cut."""
+    said = {"heard": text.get("heard"), "lip-read": text.get("lip_read")}
+    return ", ".join(f"{how} “{textwrap.shorten(it, LONGEST)}”" for how, it in said.items() if it is not None)
 
 
 def _speed(artifact: Artifact, seconds: float) -> str:

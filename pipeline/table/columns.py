@@ -57,8 +57,8 @@ class Column:
 
     def legend(self) -> str:
         """What the numbers of the column are."""
-        parts = [self.metric, regions_text(self.terms.region or ()), AVERAGES[self.terms.average or "sequences"]]
-        return f"{self.name}: {', '.join(parts)}"
+        over = [] if self.terms.region is None else [regions_text(self.terms.region)]
+        return f"{self.name}: {', '.join([self.metric, *over, AVERAGES[self.terms.average or 'sequences']])}"
 
 
 def check_wished(reports: Sequence[Report], wished: Iterable[str]) -> None:

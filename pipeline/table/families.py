@@ -43,6 +43,8 @@ FAMILIES = {
     "lip_distance": Family("lip distance", Better.LOWER),
     "velocity": Family("velocity", Better.LOWER),
     "velocity_lips": Family("velocity lips", Better.LOWER),
+    "lip_readability": Family("LRP", Better.HIGHER),
+    "lip_reading_error": Family("lip CER", Better.LOWER),
     "diversity": Family("diversity", Better.NEITHER),
 }
 

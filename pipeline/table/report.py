@@ -92,6 +92,8 @@ def _number(record: Mapping[str, Any], place: str, split: str) -> Number:
     if average not in AVERAGES:
         raise _Unfit(f"'average' of {place} is {average!r} instead of {' or '.join(AVERAGES)}")
     rules = tuple(_get(record, f"{rule}_rule", str, place) for rule in ("template", "frame", "subject"))
+    if "threshold" in record:
+        rules += (f"threshold {_get(record, 'threshold', float, place):g}",)
     terms = Terms(
         definition=metric,
         region=_regions(record, place),
@@ -116,9 +118,10 @@ def _interval(record: Mapping[str, Any], place: str) -> tuple[float, float] | No
     return low, high
 
 
-def _regions(record: Mapping[str, Any], place: str) -> Regions:
-    if record.get("region") == "all vertices":
-        return ()
+def _regions(record: Mapping[str, Any], place: str) -> Regions | None:
+    """None where texts are compared, not shapes."""
+    if record.get("region") in ("all vertices", "texts"):
+        return () if record["region"] == "all vertices" else None
     place = f"'region' of {place}"
     parts = [_fits(part, dict, place) for part in _get(record, "region", list, place)]
     if not parts:

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 FACETS = ("definition", "region", "split", "unit", "average", "scale")
 """What a published number must state, or be said not to state."""
-AVERAGES = {"frames": "mean over all frames", "sequences": "mean of each sequence first"}
+AVERAGES = {
+    "frames": "mean over all frames",
+    "sequences": "mean of each sequence first",
+    "letters": "over all letters that were heard",
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Terms:
     """None: not known, which says nothing. unknown: facets that the source leaves open, which is worth a warning.
 
     unit: as "m²". average: a key of `AVERAGES`. sequences: how many were measured. rules: how templates, unequal
-    lengths and styles were dealt with. differs: further differences in words.
+    lengths and styles were dealt with, and below which threshold a frame counts where one does. differs: further
+    differences in words.
     """
 
     definition: str | None = None

@@ -42,6 +42,11 @@ class Params:
         help="seconds of speech, 1 or more, that the speech encoder hears at once, in overlapping windows: an "
         "approximation for hours of sound; 0: all, exact",
     )
+    read_lips: bool = param(
+        True,
+        help="a network that reads lips writes what it reads off each motion, beside what was heard in the sound; it "
+        "costs about half of what making the motion does",
+    )
     at_once: int = param(
         8, low=1, exec=True, help="motions made together: a sentence's styles, and sentences; fewer need less memory"
     )

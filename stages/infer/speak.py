@@ -1,4 +1,5 @@
-"""The work of the stage `infer`: sentences through the network, several motions in a batch, long ones block by block.
+"""The work of the stage `infer`: sentences through the network, several motions in a batch, long ones block by block;
+then, where the network reads lips, what each motion says.
 
 Which sentences share a batch is settled by all that no earlier artifact holds, not by what an interrupted run has left,
 so that a resumed run computes every batch as the first would have.
@@ -17,13 +18,14 @@ from models.talking_face import TalkingFace
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.infer import Params
+from stages.infer.lips import lip_reader
 from stages.infer.pace import Pace
 from stages.infer.styles import Style, styles_of
 from stages.infer.work import Inputs, Motions, Work
 from stages.kinds import LOG_MEL
-from stages.kinds.checkpoint import Checkpoint, check_alike, weights_file
+from stages.kinds.checkpoint import Checkpoint, check_alike, makes_motion, weights_file
 from stages.kinds.features import Features
-from stages.kinds.predictions import MOTION, Info, Item, prediction_name, write_index
+from stages.kinds.predictions import MOTION, TEXT, Info, Item, prediction_name, write_index
 from stages.kinds.sequences import Sequences
 from stages.processor import set_up
 
@@ -40,6 +42,9 @@ def speak(job: Job, params: Params) -> None:
     network = inputs.checkpoint.load_network(job.device, weights=weights_file(params.weights))
     _bound(network, params, inputs.checkpoint.config.model)
     (job.out / MOTION).mkdir(exist_ok=True)
+    lips = lip_reader(network, inputs.data, inputs.features, job.device) if params.read_lips else None
+    if lips:
+        (job.out / TEXT).mkdir(exist_ok=True)
     kept = job.taken_over(wanted)
     fresh = {name: styles for name, styles in wanted.items() if name not in kept}
     work = Work(job, network, inputs, wanted, params.at_once, pace)
@@ -48,6 +53,10 @@ def speak(job: Job, params: Params) -> None:
     ready: dict[str, Motions] = {}
 
     def make(name: str) -> list[Path]:
+        files = speak_one(name)
+        return files if lips is None else [*files, *lips.write(job.out, name, files)]
+
+    def speak_one(name: str) -> list[Path]:
         if name in long:
             return work.write(name)
         if name not in ready:
@@ -67,6 +76,11 @@ def check(inputs: Inputs) -> None:
         raise DataError(
             f"{inputs.checkpoint.path} holds a motion prior ({config.model}), which does not speak: "
             "give the step that trains a talking face, or rebuild motion with reconstruct"
+        )
+    if not makes_motion(config.model):
+        raise DataError(
+            f"{inputs.checkpoint.path} holds a recogniser ({config.model}), which does not speak: "
+            "give the step that trains a talking face"
         )
     check_alike(inputs.checkpoint, inputs.data)
     pairs = [

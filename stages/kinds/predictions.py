@@ -2,7 +2,8 @@
 
 Files are named as the field's published code names them, `npy/<id>_condition_<subject>.npy`, float32 (T, 3 V): the
 sentence, and the training subject whose manner it is spoken in. `Predictions(path)` reads such an artifact and loads
-nothing before it is asked for; `write_index` writes its `predictions.json`. What is not as it should be is a
+nothing before it is asked for; `write_index` writes its `predictions.json`. Where the network reads lips,
+`text/<id>_condition_<subject>.json` holds what was heard and what it read. What is not as it should be is a
 `DataError`.
 """
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 INDEX = "predictions.json"
 MOTION = "npy"
+TEXT = "text"
 FILE_NAME = r"[\w-][\w.+-]*"
 """Mixed styles are named with "+"."""
 
@@ -44,6 +46,15 @@ class Item:
     condition: str
     split: str
     frames: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """heard: what a frozen recogniser heard in a sentence's sound; None where no text was kept with the features.
+    lip_read: what the network read off the lips that it moved itself; None where it could not."""
+
+    heard: str | None
+    lip_read: str | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,11 @@ def write_index(folder: Path, info: Info) -> Path:
     facts = asdict(info)
     facts["items"] = dict(sorted(facts["items"].items()))
     return write_json(folder / INDEX, facts)
+
+
+def write_text(folder: Path, name: str, text: Text) -> Path:
+    """Write the text of one prediction, a file of its own so that it goes along with its motion."""
+    return write_json(folder / TEXT / f"{name}.json", asdict(text))
 
 
 class Predictions:
@@ -113,6 +129,36 @@ class Predictions:
             found = f"{rows.dtype} {rows.shape}"
             raise DataError(f"{file} holds {found}, not float32 ({frames}, 3 V): make it again with infer")
         return rows.reshape(frames, -1, 3)
+
+    @cached_property
+    def has_texts(self) -> bool:
+        """Whether lips were read. DataError where a prediction lacks a text, or a text its prediction."""
+        if not (folder := self.path / TEXT).is_dir():
+            return False
+        there = {file.stem for file in folder.glob("*.json")}
+        for wrong, what in (
+            (self.items.keys() - there, "lacks the text of"),
+            (there - self.items.keys(), "is also of"),
+        ):
+            if wrong:
+                raise DataError(
+                    f"{folder} {what} {said(min(wrong))}, unlike {INDEX} beside it: make it again with infer"
+                )
+        return True
+
+    def text(self, name: str) -> Text | None:
+        """What was heard and what was read off a prediction's lips; None where no lips were read."""
+        if name not in self.items:
+            raise DataError(f"{self.path} has no prediction {name}")
+        if not self.has_texts:
+            return None
+        file = self.path / TEXT / f"{name}.json"
+        try:
+            return built(Text, read_json(file))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(
+                f"{file} is not the text of a prediction ({said(error)}); make it again with infer"
+            ) from error
 
 
 def vertices_of(predictions: Predictions, name: str, data: Sequences) -> NDArray[np.float32]:

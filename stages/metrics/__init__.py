@@ -7,6 +7,7 @@ say whether the difference is more than chance.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from faces import metrics_definitions as definitions
 from faces import region_table
 from pipeline.registry import nearest
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
-from stages.kinds.predictions import MOTION, Predictions
+from stages.kinds.predictions import MOTION, TEXT, Predictions
 from stages.kinds.sequences import REGIONS, VERTICES, Entry, Sequences, of_data
 
 LIPS, UPPER_FACE = definitions.LIPS, definitions.UPPER_FACE
@@ -33,6 +34,12 @@ class Params:
     upper_face: str = param(UPPER_FACE, help="the data set's region for FDD")
     upper_face_file: str | None = param(
         None, path=True, help="file of vertex indices that takes the place of `upper_face`"
+    )
+    lip_threshold: float = param(
+        0.0,
+        low=0.0,
+        help="in the data's unit of length: lip readability is the share of frames whose largest lip error is below "
+        "this; 0: none, for the paper (SelfTalk) gives no number",
     )
     splits: list[str] = param(
         [], selects=True, help="only these of the predictions' splits; empty: all that was predicted"
@@ -55,6 +62,8 @@ class Metrics(Stage):
     libraries = ("numpy", "numba", "matplotlib")
 
     def check(self) -> Iterable[str]:
+        if not math.isfinite(self.params.lip_threshold):
+            yield f"lip_threshold = {self.params.lip_threshold}: write a length in the data's unit, or 0 for none"
         for name in self.params.definitions:
             if not definitions.find(name):
                 yield (
@@ -74,13 +83,15 @@ class Metrics(Stage):
         return Needs(threads="any")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
-        """A sequence: of its motion, of what was predicted of it, of its template; all hang on the mean motion of the
-        training set and on the regions."""
+        """A sequence: of its motion, of what was predicted of it and read off that, of its template; all hang on the
+        mean motion of the training set and on the regions."""
         data, files = Sequences(given["data"].path), given["data"].files
         taken = defaultdict[str, list[Any]](list)
         for slot in (slot for slot in ("predictions", "against") if slot in given):
+            made = given[slot].files
             for key, item in Predictions(given[slot].path).items.items():
-                taken[item.id].append([slot, key, asdict(item), given[slot].files.get(f"{MOTION}/{key}.npy")])
+                parts = [made.get(file) for file in (f"{MOTION}/{key}.npy", f"{TEXT}/{key}.json")]
+                taken[item.id].append([slot, key, asdict(item), *parts])
 
         def facts(name: str, entry: Entry) -> list[Any]:
             template = data.template_digests.get(entry.subject)

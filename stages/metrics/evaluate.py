@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.stage import Job
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
-from stages.metrics import Params, kept, report
+from stages.metrics import Params, kept, report, texts
 from stages.metrics.baselines import training_mean
 from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, Case, choose, notes_on_lengths
 from stages.metrics.draw import Drawing, draw_all
@@ -27,17 +27,20 @@ def evaluate(job: Job, params: Params) -> None:
     parts = regions.parts(data)
     definitions, left_out = choose_definitions(params, parts, cases)
     diverse = any(item.measure == "diversity" for item in definitions)
-    measurer = Measurer(data, parts, training_mean(data, job.workers), diverse)
+    measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold)
     measured, surface = measure_all(job, measurer, cases)
     every = {row: score(measured, row, definitions) for row in (MODEL, NEUTRAL, MEAN_MOTION, AGAINST)}
     rows = {row: scores for row, scores in every.items() if scores and row != AGAINST}
     tests = report.paired_facts(every, against, data.units) if against else None
     notes = [*regions.notes, *notes_on_lengths(cases), *left_out]
     report.write_numbers(
-        job.out / "metrics.json", data, predictions, report.numbers(rows, regions, data.units),
+        job.out / "metrics.json", data, predictions, report.numbers(rows, regions, data.units, params.lip_threshold),
         splits=sorted({case.split for case in cases}), notes=notes, tests=tests,
     )  # fmt: skip
-    report.write_csv(job.out / "per_sequence.csv", measured, definitions, regions)
+    report.write_csv(job.out / "per_sequence.csv", measured, definitions, regions, params.lip_threshold)
+    readings = texts.readings(cases)
+    if readings:
+        texts.write(job.out / texts.FILE, readings)
     if params.figures:
         over = regions.captions(definitions)
         draw_all(
@@ -48,7 +51,9 @@ def evaluate(job: Job, params: Params) -> None:
     frames = sum(item.frames for item in {item.id: item for item in measured if item.row == NEUTRAL}.values())
     chosen = report.headlines(rows[MODEL])
     job.say(f"{len(cases)} sequences, {frames} frames; {', '.join(chosen.values())}; all others are in metrics.json")
-    job.say(report.table(rows, regions, data.units))
+    job.say(report.table(rows, regions, data.units, params.lip_threshold))
+    if readings:
+        job.say(texts.excerpt(readings))
     if tests:
         job.say(report.paired_table(tests, every, data.units))
 

@@ -47,12 +47,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Measurer:
-    """Measures one case at a time; threads may share it. mean_motion: (V, 3) offsets, or None without a train split."""
+    """Measures one case at a time; threads may share it. mean_motion: (V, 3) offsets, or None without a train split.
+    threshold: of lip readability, in the data's unit, or 0."""
 
     data: Sequences
     parts: Parts
     mean_motion: Array | None
     diverse: bool
+    threshold: float = 0.0
 
     def files(self, case: Case) -> list[Path]:
         """The motion that is read."""
@@ -92,7 +94,7 @@ class Walk:
     def __init__(
         self, owner: Measurer, case: Case, template: Array, takes: Sequence[Take], faces: Mapping[str, Array]
     ) -> None:
-        self.case, self.parts, self.fps = case, owner.parts, owner.data.fps
+        self.case, self.parts, self.fps, self.threshold = case, owner.parts, owner.data.fps, owner.threshold
         self.truth = Moving(template, self.parts)
         self.pairs = {take: (Moving(template, self.parts), Apart(self.parts)) for take in takes}
         self.stills = Stills(faces, self.parts)
@@ -113,14 +115,17 @@ class Walk:
             self._check_finite(take, apart)
 
     def of_take(self, take: Take, more: Mapping[str, float]) -> Measured:
-        found = metrics_measures.of_prediction(self.parts, self.truth, *self.pairs[take], self.fps)
+        found = metrics_measures.of_prediction(self.parts, self.truth, *self.pairs[take], self.fps, self.threshold)
+        if (text := take.predictions.text(take.name)) is not None:
+            found |= metrics_measures.of_texts(text.heard, text.lip_read)
         return self._measured(take.row, take.item.condition, take.counted, take.frames, found | dict(more))
 
     def of_still_faces(self, frames: int) -> list[Measured]:
-        return [
-            self._measured(row, "", True, frames, metrics_measures.of_still(self.parts, self.truth, still, self.fps))
-            for row, still in ((row, self.stills[row]) for row in self.stills)
-        ]
+        found = {
+            row: metrics_measures.of_still(self.parts, self.truth, self.stills[row], self.fps, self.threshold)
+            for row in self.stills
+        }
+        return [self._measured(row, "", True, frames, values) for row, values in found.items()]
 
     def surface(self, take: Take) -> Surface:
         return surface_of(self.truth, *self.pairs[take])

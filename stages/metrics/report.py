@@ -17,7 +17,7 @@ from stages.metrics.choose import AGAINST, MODEL
 from stages.metrics.measure import Measured
 from stages.metrics.regions import Regions
 from stages.metrics.scores import Score, Scores
-from stages.metrics.units import finite, in_millimetres, unit_of
+from stages.metrics.units import finite, in_millimetres, length_name, unit_of
 
 CONDITIONS = "a subject of the training set counts in its own style, anyone else as the mean over all predicted styles"
 TEMPLATE = "errors compare absolute positions; dynamics are of the displacement from the subject's own neutral template"
@@ -29,16 +29,20 @@ HEADLINES = {
     "fdd_abs": "|FDD|",
     "velocity": "velocity",
     "opening_correlation": "lip r",
+    "lip_readability": "LRP",
+    "lip_reading_error": "lip CER",
 }
 """Families of the terminal's table, one column each; all else is in the files."""
 
 
-def numbers(rows: Mapping[str, Scores], regions: Regions, units: str) -> list[dict[str, Any]]:
-    """One record per row and definition: the number and everything that it depends on."""
-    return [_record(name, score, regions, units) for name, scores in rows.items() for score in scores.values()]
+def numbers(rows: Mapping[str, Scores], regions: Regions, units: str, threshold: float = 0.0) -> list[dict[str, Any]]:
+    """One record per row and definition: the number and everything that it depends on. threshold: the length below
+    which the lips can be read."""
+    scores = [(name, score) for name, scores in rows.items() for score in scores.values()]
+    return [_record(name, score, regions, units, threshold) for name, score in scores]
 
 
-def _record(row: str, score: Score, regions: Regions, units: str) -> dict[str, Any]:
+def _record(row: str, score: Score, regions: Regions, units: str, threshold: float) -> dict[str, Any]:
     definition, value, unit = score.definition, score.value, unit_of(score.definition, units)
     record: dict[str, Any] = {
         "row": row,
@@ -53,9 +57,11 @@ def _record(row: str, score: Score, regions: Regions, units: str) -> dict[str, A
     shown, unit_shown = in_millimetres(value, definition, units)
     if unit_shown != unit:
         record |= {"value_mm": finite(shown), "unit_mm": unit_shown}
+    if definition.threshold:
+        record |= {"threshold": threshold, "threshold_unit": length_name(units)}
     return record | {
         "interval": score.interval,
-        "region": regions.facts(definition) or "all vertices",
+        "region": "texts" if definition.reads else regions.facts(definition) or "all vertices",
         "average": definition.average,
         "template_rule": definition.template,
         "frame_rule": definition.lengths,
@@ -101,23 +107,31 @@ def paired_facts(rows: Mapping[str, Scores], against: Predictions, units: str) -
     }
 
 
-def write_csv(file: Path, measured: Iterable[Measured], definitions: Sequence[Definition], regions: Regions) -> None:
+def write_csv(
+    file: Path,
+    measured: Iterable[Measured],
+    definitions: Sequence[Definition],
+    regions: Regions,
+    threshold: float = 0.0,
+) -> None:
     """Every sequence in every condition and baseline, in the data's units; an undefined number is an empty field.
 
-    The last columns say in every row, since a table may be cut, which regions the numbers are over.
+    The last columns say in every row, since a table may be cut, which regions the numbers are over, and below which
+    threshold the lips count as readable.
     """
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         names = [definition.id for definition in definitions]
         over = regions.captions(definitions)
         seen = [f"{role}_region" for role in over]
-        writer.writerow(["row", "id", "subject", "condition", "split", "counted", "frames", *names, *seen])
+        below = {"lip_threshold": f"{threshold:.9g}"} if any(one.threshold for one in definitions) else {}
+        writer.writerow(["row", "id", "subject", "condition", "split", "counted", "frames", *names, *seen, *below])
         for row in measured:
             values = [row.values.get(definition.measure, math.nan) for definition in definitions]
             texts = ["" if math.isnan(value) else f"{value:.9g}" for value in values]
             counted = "yes" if row.counted else "no"
             facts = [row.row, row.id, row.subject, row.condition, row.split, counted, row.frames]
-            writer.writerow([*facts, *texts, *over.values()])
+            writer.writerow([*facts, *texts, *over.values(), *below.values()])
 
 
 def headlines(scores: Scores) -> dict[str, str]:
@@ -129,8 +143,9 @@ def headlines(scores: Scores) -> dict[str, str]:
     return chosen or dict(list(first.items())[: len(HEADLINES)])
 
 
-def table(rows: Mapping[str, Scores], regions: Regions, units: str) -> str:
-    """Rows against the main metrics, in millimetres where the data are metric; below, the regions that they look at."""
+def table(rows: Mapping[str, Scores], regions: Regions, units: str, threshold: float = 0.0) -> str:
+    """Rows against the main metrics, in millimetres where the data are metric; below, the regions that they look at,
+    and the threshold of what can be read."""
     chosen = headlines(rows[MODEL])
     lines = [["", *(_heading(rows[MODEL][name].definition, units) for name in chosen.values())]]
     for row, scores in rows.items():
@@ -141,7 +156,12 @@ def table(rows: Mapping[str, Scores], regions: Regions, units: str) -> str:
         f"{', '.join(_short(one) for one in shown if one.role == role)} over {caption}"
         for role, caption in regions.captions(shown).items()
     ]
-    return "\n".join([aligned(lines), *over])
+    below = [
+        f"{_short(one)}: frames whose largest lip error is below {threshold:g} {length_name(units)}"
+        for one in shown
+        if one.threshold
+    ]
+    return "\n".join([aligned(lines), *over, *below])
 
 
 def paired_table(tests: Mapping[str, Any], rows: Mapping[str, Scores], units: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.metrics_definitions import DEFINITIONS, TO_TRUTH, UNCUT, Definition, find
+from faces.metrics_measures import HEARD
 from faces.metrics_parts import Parts
 from faces.metrics_statistics import bootstrap_interval, weighted_mean
 from pipeline.errors import StageError
@@ -66,7 +67,7 @@ def _score(by_sequence: Mapping[str, Sequence[Measured]], definition: Definition
     kept = []
     for name, items in by_sequence.items():
         value = np.mean([item.values.get(definition.measure, np.nan) for item in items])
-        weight = definition.weight(items[0].frames)
+        weight = definition.weight(items[0].frames, round(items[0].values.get(HEARD, 0)))
         if np.isfinite(value) and weight:
             kept.append((name, items[0].subject, float(value), weight, items[0].frames))
     ids, subjects, values, weights, frames = zip(*kept, strict=True) if kept else ((), (), (), (), ())
@@ -85,7 +86,7 @@ def choose_definitions(params: Params, parts: Parts, cases: Sequence[Case]) -> t
     for item in DEFINITIONS.values():
         if item.id not in wanted:
             continue
-        problem = _problem(item, parts, cases, early)
+        problem = _problem(item, parts, cases, early, params.lip_threshold)
         if problem and item.id in exact:
             raise StageError(f"{item.id} cannot be had: {problem}")
         if not problem:
@@ -97,14 +98,26 @@ def choose_definitions(params: Params, parts: Parts, cases: Sequence[Case]) -> t
     return found, notes
 
 
-def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str) -> str:
+def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str, threshold: float) -> str:
     if not parts.has(item.role):
         return f"the data have no {item.role.replace('_', ' ')} (see the regions in docs/metrics.md)"
     if item.lengths == TO_TRUTH:
         return early
+    if item.threshold and not threshold:
+        return "no threshold is published: set lip_threshold, in the data's unit of length"
+    if item.reads and not any(map(_is_read, cases)):
+        return (
+            "no text was heard in the sound and read off the lips: it takes a network that reads lips, and features "
+            "made with text = true"
+        )
     if item.lengths == UNCUT and not any(_comparable(case) for case in cases):
         return "no sequence is predicted in several styles of equal length"
     return ""
+
+
+def _is_read(case: Case) -> bool:
+    texts = (take.predictions.text(take.name) for take in case.of(MODEL))
+    return any(text is not None and text.heard is not None and text.lip_read is not None for text in texts)
 
 
 def _comparable(case: Case) -> bool:

@@ -26,9 +26,14 @@ def length_unit(units: str) -> tuple[float, str]:
     return (MM_PER[units], "mm") if units in MM_PER else (1.0, UNIT_NAMES.get(units, units))
 
 
+def length_name(units: str) -> str:
+    """Of a length as the data have it."""
+    return UNIT_NAMES.get(units, units)
+
+
 def unit_of(definition: Definition, units: str) -> str:
-    """ "m²" for LVE of data in metres, "m/s" for a speed, "" for a correlation."""
-    return _named(definition, UNIT_NAMES.get(units, units))
+    """ "m²" for LVE of data in metres, "m/s" for a speed, "%" for a share, "" for a correlation."""
+    return _named(definition, length_name(units))
 
 
 def in_millimetres(value: float, definition: Definition, units: str) -> tuple[float, str]:
@@ -39,7 +44,7 @@ def in_millimetres(value: float, definition: Definition, units: str) -> tuple[fl
 
 def _named(definition: Definition, unit: str) -> str:
     if not definition.power:
-        return ""
+        return "%" if definition.percent else ""
     return unit + POWERS[definition.power] + ("/s" if definition.per_second else "")
 
 

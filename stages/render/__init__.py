@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
-from stages.kinds.predictions import MOTION, Predictions
+from stages.kinds.predictions import MOTION, TEXT, Predictions
 from stages.kinds.sequences import REGIONS, SOUND, TOPOLOGY, VERTICES, Sequences
 from stages.render.settings import COLUMNS, PRESETS, background_problem
 
@@ -39,6 +39,9 @@ class Params:
     limit: int = param(6, low=0, selects=True, help="how many clips, spread over subjects, then sentences; 0: all")
     splits: list[str] = param([], selects=True, help="only clips of these splits of the data; empty: all")
     captions: bool = param(True, help="a line above the panels that names them, with the scale of the error")
+    texts: bool = param(
+        False, help="of a network that reads lips, below the panels: what was heard, and what it reads off the motion"
+    )
     stills: int = param(
         2, low=0, high=100, help="pictures per clip: mouth widest open, most closed, then evenly spaced"
     )
@@ -83,8 +86,9 @@ class Render(Stage):
         def facts(clip: Clip) -> list[Any]:
             name, item = clip.item.id, asdict(clip.item)
             motion = given["predictions"].files.get(f"{MOTION}/{clip.name}.npy")
+            text = given["predictions"].files.get(f"{TEXT}/{clip.name}.json") if self.params.texts else None
             truth, sound = files.get(f"{VERTICES}/{name}.npy"), files.get(f"{SOUND}/{name}.wav")
-            return [motion, truth, sound, item, clip.frames, data.template_digests.get(item["subject"])]
+            return [motion, text, truth, sound, item, clip.frames, data.template_digests.get(item["subject"])]
 
         clips = choose(data, made, self.params.columns, self.params.splits, self.params.limit)
         shared = [

@@ -1,4 +1,4 @@
-"""The line above the panels: their names, and the colours of the error with their scale.
+"""The line above the panels: their names, and the colours of the error with their scale; texts below them.
 
 Drawn with Pillow's own font, so that it looks the same on every machine.
 """
@@ -38,6 +38,14 @@ def caption_strip(
     return np.asarray(image).copy()
 
 
+def text_strip(texts: Sequence[str], size: int, background: Colour) -> NDArray[np.uint8]:
+    """(2 · strip_height, size · panels, 3): a text below each panel, in two lines, cut where it has more."""
+    pen = _Pen(Image.new("RGB", (size, strip_height(size))), background)
+    broken = [pen.in_two(text, size * 9 // 10) for text in texts]
+    none = [None] * len(texts)
+    return np.concatenate([caption_strip(line, none, size, background) for line in zip(*broken, strict=True)])
+
+
 class _Pen:
     """Text in a line's middle, dark on a light background and light on a dark one."""
 
@@ -55,6 +63,12 @@ class _Pen:
         """Write from `left` on; returns where the text ends."""
         self._draw.text((left, self.image.height // 2), text, fill=self._ink, font=self._font, anchor="lm")
         return left + self.width(text)
+
+    def in_two(self, text: str, room: int) -> tuple[str, str]:
+        """The words that fit into `room` pixels, and the rest."""
+        words = text.split()
+        count = next((n for n in range(1, len(words) + 1) if self.width(" ".join(words[:n])) > room), len(words) + 1)
+        return " ".join(words[: count - 1]), " ".join(words[count - 1 :])
 
     def centred(self, middle: int, text: str, room: int) -> None:
         """Write around `middle`, cut to `room` pixels."""

@@ -17,7 +17,7 @@ from stages.kinds.plain import write_json
 from stages.kinds.predictions import Predictions, check_alike
 from stages.kinds.sequences import Sequences
 from stages.render import Params
-from stages.render.captions import caption_strip, strip_height
+from stages.render.captions import caption_strip, strip_height, text_strip
 from stages.render.choice import Clip, choose
 from stages.render.panels import Panels, Style, clip_camera, rasteriser, tints
 from stages.render.settings import parse_colour
@@ -54,6 +54,8 @@ def produce(job: Job, params: Params) -> None:
     (job.out / STILLS).mkdir(exist_ok=True)
     by_name = {clip.name: clip for clip in clips}
     _say_what_lacks(job, data, clips, params.columns)
+    if params.texts and not predictions.has_texts:
+        job.say(f"{predictions.path} holds no texts: its network reads no lips, or infer was told not to")
     # An OpenGL context belongs to one thread; our own renderer holds no lock and gains from several.
     threads = job.workers if params.renderer == "soft" else 1
     # The scale of the error is of all clips together: where another clip moves it, all are drawn anew.
@@ -105,7 +107,8 @@ def film(shoot: Shoot, clip: Clip) -> list[Path]:
     params, file = shoot.params, shoot.out / f"{clip.name}.mp4"
     truth, prediction = motions(shoot.data, shoot.predictions, clip)
     stills, made = still_frames(shoot, clip), [file]
-    size = (params.size * len(clip.columns), params.size + (strip_height(params.size) if params.captions else 0))
+    lines = params.captions + 2 * (params.texts and shoot.predictions.has_texts)
+    size = (params.size * len(clip.columns), params.size + lines * strip_height(params.size))
     with open_video(file, size, shoot.rate, _sound(shoot, clip), params.crf, params.preset) as video:
         for number, picture in enumerate(draw(shoot, clip, truth, prediction)):
             video.write(picture)
@@ -125,12 +128,13 @@ def draw(
     panels = Panels(shoot.data.faces, camera, clip.columns, style)
     scales = [style.scale if column == "error" else None for column in clip.columns]
     strip = caption_strip(_titles(shoot, clip), scales, params.size, style.background) if params.captions else None
+    below = text_strip(texts, params.size, style.background) if (texts := _texts(shoot, clip)) else None
     for number in range(clip.frames):
         try:
             picture = panels.picture(prediction[number], None if truth is None else truth[number])
         except DataError as error:
             raise DataError(f"{shoot.predictions.file(clip.name)}, frame {number}: {error}") from error
-        yield picture if strip is None else np.concatenate([strip, picture])
+        yield np.concatenate([part for part in (strip, picture, below) if part is not None])
 
 
 def still_frames(shoot: Shoot, clip: Clip) -> list[int]:
@@ -148,6 +152,16 @@ def _titles(shoot: Shoot, clip: Clip) -> list[str]:
     made = f"{shoot.predictions.info.model}, style of {clip.item.condition}"
     words = {"truth": "ground truth", "prediction": made, "error": "error"}
     return [words[column] for column in clip.columns]
+
+
+def _texts(shoot: Shoot, clip: Clip) -> list[str]:
+    """What stands below each panel; nothing where it is not wished for, or no lips were read."""
+    text = shoot.predictions.text(clip.name) if shoot.params.texts else None
+    if text is None:
+        return []
+    said = {"truth": ("heard", text.heard), "prediction": ("lips say", text.lip_read)}
+    shown = (said.get(column, ("", None)) for column in clip.columns)
+    return ["" if words is None else f"{how}: {words}" for how, words in shown]
 
 
 def _sound_file(data: Sequences, clip: Clip) -> Path | None:

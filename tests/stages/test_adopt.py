@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import torch
 from faces.errors import DataError
 from models.codetalker.face import CodeTalker
 from models.faceformer.face import FaceFormer
+from models.selftalk.face import SelfTalk
 from models.talking_face import Speech
+from models.talkingstyle.face import TalkingStyle
+from models.text import ENGLISH
 from pipeline.errors import StageError
 from stages.adopt import Adopt, Params
 from stages.adopt.about import recognise
@@ -23,7 +27,16 @@ from stages.features import ExtractFeatures
 from stages.features import Params as Heard
 from stages.features.own_encoder import own_encoder
 from stages.kinds.checkpoint import Checkpoint, read_weights
-from tests.models.released_files import BIWI_PRIOR, codetalker, faceformer, motion_prior, write
+from tests.models import tiny_selftalk
+from tests.models.released_files import (
+    BIWI_PRIOR,
+    ENCODER,
+    codetalker,
+    faceformer,
+    motion_prior,
+    talkingstyle,
+    write,
+)
 from tests.stages.fake_job import FakeJob
 
 
@@ -39,7 +52,7 @@ def speech(subjects: int, channels: int = 16, vertices: int = 11) -> Speech:
     return Speech(torch.randn(60, channels, generator=draw), torch.randn(3 * vertices, generator=draw), styles)
 
 
-def check_alike(made: Checkpoint, network: FaceFormer | CodeTalker) -> None:
+def check_alike(made: Checkpoint, network: FaceFormer | TalkingStyle | CodeTalker) -> None:
     """The very weights, and their motion to rounding, which where they lie in memory may change."""
     loaded: Any = made.load_network()
     state = network.state_dict()
@@ -91,6 +104,32 @@ def test_the_mesh_tells_the_data_set(tmp_path, vertices, subjects, dataset, fps,
     assert len(made.facts.train_subjects) == subjects
 
 
+@pytest.mark.parametrize("fps", [30.0, 25.0])
+def test_talkingstyle_speaks_as_before(tmp_path, fps):
+    network = talkingstyle(fps=fps)
+    made = Checkpoint(adopt(tmp_path / "job", weights=str(write(network, tmp_path / "x.pth")), model="talkingstyle"))
+    check_alike(made, network)
+    assert (made.facts.fps, made.config.settings["period"], made.config.settings["layers"]) == (fps, fps, 3)
+    assert made.facts.encoder_config["model_type"] == "hubert"
+    extractor = own_encoder(made.path, device="cpu")
+    wave = np.random.default_rng(1).normal(size=4000).astype(np.float32)
+    heard = network.audio_encoder.convolve(torch.from_numpy((wave - wave.mean()) / wave.std())[None])[0]
+    np.testing.assert_allclose(extractor.encode(wave).features, heard, atol=1e-4)
+
+
+@pytest.mark.parametrize(("fps", "alignment"), [(0.0, "interpolate"), (25.0, "pairs"), (24.0, "interpolate")])
+def test_3d_mead_is_faces_of_flame_at_the_rate_that_is_said(tmp_path, fps, alignment):
+    """A file of it says nothing of its rate, and has other subjects than VOCASET."""
+    network = talkingstyle(5023, subjects=5)
+    file = write(network, tmp_path / "mead.pth")
+    assert recognise(file).subjects == [f"subject{number}" for number in range(1, 6)]
+    made = Checkpoint(adopt(tmp_path / "job", weights=str(file), model="talkingstyle", fps=fps))
+    assert (made.facts.fps, made.config.settings["alignment"]) == (fps or 30.0, alignment)
+    assert made.facts.train_subjects == [f"subject{number}" for number in range(1, 6)]
+    (spoken,) = made.load_network().predict_all([speech(5, vertices=5023)])
+    assert spoken.shape == (5, 30 if fps == 25 else int(60 / 50 * (fps or 30)), 15069)
+
+
 @pytest.mark.parametrize("flavour", ["vocaset", "biwi"])
 def test_codetalker_is_taken_over_with_its_prior(tmp_path, flavour):
     prior = motion_prior(settings=BIWI_PRIOR) if flavour == "biwi" else motion_prior()
@@ -98,6 +137,31 @@ def test_codetalker_is_taken_over_with_its_prior(tmp_path, flavour):
     first, second = write(prior, tmp_path / "s1.pth.tar"), write(network, tmp_path / "s2.pth.tar")
     made = adopt(tmp_path / "job", weights=str(second), prior=str(first), model="codetalker")
     check_alike(Checkpoint(made), network)
+
+
+@pytest.mark.parametrize("settings", tiny_selftalk.BOTH, ids=["vocaset", "biwi"])
+def test_selftalk_has_one_style_and_knows_no_lips(tmp_path, settings):
+    """Its motion's rate shows in the width of what a frame hears, and its recogniser's letters in no shape."""
+    network, file = tiny_selftalk.network(settings, encoder="some/encoder", config=ENCODER), tmp_path / "vocaset.pth"
+    torch.save(tiny_selftalk.published(network), file)
+    made = Checkpoint(adopt(tmp_path / "job", weights=str(file), model="selftalk"))
+    state, loaded = network.state_dict(), made.load_network()
+    assert all(torch.equal(value, state[name]) for name, value in loaded.state_dict().items())
+    assert not any("text_encoder" in name for name in read_weights(made.path / "model.safetensors"))
+    (found,), (expected,) = loaded.predict_all([speech(1)]), network.predict_all([speech(1)])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert made.facts.train_subjects == ["anyone"]
+    assert (made.facts.fps, made.config.settings["alignment"]) == (network.fps, settings.alignment)
+    assert (made.facts.vocabulary, made.facts.text_width, made.config.settings["lip_vertices"]) == ([], 24, 4)
+    assert not loaded.reads
+
+
+def test_selftalks_english_letters_are_known(tmp_path):
+    facts = replace(tiny_selftalk.facts(tiny_selftalk.VOCASET, "some/encoder", ENCODER), vocabulary=ENGLISH)
+    state = tiny_selftalk.published(SelfTalk.build(tiny_selftalk.VOCASET, facts))
+    torch.save(state, tmp_path / "vocaset.pth")
+    made = Checkpoint(adopt(tmp_path / "job", weights=str(tmp_path / "vocaset.pth"), model="selftalk"))
+    assert made.load_network().vocabulary == ENGLISH
 
 
 def test_codetalker_needs_its_prior(tmp_path):

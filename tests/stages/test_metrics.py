@@ -24,6 +24,8 @@ from stages.metrics.units import in_millimetres, unit_of
 from tests.stages.metrics_runs import csv_rows, make_predictions, numbers, report, run
 from tests.stages.tiny import REGIONS, make_sequences
 
+ELSEWHERE = ("lip_distance/codetalker", "lip_readability/selftalk", "lip_reading_error/facepipe")
+"""FLAME's alone, and what `test_metrics_lips` is about."""
 LIPS, UPPER = np.array(REGIONS["lips"]), np.array(REGIONS["upper_face"])
 
 
@@ -78,7 +80,7 @@ def test_numbers_are_the_definitions(data: Sequences, tmp_path: Path, longer: in
     cases = pairs(data, predictions)
     made = {metric for row, metric in found if row == "model"}
     codetalker = {"lve/codetalker", "fdd/codetalker"} if longer < 0 else set()
-    assert made == set(DEFINITIONS) - {"lip_distance/codetalker"} - codetalker
+    assert made == set(DEFINITIONS) - set(ELSEWHERE) - codetalker
     for metric in made - {"diversity/facediffuser"}:
         values = [np.mean([plain(metric, *pair, data.fps) for pair in case]) for case in cases]
         definition = DEFINITIONS[metric]
@@ -203,7 +205,7 @@ def test_csv_lists_every_condition_and_baseline(data: Sequences, tmp_path: Path)
     ]  # fmt: skip
     assert len(rows) == 7 + 2 * 4
     over = ["lips_region", "upper_face_region", "opening_region"]
-    assert list(rows[0])[7:] == [*(name for name in DEFINITIONS if name != "lip_distance/codetalker"), *over]
+    assert list(rows[0])[7:] == [*(name for name in DEFINITIONS if name not in ELSEWHERE), *over]
     assert {row["lips_region"] for row in rows} == {f"lips {region_digest(LIPS)} (6 entries)"}
     still = next(row for row in rows if row["row"] == "neutral template")
     assert still["opening_correlation/facepipe"] == still["diversity/facediffuser"] == ""

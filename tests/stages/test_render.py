@@ -13,9 +13,11 @@ import pytest
 import soundfile
 from PIL import Image
 
+from cache.manifest import Manifest
 from faces.errors import DataError
 from pipeline.errors import StageError
-from stages.kinds.predictions import Predictions, write_index
+from pipeline.stage import Given
+from stages.kinds.predictions import Predictions, Text, write_index, write_text
 from stages.render import Params, Render
 from stages.render.choice import spread
 from stages.render.stills import informative_frames
@@ -311,3 +313,41 @@ def test_index_says_which_rasteriser_drew(
     assert index(run(tmp_path / "numba", inputs, stills=0))["rasteriser"] == "numba"
     monkeypatch.setitem(sys.modules, "faces.raster.numba_raster", None)
     assert index(run(tmp_path / "numpy", inputs, stills=0))["rasteriser"] == "numpy"
+
+
+def with_texts(predictions: Path, heard: str | None) -> None:
+    (predictions / "text").mkdir(exist_ok=True)
+    for name in Predictions(predictions).items:
+        write_text(predictions, name, Text(heard, "we saw it"))
+
+
+def test_texts_stand_below_the_panels(inputs: dict[str, Path], tmp_path: Path) -> None:
+    job = run(tmp_path / "none", inputs, texts=True)
+    assert any("holds no texts: its network reads no lips" in line for line in job.said)
+    with_texts(inputs["predictions"], "we saw a large old house and went on")
+    plain, shown = run(tmp_path / "plain", inputs), run(tmp_path / "shown", inputs, texts=True, size=128)
+    (name,) = index(plain)["clips"]
+    assert decoded(plain.out / f"{name}.mp4")[0].shape[0] == 64 + 12
+    picture = decoded(shown.out / f"{name}.mp4")[3].astype(int)
+    assert picture.shape == (128 + 3 * 12, 3 * 128, 3)
+    first, second = picture[140:152], picture[152:]
+    ink = [[np.ptp(part) > 60 for part in np.split(line, 3, axis=1)] for line in (first, second)]
+    assert ink == [[True, True, False], [True, False, False]]
+    with_texts(inputs["predictions"], None)
+    silent = run(tmp_path / "silent", inputs, texts=True, size=128)
+    assert np.ptp(decoded(silent.out / f"{name}.mp4")[3][142:, :120]) < 60
+
+
+def test_a_text_is_content_of_its_clip_where_it_is_shown(inputs: dict[str, Path]) -> None:
+    def items(**params: Any) -> Any:
+        predictions = inputs["predictions"]
+        files = {str(file.relative_to(predictions)): (1, file.read_text("latin1")) for file in predictions.rglob("*.*")}
+        given = {"data": Given(inputs["data"], {}, lambda: Manifest({}))}
+        given["predictions"] = Given(predictions, {}, lambda: Manifest(files))
+        return Render(Params(**SMALL | params)).items(given, {}).each
+
+    with_texts(inputs["predictions"], "one")
+    before = items(), items(texts=True)
+    with_texts(inputs["predictions"], "two")
+    assert items() == before[0]
+    assert items(texts=True) != before[1]

@@ -17,6 +17,7 @@ from cache.manifest import Item, Manifest
 from faces.errors import DataError
 from models.faceformer import Settings
 from models.talking_face import DataFacts
+from models.talkingstyle import Settings as TalkingStyleSettings
 from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Given, Upstream
 from stages.infer import Infer
@@ -189,6 +190,25 @@ def codetalker(folder: Path) -> tuple[Any, Path]:
     upon = {"model": "codetalker-vq", "settings": asdict(flavour.prior)}
     write_config(folder, Config("codetalker", asdict(flavour.face), asdict(facts), "tiny", "m", "", upon))
     return network, folder
+
+
+def test_talkingstyle_with_its_two_tables(inputs, tmp_path):
+    """Of the two only the entries that can reach any style are fitted; the others are the start's mixture."""
+    job = FakeJob.under(tmp_path / "t", inputs)
+    settings = TalkingStyleSettings(
+        feature_dim=16, layers=2, encoder_width=32, encoder_layers=1, encoder_heads=2, layerdrop=0.0, mask_time_prob=0.0
+    )
+    Train(TrainParams(model="talkingstyle", epochs=1, lr=1e-3), {"model": settings}).run(job)
+    made = style(tmp_path / "style", inputs | {"checkpoint": job.out}, model="talkingstyle", subject="D").out
+    old, new = (read_weights(folder / "model.safetensors") for folder in (job.out, made))
+    tables = {"style_encoder.obj_vector.weight": np.s_[:, :-1], "style_encoder.my_obj_vector.weight": np.s_[:-1]}
+    for name, value in old.items():
+        assert torch.equal(new[name][tables[name]] if name in tables else new[name], value), name
+    fitted = Checkpoint(made).training()["style"]
+    assert fitted["loss"] < fitted["start_losses"][fitted["start"]]
+    infer = FakeJob.under(tmp_path / "infer", inputs | {"checkpoint": made})
+    Infer(InferParams(conditions=["D", "D:0.5+A:0.5"])).run(infer)
+    assert Predictions(infer.out).items
 
 
 def test_rates_that_lead_astray_are_left(inputs):
