@@ -127,6 +127,7 @@ def _speech_encoder(settings: Settings, facts: DataFacts) -> SpeechEncoder:
     tuning = FineTuning(settings.dropout, settings.layerdrop, settings.mask_time_prob, settings.mask_time_length)
     if facts.encoder == LOG_MEL:
         config = small_config(facts.channels, settings.width, settings.layers, settings.heads)
+        config["num_conv_pos_embeddings"] = settings.context
         return SpeechEncoder(config, tuning, convolutions=False)
     encoder = SpeechEncoder(facts.encoder_config, tuning)
     if encoder.channels != facts.channels:

@@ -20,6 +20,12 @@ class Settings:
     )
     layers: int = setting(2, "log-mel features only: its layers, trained from scratch", low=1)
     heads: int = setting(4, "log-mel features only: its attention heads", low=1)
+    context: int = setting(
+        16,
+        "log-mel features only: steps that its convolution of positions spans. wav2vec 2.0 has 128, with which few "
+        "sentences are learnt by heart: what comes where, whatever is heard",
+        low=2,
+    )
     dropout: float = setting(0.1, "dropout of the speech encoder", low=0.0, high=0.9)
     layerdrop: float = setting(0.0, "probability of skipping a layer of the speech encoder", low=0.0, high=0.9)
     mask_time_prob: float = setting(

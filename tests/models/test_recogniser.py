@@ -143,6 +143,18 @@ def test_upon_the_features_of_a_pretrained_encoder():
         network().build(SMALL, facts("some/encoder", SPEECH, 5))
 
 
+def test_its_convolution_of_positions_spans_what_is_asked():
+    """Alone it looks beside a step: with one layer's attention taken away, far features change nothing."""
+    net = made(replace(SMALL, context=4))
+    for layer in net.audio_encoder.encoder.layers:
+        layer.attention.out_proj.weight.data.zero_()
+    features = torch.randn(30, CHANNELS)
+    changed = features.clone()
+    changed[20] += 1
+    moved = (net.recognise(features)[1] - net.recognise(changed)[1]).abs().amax(1) > 0
+    assert set(moved.nonzero()[:, 0].tolist()) == set(range(19, 23))
+
+
 def test_what_it_refuses():
     with pytest.raises(DataError, match="no weights of a recogniser were ever released"):
         made().load_official({})
