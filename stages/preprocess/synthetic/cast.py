@@ -17,8 +17,8 @@ from stages.preprocess.synthetic.subjects import VOICE, Subject, draw_subject
 @dataclass(frozen=True)
 class Cast:
     """Who speaks what, in VOCASET's form. subjects, sentences: how many. seconds: of a sentence. seed: of everything
-    drawn. noise: metres, of the capture. fps: frames, and rate: samples, per second. one_voice: whether all talkers have
-    the first one's voice, so that their manners show in their faces alone.
+    drawn. noise: metres, of the capture. fps: frames, and rate: samples, per second. one_voice: whether all have the
+    first one's voice, so that their manners show in their faces alone.
     """
 
     subjects: int
