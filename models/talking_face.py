@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from models.motion_prior import MotionPrior
@@ -94,6 +94,8 @@ class TalkingFace(Protocol):
     It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),
     `predict_blocks`, for clips whose motion is larger than memory, and `stream`, for speech that is still being spoken.
 
+    One with a table of styles may offer what the stage `style` asks (`Styled`).
+
     One that reads lips has `reads: bool`, `vocabulary: tuple[str, ...]` and `read_lips(motion (T, D), template (D,)) ->
     logits (N, classes)`, which takes the lips out of the motion first: it may be a mapped file, larger than memory.
     """
@@ -137,4 +139,21 @@ class TalkingFace(Protocol):
 
     def predict_all(self, speeches: Sequence[Speech]) -> list[Tensor]:
         """Several clips at once, each as `predict` would give it, to rounding."""
+        ...
+
+
+class Styled(TalkingFace, Protocol):
+    """A talking face that can take a new speaker in, with all that it has learnt left as it is."""
+
+    def add_subject(self, weights: Sequence[float]) -> list[tuple[nn.Parameter, Tensor]]:
+        """One subject more, the last, who begins as this mixture (K weights) of the others. Returns the tables of
+        style, each with the bool mask of the newcomer's entries; all others stay as they are."""
+        ...
+
+    def hear(self, clips: Clips) -> Any:
+        """What the losses need of the clips' speech and truth, so that it is made once, whatever style follows."""
+        ...
+
+    def lesson_losses(self, lesson: Any, clips: Clips) -> dict[str, Tensor]:
+        """`losses(clips)` where `lesson` is `hear(clips)`."""
         ...

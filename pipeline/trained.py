@@ -20,7 +20,8 @@ from pipeline.toml import shown
 from pipeline.workspace import Workspace
 
 KIND = "checkpoint"
-ADOPT, INFER, RENDER, TRAIN, VOICE = "adopt", "infer", "render", "train", "voice"
+ADOPT, CLIP, INFER, RENDER, STYLE = "adopt", "clip", "infer", "render", "style"
+TRAIN, VOICE = "train", "voice"
 CONFIG = "config.json"
 RELEASED = (".pth", ".pt", ".tar")
 """Endings of files that others released."""
