@@ -24,7 +24,7 @@ def clones(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.mark.parametrize("recipe", ["faceformer_ict", "codetalker_ict"])
+@pytest.mark.parametrize("recipe", ["faceformer_ict", "codetalker_ict", "talkingstyle_ict"])
 def test_from_clones_to_video_and_metrics(here: Path, clones: Path, recipe: str) -> None:
     assert run_tiny(f"{recipe}.toml") == 0
     out = here / "outputs" / recipe
