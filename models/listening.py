@@ -179,6 +179,7 @@ def clip_mean(errors: Tensor, frames: Sequence[int]) -> Tensor:
 def _speech_encoder(settings: ListeningSettings, facts: DataFacts) -> SpeechEncoder:
     tuning = FineTuning(
         dropout=settings.encoder_dropout,
+        attention_dropout=settings.attention_dropout,
         layerdrop=settings.layerdrop,
         mask_prob=settings.mask_time_prob,
         mask_length=settings.mask_time_length,

@@ -1,4 +1,4 @@
-"""The squared error of motion that a linear layer makes, without keeping any of that motion.
+"""Squared errors of motion that a linear layer makes, without keeping any of that motion.
 
 A clip's motion is the widest thing in training: 150 frames of 70,110 coordinates are 42 MB, and autograd would keep
 several such arrays for every clip of a batch. Here the residual of one clip at a time becomes loss and gradients at
@@ -7,7 +7,7 @@ once, and is forgotten. Shapes: T frames, d channels, D coordinates.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,13 +30,30 @@ def projected_error(hidden: Tensor, layer: nn.Linear, truth: Tensor) -> Tensor:
     return error
 
 
+class MotionErrors(NamedTuple):
+    """loss: position and velocity, weighted; it alone has gradients. Scalars."""
+
+    loss: Tensor
+    position: Tensor
+    velocity: Tensor
+
+
+def projected_errors(
+    hidden: Tensor, layer: nn.Linear, truth: Tensor, position_weight: float, velocity_weight: float
+) -> MotionErrors:
+    """As `projected_error`, with the mean squared error of changes from each frame to the next: of a single frame 0."""
+    learned = [hidden.to(layer.weight.dtype), layer.weight, layer.bias]
+    if not torch.is_grad_enabled():
+        learned = [tensor.detach() for tensor in learned]
+    return MotionErrors(*_ProjectedErrors.apply(*learned, truth, position_weight, velocity_weight))
+
+
 class _ProjectedError(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, truth: Tensor) -> Tensor:
         with precise(hidden.device):
             residual = torch.addmm(bias, hidden, weight.T).sub_(truth)
-            # Summed in pairs; `dot` adds up millions of terms one by one, and loses digits with every clip's length.
-            error = torch.stack([rows.square().sum() for rows in residual.split(ROWS)]).sum() / residual.numel()
+            error = _mean_square(residual)
             if any(ctx.needs_input_grad):
                 residual.mul_(2 / residual.numel())
                 ctx.save_for_backward(residual @ weight, residual.T @ hidden, residual.sum(0))
@@ -45,3 +62,31 @@ class _ProjectedError(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         return (*(grads[0] * part for part in ctx.saved_tensors), None)
+
+
+class _ProjectedErrors(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, truth: Tensor, position: float, velocity: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        with precise(hidden.device):
+            residual = torch.addmm(bias, hidden, weight.T).sub_(truth)
+            change = residual.diff(dim=0)
+            errors = _mean_square(residual), _mean_square(change) if len(change) else residual.new_zeros(())
+            if any(ctx.needs_input_grad):
+                residual.mul_(2 * position / residual.numel())
+                change.mul_(2 * velocity / max(1, change.numel()))
+                residual[1:] += change
+                residual[:-1] -= change
+                ctx.save_for_backward(residual @ weight, residual.T @ hidden, residual.sum(0))
+        ctx.mark_non_differentiable(*errors)
+        return position * errors[0] + velocity * errors[1], *errors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return (*(grads[0] * part for part in ctx.saved_tensors), None, None, None)
+
+
+def _mean_square(residual: Tensor) -> Tensor:
+    # Summed in pairs; `dot` adds up millions of terms one by one, and loses digits with every clip's length.
+    return torch.stack([rows.square().sum() for rows in residual.split(ROWS)]).sum() / residual.numel()

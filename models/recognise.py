@@ -24,7 +24,7 @@ HEAD = 64
 """Channels of an attention head in all published speech encoders."""
 MOST_NAMED = 3
 BASE = (768, 12, 512)
-"""Width, layers and convolution channels of the encoder that the papers start from."""
+"""Width, layers and convolution channels of the encoder that most papers start from."""
 LISTENING = (
     "audio_feature_map.weight",
     "audio_encoder.feature_extractor.conv_layers.0.conv.weight",
@@ -42,7 +42,9 @@ class Released:
 
     settings: those of the model's `Settings` that shapes tell. vertices: V. subjects: K, how many were trained on; 0
     for a motion prior. encoder: its speech encoder's configuration; empty where it hears nothing. table: the entry that
-    holds its periodic positions, whose values tell the period, "" for none.
+    holds its periodic positions, whose values tell the period, "" for none. names: of its subjects, where the model
+    knows. fps: of its motion, where shapes tell; else 0. classes, text_width: of the recogniser that it was trained
+    with; else 0. published: name and sizes of the speech encoder that the paper starts from.
     """
 
     settings: Mapping[str, Any]
@@ -50,13 +52,19 @@ class Released:
     subjects: int = 0
     encoder: Mapping[str, Any] = field(default_factory=dict)
     table: str = ""
+    names: Sequence[str] = ()
+    fps: float = 0.0
+    classes: int = 0
+    text_width: int = 0
+    published: tuple[str, tuple[int, int, int]] = (PUBLISHED_ENCODER, BASE)
 
     @property
     def encoder_name(self) -> str:
-        """What the features are called: the papers' encoder where the sizes are its, else words for another."""
+        """What the features are called: the paper's encoder where the sizes are its, else words for another."""
         told = tuple(self.encoder.get(name) for name in ("hidden_size", "num_hidden_layers"))
         sizes = (*told, self.encoder["conv_dim"][-1]) if self.encoder else ()
-        return PUBLISHED_ENCODER if sizes == BASE else "the file's own encoder" if sizes else ""
+        name, published = self.published
+        return name if sizes == published else "the file's own encoder" if sizes else ""
 
 
 def has_all(shapes: Shapes, names: Iterable[str]) -> bool:
@@ -69,8 +77,8 @@ def layers(shapes: Shapes, pattern: str) -> int:
 
 
 def decoder(shapes: Shapes) -> dict[str, int]:
-    """Sizes of the biased decoder. The number of heads shows in no shape; it is 4 in all published files."""
-    d = shapes["vertice_map.weight"][0]
+    """Sizes of the decoder. The number of heads shows in no shape; it is 4 in all published files."""
+    d = shapes["audio_feature_map.weight"][0]
     wide = shapes["transformer_decoder.layers.0.linear1.weight"][0]
     return {
         "feature_dim": d,

@@ -22,10 +22,13 @@ class Wants:
 
     regions: the data's, by name; they come in `DataFacts.regions`. text: "heard", what a frozen recogniser made of the
     sound (`text_hidden` and `text` of the clips); "written", the data's transcripts (`text` alone); "" for none.
+    per_frame: speech features that a motion frame owns, where what is heard behind a clip's last whole frame is not in
+    its `text`; 0: all that is heard.
     """
 
     regions: tuple[str, ...] = ()
     text: str = ""
+    per_frame: int = 0
 
 
 def wants_of(settings: Any) -> Wants:
@@ -66,6 +69,11 @@ class ListeningSettings:
     encoder_layers: int = setting(3, "log-mel features only: layers of the speech encoder, trained from scratch", low=1)
     encoder_width: int = setting(192, "log-mel features only: its channels, a multiple of 16 and of its heads", low=16)
     encoder_heads: int = setting(4, "log-mel features only: its attention heads", low=1)
+
+    @property
+    def attention_dropout(self) -> float:
+        """Dropout of the speech encoder's attention weights."""
+        return self.encoder_dropout
 
     def problems(self) -> Iterator[str]:
         """Sentences on settings that do not go together, each beginning with the name of one."""

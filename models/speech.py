@@ -31,7 +31,8 @@ there, and padding costs as much as speech."""
 class FineTuning:
     """How the transformer is disturbed while it is trained.
 
-    dropout: of every dropout layer in it. layerdrop: probability of skipping a layer.
+    dropout: of every dropout layer in it. attention_dropout: of attention weights, None: the same. layerdrop:
+    probability of skipping a layer.
     mask_prob, mask_length: share of the steps that time masking starts from, and the length of a span, in steps;
     0 switches masking off. mask_spans: the least number of spans per clip.
     """
@@ -41,6 +42,7 @@ class FineTuning:
     mask_prob: float = 0.05
     mask_length: int = 10
     mask_spans: int = 2
+    attention_dropout: float | None = None
 
 
 def small_config(channels: int, width: int, layers: int, heads: int) -> dict[str, Any]:
@@ -158,7 +160,8 @@ def time_mask(lengths: list[int], steps: int, tuning: FineTuning) -> Tensor:
 
 def _disturbances(tuning: FineTuning) -> dict[str, float]:
     names = ("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout")
-    return {**dict.fromkeys(names, tuning.dropout), "layerdrop": tuning.layerdrop}
+    found = {**dict.fromkeys(names, tuning.dropout), "layerdrop": tuning.layerdrop}
+    return found if tuning.attention_dropout is None else found | {"attention_dropout": tuning.attention_dropout}
 
 
 def _valid(lengths: list[int], hidden: Tensor) -> Tensor | None:

@@ -34,6 +34,7 @@ TABLE: dict[str, dict[str, str]] = {
         "codetalker": "models.codetalker",
         "codetalker-vq": "models.codetalker_vq",
         "faceformer": "models.faceformer",
+        "selftalk": "models.selftalk",
     },
     "datasets": {
         "biwi": "stages.preprocess.biwi",

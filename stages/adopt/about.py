@@ -60,7 +60,10 @@ class File:
 
     @property
     def subjects(self) -> list[str]:
-        """Names of who was trained on: the official ones, or "subject1", … where the split has another number."""
+        """Names of who was trained on: the model's own, the official ones, or "subject1", … where the split has another
+        number."""
+        if self.released.names:
+            return list(self.released.names)
         official = self.home.subjects() if self.home else []
         count = self.released.subjects
         return official if len(official) == count else [f"subject{number}" for number in range(1, count + 1)]

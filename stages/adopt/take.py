@@ -14,6 +14,7 @@ from torch import Tensor
 
 from faces.errors import DataError
 from models.talking_face import DataFacts
+from models.text import ENGLISH
 from pipeline.errors import StageError
 from pipeline.registry import load_component
 from pipeline.stage import Job
@@ -80,10 +81,18 @@ def _copy(source: Path, out: Path, params: Params) -> None:
 def _facts(file: File, params: Params, state: Mapping[str, Tensor]) -> DataFacts:
     """What the network must know of its data. A motion prior hears nothing and has no style."""
     released, home = file.released, file.home
-    fps = params.fps or (home.fps if home else 0.0) or float(period_of(state, released.table) or 30)
+    fps = params.fps or (home.fps if home else 0.0) or released.fps or float(period_of(state, released.table) or 30)
     channels = released.encoder["conv_dim"][-1] if released.encoder else 0
     return DataFacts(
-        released.vertices, fps, _subjects(file, params), channels, released.encoder_name, dict(released.encoder)
+        released.vertices,
+        fps,
+        _subjects(file, params),
+        channels,
+        released.encoder_name,
+        dict(released.encoder),
+        # Of another number of letters nobody knows which they are.
+        vocabulary=ENGLISH if released.classes == len(ENGLISH) else (),
+        text_width=released.text_width,
     )
 
 
@@ -102,7 +111,7 @@ def _settings(file: File, facts: DataFacts, state: Mapping[str, Tensor]) -> Any:
     if file.released.table:
         told["period"] = period_of(state, file.released.table) or round(facts.fps)
     if "alignment" in known:
-        told["alignment"] = "pairs" if facts.fps == PAIRS_FPS else "interpolate"
+        told.setdefault("alignment", "pairs" if facts.fps == PAIRS_FPS else "interpolate")
     return settings(**told)
 
 

@@ -13,27 +13,32 @@ from typing import Any
 import torch
 
 from models.motion_prior import MotionPrior
+from models.settings import Wants, wants_of
 from models.talking_face import DataFacts, TalkingFace
+from models.text import ENGLISH
 from pipeline.registry import load_component
 
 
 @dataclass(frozen=True)
 class Data:
-    """Of a data set: V, frames per second, training subjects K, and what its recordings ask of every model."""
+    """Of a data set: V, frames per second, training subjects K, vertices of the lips, and what its recordings ask of
+    every model."""
 
     vertices: int
     fps: float
     subjects: int
+    lips: int
     settings: Mapping[str, Any]
 
 
 DATA = {
-    "vocaset": Data(5023, 30.0, 8, {"alignment": "interpolate", "period": 30}),
-    "biwi": Data(23370, 25.0, 6, {"alignment": "pairs", "period": 25}),
+    "vocaset": Data(5023, 30.0, 8, 254, {"alignment": "interpolate", "period": 30}),
+    "biwi": Data(23370, 25.0, 6, 4996, {"alignment": "pairs", "period": 25}),
 }
 PUBLISHED: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("faceformer", "biwi"): {"feature_dim": 128},
     ("codetalker", "biwi"): {"layers": 12},
+    ("selftalk", "biwi"): {"feature_dim": 1024},
     ("codetalker-vq", "biwi"): {
         "tokens": 8, "token_width": 128, "linear_around_codes": True, "output_bias": False,
     },
@@ -42,23 +47,43 @@ PUBLISHED: Mapping[tuple[str, str], Mapping[str, Any]] = {
 SMALL = {
     "feature_dim": 32, "feedforward": 32, "hidden_size": 64, "layers": 1, "heads": 4,
     "tokens": 4, "token_width": 16, "codes": 16, "linear_around_codes": False,
+    "interpreter_layers": 1, "interpreter_feedforward": 32,
 }  # fmt: skip
-SMALL_VERTICES = 120
-BASE_ENCODER = {"model_type": "wav2vec2"}
-"""wav2vec 2.0 base, whose sizes are the defaults of `transformers`."""
-SMALL_ENCODER = {
+SMALL_VERTICES, SMALL_LIPS = 120, 12
+BASE_ENCODER: Mapping[str, Any] = {"model_type": "wav2vec2", "hidden_size": 768}
+"""wav2vec 2.0 base, whose other sizes are the defaults of `transformers`."""
+XLSR_ENCODER: Mapping[str, Any] = {
+    "model_type": "wav2vec2", "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
+    "intermediate_size": 4096, "conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True,
+}  # fmt: skip
+"""XLSR-53, which is as large as wav2vec 2.0 large."""
+ENCODERS = {"selftalk": XLSR_ENCODER}
+"""Of models whose authors took another speech encoder than the base."""
+SMALL_ENCODER: Mapping[str, Any] = {
     "model_type": "wav2vec2", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
     "intermediate_size": 64, "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16,
 }  # fmt: skip
 
 
-def facts(data: str, size: str) -> DataFacts:
-    """What a network is told of the data."""
-    known = DATA[data]
+def facts(data: str, size: str, model: str = "") -> DataFacts:
+    """What a network is told of the data. model: whose settings may ask for more than all networks are told."""
+    known, small = DATA[data], size == "small"
     names = [f"subject{i}" for i in range(known.subjects)]
-    if size == "small":
-        return DataFacts(SMALL_VERTICES, known.fps, names, 16, "drawn", SMALL_ENCODER)
-    return DataFacts(known.vertices, known.fps, names, 512, "drawn", BASE_ENCODER)
+    encoder = SMALL_ENCODER if small else ENCODERS.get(model, BASE_ENCODER)
+    vertices, lips, channels = (SMALL_VERTICES, SMALL_LIPS, 16) if small else (known.vertices, known.lips, 512)
+    wants = wants_of(settings(model, data, size)) if model else Wants()
+    return DataFacts(
+        vertices,
+        known.fps,
+        names,
+        channels,
+        "drawn",
+        encoder,
+        # As of a real mesh, a part of its numbers: which they are changes no time.
+        regions={name: range(lips) for name in wants.regions},
+        vocabulary=ENGLISH if wants.text else (),
+        text_width=encoder["hidden_size"] if wants.text == "heard" else 0,
+    )
 
 
 def settings(model: str, data: str, size: str) -> Any:
@@ -71,7 +96,7 @@ def settings(model: str, data: str, size: str) -> Any:
 def build(model: str, data: str, size: str, device: str) -> tuple[TalkingFace, MotionPrior | None]:
     """The network with drawn weights, and the frozen motion prior that it is built upon, if it is."""
     torch.manual_seed(0)
-    module, told = load_component("models", model), facts(data, size)
+    module, told = load_component("models", model), facts(data, size, model)
     below = getattr(module.Settings, "prior", "")
     prior = load_component("models", below).network().build(settings(below, data, size), told) if below else None
     upon = [] if prior is None else [prior]

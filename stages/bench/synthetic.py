@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.motion_prior import MotionPrior
+from models.settings import Wants
 from models.talking_face import DataFacts
 from stages.kinds import codes as codes_kind
 from stages.kinds.codes import Codes
-from stages.kinds.features import RATE, Encoder, Features, write_features
-from stages.kinds.sequences import TEMPLATES, VERTICES, Entry, Info, Sequences, sequence_id, write_index
-from stages.train.clips import ClipReader
+from stages.kinds.features import HIDDEN, LOGITS, RATE, Encoder, Features, write_features
+from stages.kinds.sequences import TEMPLATES, VERTICES, Entry, Info, Sequences, sequence_id, write_index, write_region
+from stages.train.clips import NOTHING, ClipReader
 
 SAMPLES = 16_000
 
@@ -26,6 +28,7 @@ def steps(seconds: float) -> int:
 
 def write_clips(folder: Path, facts: DataFacts, seconds: Sequence[float], prior: MotionPrior | None = None) -> None:
     """`sequences`, `features` and, for a network upon a prior, `codes` below `folder`: a clip for each length.
+    Regions and what a recogniser heard are there where the facts tell of them.
 
     Clips of one length share their vertices by a link, so that many of them take the room of one.
     """
@@ -47,17 +50,18 @@ def write_clips(folder: Path, facts: DataFacts, seconds: Sequence[float], prior:
         entries[name] = Entry(subject, sentence, "train", frames, round(length * SAMPLES), SAMPLES)
     info = Info("synthetic", facts.fps, "m", "y", facts.vertices, {"train": subjects}, entries)
     write_index(folder / "sequences", info)
+    for name, indices in facts.regions.items():
+        write_region(folder / "sequences", name, indices)
     _write_features(folder / "features", facts, info, rng)
     if prior is not None:
         _write_codes(folder / "codes", prior, info, rng)
 
 
-def read_clips(folder: Path) -> ClipReader:
-    """What the training loop reads of a folder that `write_clips` filled."""
+def read_clips(folder: Path, wants: Wants = NOTHING) -> ClipReader:
+    """What the training loop reads of a folder that `write_clips` filled, for a network that wants this."""
     there = folder / "codes"
-    return ClipReader(
-        Sequences(folder / "sequences"), Features(folder / "features"), Codes(there) if there.is_dir() else None
-    )
+    codes = Codes(there) if there.is_dir() else None
+    return ClipReader(Sequences(folder / "sequences"), Features(folder / "features"), codes, wants)
 
 
 def _draw_motion(file: Path, template: np.ndarray, frames: int, rng: np.random.Generator) -> None:
@@ -68,11 +72,23 @@ def _draw_motion(file: Path, template: np.ndarray, frames: int, rng: np.random.G
 
 def _write_features(folder: Path, facts: DataFacts, info: Info, rng: np.random.Generator) -> None:
     folder.mkdir()
-    encoder = Encoder(facts.encoder, "conv", facts.channels, facts.encoder_config, "drawn")
-    lengths = {name: steps(entry.samples / SAMPLES) for name, entry in info.sequences.items()}
-    write_features(
-        folder, lengths, encoder, lambda name: rng.standard_normal((lengths[name], facts.channels), np.float32)
+    encoder = Encoder(
+        facts.encoder,
+        "conv",
+        facts.channels,
+        facts.encoder_config,
+        "drawn",
+        facts.vocabulary,
+        "drawn" if facts.text_width else "",
     )
+    lengths = {name: steps(entry.samples / SAMPLES) for name, entry in info.sequences.items()}
+    texts = {HIDDEN: facts.text_width, LOGITS: len(facts.vocabulary)} if facts.text_width else {}
+
+    def draw(channels: int) -> Callable[[str], NDArray[np.float32]]:
+        return lambda name: rng.standard_normal((lengths[name], channels), np.float32)
+
+    more = {part: draw(channels) for part, channels in texts.items()}
+    write_features(folder, lengths, encoder, draw(facts.channels), **more)
 
 
 def _write_codes(folder: Path, prior: MotionPrior, info: Info, rng: np.random.Generator) -> None:

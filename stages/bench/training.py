@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from models.motion_prior import MotionPrior
+from models.settings import Wants
 from models.talking_face import DataFacts, TalkingFace
 from stages.bench import Task
 from stages.bench.job import TimedJob
@@ -17,6 +18,7 @@ from stages.bench.memory import peaks, reset_peaks
 from stages.bench.synthetic import read_clips, write_clips
 from stages.bench.utilisation import Utilisation
 from stages.train import Params
+from stages.train.clips import NOTHING
 
 WARM_UP = 1
 """Steps that are not counted: the first one makes room for gradients and for the optimiser's means."""
@@ -25,11 +27,12 @@ CLIP_SECONDS = {"official": 4.0, "small": 1.0}
 
 @dataclass(frozen=True)
 class Subject:
-    """What is trained: a network with its facts, and the prior behind it, whose codes it is given."""
+    """What is trained: a network with its facts, the prior behind it, whose codes it is given, and what it wants."""
 
     network: TalkingFace
     facts: DataFacts
     prior: MotionPrior | None = None
+    wants: Wants = NOTHING
 
 
 def figures_of(subject: Subject, task: Task, batch: int, repeats: int) -> dict[str, Any]:
@@ -60,7 +63,7 @@ def time_steps(subject: Subject, lengths: Sequence[float], params: Params, devic
         folder = Path(name)
         write_clips(folder, subject.facts, lengths, subject.prior)
         job = TimedJob.under(folder, device=device)
-        clips = read_clips(folder)
+        clips = read_clips(folder, subject.wants)
         Trainer(job, subject.network, clips, params).fit()
         if clips.features is not None:
             clips.features.close()

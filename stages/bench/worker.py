@@ -14,9 +14,10 @@ from typing import Any, cast
 import torch
 
 from faces.errors import DataError
+from models.settings import wants_of
 from pipeline.errors import PipeError
 from stages.bench import Task, training
-from stages.bench.sizes import build, facts
+from stages.bench.sizes import build, facts, settings
 from stages.bench.speaking import Speaker
 from stages.bench.training import WARM_UP, Subject
 from stages.processor import set_up
@@ -30,14 +31,15 @@ def measure(task: Task) -> Iterator[dict[str, Any]]:
     wish = task.wish
     set_up(wish.threads)
     network, prior = build(task.model, wish.data, wish.size, wish.device)
-    module, told = cast("torch.nn.Module", network), facts(wish.data, wish.size)
+    module, told = cast("torch.nn.Module", network), facts(wish.data, wish.size, task.model)
     yield {
         "parameters": sum(p.numel() for p in module.parameters()),
         "trained_parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
     }
     module.eval()
     yield from _speech(Speaker(network, told, task))
-    yield from _training(Subject(network, told, prior), task)
+    wants = wants_of(settings(task.model, wish.data, wish.size))
+    yield from _training(Subject(network, told, prior, wants), task)
 
 
 def _speech(speaker: Speaker) -> Iterator[dict[str, Any]]:

@@ -178,7 +178,10 @@ class ClipReader:
     def said(self, name: str) -> str:
         """What a sequence says: as the recogniser heard it, or as it is written. DataError where nobody knows."""
         if self.wants.text == HEARD and self.features is not None:
-            return self.vocabulary.read(self.features.logits(name))
+            logits = self.features.logits(name)
+            if n := self.wants.per_frame:
+                logits = logits[: n * min(self.data.entry(name).frames, len(logits) // n)]
+            return self.vocabulary.read(logits)
         if name not in self.data.transcripts:
             raise DataError(f"{self.data.path} has no transcript of {name}: write one, or leave it out with skip")
         return self.data.transcripts[name]

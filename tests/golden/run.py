@@ -23,6 +23,7 @@ RUNNERS: Mapping[str, str] = {
     "codetalker_stage1": "tests.golden.codetalker_vq:CodeTalkerVqRunner",
     "codetalker_stage2": "tests.golden.codetalker_s2:CodeTalkerRunner",
     "metrics": "tests.golden.metrics_cases:MetricsRunner",
+    "selftalk": "tests.golden.selftalk:SelfTalkRunner",
 }
 
 

@@ -17,7 +17,11 @@ from tests.golden.run import difference, run_case, run_file
 
 CASES = Path(__file__).parent / "cases"
 SHARED = os.environ.get("FACEPIPE_SHARED", "")
-ELSEWHERE = [path for model in ("faceformer", "codetalker") for path in Path(SHARED, "golden").glob(f"{model}_*.json")]
+ELSEWHERE = [
+    path
+    for model in ("faceformer", "codetalker", "selftalk")
+    for path in Path(SHARED, "golden").glob(f"{model}_*.json")
+]
 
 
 def changed(case: Case, outputs: Mapping[str, np.ndarray], **config: Any) -> Case:

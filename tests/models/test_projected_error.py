@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.projected_error import projected_error
+from models.projected_error import projected_error, projected_errors
 
 
 @pytest.fixture
@@ -70,3 +70,37 @@ def test_only_what_learns_gets_gradients(drawn):
     projected_error(hidden, layer, truth).backward()
     assert layer.weight.grad is None
     assert layer.bias.grad is not None
+
+
+# -- with changes from frame to frame ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7])
+def test_positions_and_changes_are_the_plain_errors(drawn, frames):
+    hidden, layer, truth = drawn[0][:frames], drawn[1], drawn[2][:frames]
+    motion = layer(hidden)
+    position = F.mse_loss(motion, truth)
+    velocity = F.mse_loss(motion.diff(dim=0), truth.diff(dim=0)) if frames > 1 else torch.zeros(())
+    found = projected_errors(hidden, layer, truth, 1000.0, 10.0)
+    torch.testing.assert_close((found.position, found.velocity), (position.detach(), velocity.detach()))
+    torch.testing.assert_close(found.loss, 1000 * position + 10 * velocity)
+    wanted = (drawn[0], layer.weight, layer.bias)
+    ours, plain = (
+        torch.autograd.grad(3 * found.loss, wanted),
+        torch.autograd.grad(3 * (1000 * position + 10 * velocity), wanted),
+    )
+    for own, expected in zip(ours, plain, strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_only_the_weighted_sum_has_gradients(drawn):
+    hidden, layer, truth = drawn
+    before = truth.clone()
+    found = projected_errors(hidden, layer, truth, 1.0, 1.0)
+    assert [part.requires_grad for part in found] == [True, False, False]
+    with torch.no_grad():
+        assert not projected_errors(hidden, layer, truth, 1.0, 1.0).loss.requires_grad
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = projected_errors(hidden.to(torch.bfloat16), layer, truth, 1.0, 1.0)
+    assert {part.dtype for part in low} == {torch.float32}
+    assert torch.equal(truth, before)

@@ -14,7 +14,9 @@ from models.codetalker import released as codetalker_file
 from models.codetalker_vq import released as prior_file
 from models.faceformer import released as faceformer_file
 from models.recognise import unlike
+from models.selftalk import released as selftalk_file
 from models.torch_shapes import read_shapes
+from tests.models import tiny_selftalk
 from tests.models.released_files import (
     BIWI_PRIOR,
     ENCODER,
@@ -27,7 +29,12 @@ from tests.models.released_files import (
 )
 
 ROOT = Path(__file__).parents[2]
-KNOWN = {"faceformer": faceformer_file, "codetalker": codetalker_file, "codetalker-vq": prior_file}
+KNOWN = {
+    "faceformer": faceformer_file,
+    "codetalker": codetalker_file,
+    "codetalker-vq": prior_file,
+    "selftalk": selftalk_file,
+}
 
 
 def shapes_of(state: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
@@ -112,8 +119,12 @@ def test_the_motion_prior_tells_its_settings(settings):
 def test_no_model_takes_another_models_file():
     prior = motion_prior()
     files = {"faceformer": faceformer(), "codetalker": codetalker(prior), "codetalker-vq": prior}
-    for model, network in files.items():
-        shapes = shapes_of(released(network))
+    states = {model: released(network) for model, network in files.items()}
+    states["selftalk"] = tiny_selftalk.published(
+        tiny_selftalk.network(tiny_selftalk.VOCASET, encoder="some/encoder", config=ENCODER)
+    )
+    for model, state in states.items():
+        shapes = shapes_of(state)
         assert [name for name, module in KNOWN.items() if module.recognise(shapes)] == [model]
 
 

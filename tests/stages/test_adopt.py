@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import torch
 from faces.errors import DataError
 from models.codetalker.face import CodeTalker
 from models.faceformer.face import FaceFormer
+from models.selftalk.face import SelfTalk
 from models.talking_face import Speech
+from models.text import ENGLISH
 from pipeline.errors import StageError
 from stages.adopt import Adopt, Params
 from stages.adopt.about import recognise
@@ -23,7 +26,8 @@ from stages.features import ExtractFeatures
 from stages.features import Params as Heard
 from stages.features.own_encoder import own_encoder
 from stages.kinds.checkpoint import Checkpoint, read_weights
-from tests.models.released_files import BIWI_PRIOR, codetalker, faceformer, motion_prior, write
+from tests.models import tiny_selftalk
+from tests.models.released_files import BIWI_PRIOR, ENCODER, codetalker, faceformer, motion_prior, write
 from tests.stages.fake_job import FakeJob
 
 
@@ -98,6 +102,31 @@ def test_codetalker_is_taken_over_with_its_prior(tmp_path, flavour):
     first, second = write(prior, tmp_path / "s1.pth.tar"), write(network, tmp_path / "s2.pth.tar")
     made = adopt(tmp_path / "job", weights=str(second), prior=str(first), model="codetalker")
     check_alike(Checkpoint(made), network)
+
+
+@pytest.mark.parametrize("settings", tiny_selftalk.BOTH, ids=["vocaset", "biwi"])
+def test_selftalk_has_one_style_and_knows_no_lips(tmp_path, settings):
+    """Its motion's rate shows in the width of what a frame hears, and its recogniser's letters in no shape."""
+    network, file = tiny_selftalk.network(settings, encoder="some/encoder", config=ENCODER), tmp_path / "vocaset.pth"
+    torch.save(tiny_selftalk.published(network), file)
+    made = Checkpoint(adopt(tmp_path / "job", weights=str(file), model="selftalk"))
+    state, loaded = network.state_dict(), made.load_network()
+    assert all(torch.equal(value, state[name]) for name, value in loaded.state_dict().items())
+    assert not any("text_encoder" in name for name in read_weights(made.path / "model.safetensors"))
+    (found,), (expected,) = loaded.predict_all([speech(1)]), network.predict_all([speech(1)])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert made.facts.train_subjects == ["anyone"]
+    assert (made.facts.fps, made.config.settings["alignment"]) == (network.fps, settings.alignment)
+    assert (made.facts.vocabulary, made.facts.text_width, made.config.settings["lip_vertices"]) == ([], 24, 4)
+    assert not loaded.reads
+
+
+def test_selftalks_english_letters_are_known(tmp_path):
+    facts = replace(tiny_selftalk.facts(tiny_selftalk.VOCASET, "some/encoder", ENCODER), vocabulary=ENGLISH)
+    state = tiny_selftalk.published(SelfTalk.build(tiny_selftalk.VOCASET, facts))
+    torch.save(state, tmp_path / "vocaset.pth")
+    made = Checkpoint(adopt(tmp_path / "job", weights=str(tmp_path / "vocaset.pth"), model="selftalk"))
+    assert made.load_network().vocabulary == ENGLISH
 
 
 def test_codetalker_needs_its_prior(tmp_path):

@@ -16,13 +16,15 @@ from models.codetalker_vq import Settings as PriorSettings
 from models.codetalker_vq.autoencoder import MotionAutoencoder
 from models.faceformer import Settings as FaceFormerSettings
 from models.faceformer.face import FaceFormer
+from models.selftalk import Settings as SelfTalkSettings
+from models.selftalk.face import SelfTalk
 from models.talking_face import Speech
 from pipeline.stage import Input
 from stages.kinds.sequences import Sequences
 from stages.train import Params
 from stages.train.clips import ClipReader
 from stages.train.trainer import Trainer
-from tests.stages.train_runs import clips, inputs, new_job
+from tests.stages.train_runs import clips, inputs, new_job, with_text
 
 __all__ = ["inputs"]
 
@@ -35,6 +37,17 @@ HEARS: dict[str, Any] = {
     "encoder_dropout": 0.0,
     "layerdrop": 0.0,
     "mask_time_prob": 0.0,
+}
+READS: dict[str, Any] = {
+    "encoder_attention_dropout": 0.0,
+    "interpreter_layers": 1,
+    "interpreter_heads": 2,
+    "interpreter_feedforward": 16,
+    # Each loss of about one size.
+    "position_weight": 1.0,
+    "velocity_weight": 1.0,
+    "latent_weight": 1.0,
+    "text_weight": 1.0,
 }
 PRIOR = PriorSettings(
     hidden_size=24, layers=1, heads=3, feedforward=20, tokens=4, token_width=6, codes=12, dropout=0.0, motion_scale=0.01
@@ -57,13 +70,17 @@ def network(name: str, reader: ClipReader) -> Any:
     if name == "codetalker":
         settings = CodeTalkerSettings(layers=1, feedforward=32, **HEARS)
         return loud(CodeTalker.build(settings, reader.facts(), MotionAutoencoder.build(PRIOR, reader.facts()).eval()))
+    if name == "selftalk":
+        return loud(SelfTalk.build(SelfTalkSettings(**HEARS, **READS), reader.facts()))
     return loud(FaceFormer.build(FaceFormerSettings(teacher_forcing="forced" in name, **HEARS), reader.facts()))
 
 
-NAMES = ("faceformer", "faceformer-forced", "codetalker-vq", "codetalker")
+NAMES = ("faceformer", "faceformer-forced", "codetalker-vq", "codetalker", "selftalk")
 
 
 def reader(name: str, inputs: dict[str, Input]) -> ClipReader:
+    if name == "selftalk":
+        return with_text(inputs, SelfTalkSettings().wants())
     return ClipReader(Sequences(inputs["data"].path), None) if name == "codetalker-vq" else clips(inputs)
 
 
@@ -96,7 +113,7 @@ def test_a_padded_batch_has_the_losses_and_gradients_of_single_clips(
         torch.testing.assert_close(together[key], grad, rtol=1e-5, atol=1e-5 * float(largest))
 
 
-@pytest.mark.parametrize("name", ["faceformer", "codetalker"])
+@pytest.mark.parametrize("name", ["faceformer", "codetalker", "selftalk"])
 def test_predictions_of_a_batch_are_those_of_single_clips(inputs: dict[str, Input], name: str) -> None:
     read = reader(name, inputs)
     face = network(name, read).eval()

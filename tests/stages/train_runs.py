@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from models.settings import Wants
 from pipeline.stage import Input
 from stages.features import ExtractFeatures
 from stages.features import Params as FeatureParams
 from stages.kinds.checkpoint import Checkpoint
-from stages.kinds.features import Features
+from stages.kinds.features import Encoder, Features, write_features
 from stages.kinds.sequences import Sequences
 from stages.train import Params, Train
 from stages.train.clips import ClipReader
@@ -46,3 +51,32 @@ def run(job: FakeJob, settings: fake_face.Settings | None = None, **params: Any)
 
 def clips(inputs: dict[str, Input]) -> ClipReader:
     return ClipReader(Sequences(inputs["data"].path), Features(inputs["features"].path))
+
+
+LETTERS = ("<pad>", "<unk>", "|", "a", "b", "c")
+HIDDEN = 12
+
+
+def hear(inputs: dict[str, Input]) -> Path:
+    """The features of `inputs` with what a recogniser made of them: hidden states and logits that are drawn, so that
+    letters last some steps, with blanks between."""
+    given = Features(inputs["features"].path)
+    folder = inputs["features"].path.parent / "heard"
+    if folder.is_dir():
+        return folder
+    folder.mkdir()
+
+    def draw(name: str, channels: int) -> NDArray[np.float32]:
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        slow = rng.standard_normal((given.length(name) // 3 + 1, channels), np.float32)
+        return slow.repeat(3, axis=0)[: given.length(name)]
+
+    encoder = Encoder(**{**asdict(given.encoder), "vocabulary": LETTERS, "text_weights": "drawn"})
+    more = {"hidden": lambda name: draw(name, HIDDEN), "logits": lambda name: draw(name, len(LETTERS))}
+    write_features(folder, given.ids(), encoder, lambda name: given[name], **more)
+    return folder
+
+
+def with_text(inputs: dict[str, Input], wants: Wants) -> ClipReader:
+    """As `clips`, of features that hold what was heard."""
+    return ClipReader(Sequences(inputs["data"].path), Features(hear(inputs)), wants=wants)

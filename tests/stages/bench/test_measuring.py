@@ -56,6 +56,30 @@ def test_made_up_clips_are_what_training_reads(tmp_path: Path, data: str) -> Non
     assert torch.isfinite(network.losses(clips.batch([first, third]))["loss"])
 
 
+@pytest.mark.parametrize("data", ["vocaset", "biwi"])
+def test_made_up_clips_hold_text_and_regions_where_they_are_wanted(tmp_path: Path, data: str) -> None:
+    network, _ = build("selftalk", data, "small", "cpu")
+    told, wants = facts(data, "small", "selftalk"), settings("selftalk", data, "small").wants()
+    write_clips(tmp_path, told, [0.5, 1.0])
+    clips = read_clips(tmp_path, wants)
+    read = clips.facts()
+    assert (read.vocabulary, read.text_width) == (told.vocabulary, told.text_width)
+    assert read.regions == {"lips": list(range(12))}
+    batch = clips.batch([take for takes in clips.takes("train") for take in takes])
+    assert batch.text_hidden is not None
+    assert batch.text_hidden.shape[:2] == batch.features.shape[:2]
+    assert network.losses(batch).keys() == {"loss", "position", "velocity", "latent", "text"}
+
+
+@pytest.mark.parametrize(("data", "width", "lips"), [("vocaset", 512, 254), ("biwi", 1024, 4996)])
+def test_selftalk_is_measured_at_its_authors_sizes(data: str, width: int, lips: int) -> None:
+    told = facts(data, "official", "selftalk")
+    assert settings("selftalk", data, "official").feature_dim == width
+    assert (len(told.regions["lips"]), len(told.vocabulary), told.text_width) == (lips, 33, 1024)
+    assert told.encoder_config["num_hidden_layers"] == 24
+    assert facts(data, "official", "faceformer") == facts(data, "official")
+
+
 def test_every_step_of_the_loop_is_timed() -> None:
     network, _ = build("faceformer", "vocaset", "small", "cpu")
     before = {name: value.clone() for name, value in network.state_dict().items()}
