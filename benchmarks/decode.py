@@ -2,9 +2,10 @@
 
 Official sizes, random weights, the speech encoder left out.
 
-FaceFormer, one clip, one style: the naive loop, written here with `torch.nn.TransformerDecoder`, runs the decoder and
-the motion decoder on all tokens at every step; ours is `FaceFormer.decode_own` and the projection to vertices. Both
-must give the same motion. Prints the ratio at 5 s and our cost per frame at 5, 15 and 60 s, which should be flat.
+FaceFormer and TalkingStyle, one clip, one style: the naive loop, written here with `torch.nn.TransformerDecoder`, runs
+the decoder and the motion decoder on all tokens at every step; ours is `AutoregressiveFace.decode_own` and the
+projection to vertices. Both must give the same motion. Prints the ratio at 5 s and our cost per frame at 5, 15 and
+60 s, which should be flat.
 
 CodeTalker (`benchmarks.codetalker`): both must choose the same codes. Also the approximation that bounds what is looked
 back upon, and several styles and clips at once. The naive loop takes long: `--seconds 5` is minutes for BIWI.
@@ -15,17 +16,20 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks import codetalker
+from models.autoregressive import AutoregressiveFace
 from models.faceformer.face import FaceFormer
-from models.faceformer.settings import Settings
+from models.faceformer.settings import Settings as FaceFormerSettings
 from models.positions import alignment_mask, periodic_encoding, temporal_bias
 from models.talking_face import DataFacts
+from models.talkingstyle.face import TalkingStyle
+from models.talkingstyle.settings import Settings as TalkingStyleSettings
 
 TOLERANCE = 1e-4
 
@@ -38,23 +42,32 @@ class Official:
     vertices: int
     fps: float
     subjects: int
-    settings: Settings
+    network: type[FaceFormer] | type[TalkingStyle]
+    settings: Any
 
-    def build(self) -> FaceFormer:
+    def build(self) -> AutoregressiveFace:
         """The network with random weights, and with the smallest speech encoder, which stays unused."""
         names = [str(i) for i in range(self.subjects)]
         facts = DataFacts(self.vertices, self.fps, names, channels=80, encoder="log-mel")
-        network = FaceFormer.build(self.settings, facts).eval()
+        network = self.network.build(self.settings, facts).eval()
         # The published initialisation is zero, which would make every motion the template.
-        nn.init.normal_(network.vertice_map_r.weight, std=self.settings.feature_dim**-0.5)
+        nn.init.normal_(network.outward.weight, std=self.settings.feature_dim**-0.5)
         return network
 
 
-_UNUSED = Settings(encoder_layers=1, encoder_width=16, encoder_heads=1)
+_UNUSED: dict[str, Any] = {"encoder_layers": 1, "encoder_width": 16, "encoder_heads": 1}
+_VOCASET = _UNUSED | {"feature_dim": 64, "period": 30}
+_BIWI = _UNUSED | {"feature_dim": 128, "period": 25, "alignment": "pairs"}
 OFFICIAL = {
-    "vocaset": Official("FaceFormer VOCASET", 5023, 30.0, 8, replace(_UNUSED, feature_dim=64, period=30)),
-    "biwi": Official(
-        "FaceFormer BIWI", 23370, 25.0, 6, replace(_UNUSED, feature_dim=128, period=25, alignment="pairs")
+    ("faceformer", "vocaset"): Official(
+        "FaceFormer VOCASET", 5023, 30.0, 8, FaceFormer, FaceFormerSettings(**_VOCASET)
+    ),
+    ("faceformer", "biwi"): Official("FaceFormer BIWI", 23370, 25.0, 6, FaceFormer, FaceFormerSettings(**_BIWI)),
+    ("talkingstyle", "vocaset"): Official(
+        "TalkingStyle VOCASET", 5023, 30.0, 8, TalkingStyle, TalkingStyleSettings(**_VOCASET)
+    ),
+    ("talkingstyle", "biwi"): Official(
+        "TalkingStyle BIWI", 23370, 25.0, 6, TalkingStyle, TalkingStyleSettings(**_BIWI)
     ),
 }
 
@@ -62,7 +75,7 @@ OFFICIAL = {
 class Naive:
     """The autoregression without a single simplification, from the library's own decoder."""
 
-    def __init__(self, network: FaceFormer) -> None:
+    def __init__(self, network: AutoregressiveFace) -> None:
         settings = network.settings
         d = settings.feature_dim
         layer = nn.TransformerDecoderLayer(d, settings.heads, 2 * d, dropout=0.0, batch_first=True)
@@ -81,25 +94,24 @@ class Naive:
             decoded = self.decoder(
                 tokens + positions[:i], memory, tgt_mask=bias[:, :i, :i], memory_mask=hidden_from[:i]
             )
-            offsets = network.vertice_map_r(decoded)
-            fed_back = network.vertice_map(offsets[:, -1:]) + style[:, None]
+            offsets = network.outward(decoded)
+            fed_back = network.inward(offsets[:, -1:]) + style[:, None]
             tokens = torch.cat((tokens, fed_back), dim=1)
         moved: Tensor = offsets + template
         return moved
 
 
-def ours(network: FaceFormer, memory: Tensor, style: Tensor, template: Tensor) -> Tensor:
-    """What `FaceFormer.predict` does after the speech encoder."""
-    hidden = network.decode_own(memory, style)
-    return F.linear(hidden, network.vertice_map_r.weight, network.vertice_map_r.bias + template)
+def ours(network: AutoregressiveFace, memory: Tensor, style: Tensor, template: Tensor) -> Tensor:
+    """What `AutoregressiveFace.predict` does after the speech encoder."""
+    return network.to_vertices(network.decode_own(memory, style), template)
 
 
-def clip(official: Official, network: FaceFormer, seconds: float) -> tuple[Tensor, Tensor, Tensor]:
+def clip(official: Official, network: AutoregressiveFace, seconds: float) -> tuple[Tensor, Tensor, Tensor]:
     """Random memory (1, S, d), style (1, d) and template (D,) of a clip."""
     d = official.settings.feature_dim
     frames = network.frames_for(int(seconds * 50) - 1)
     memory = torch.randn(1, frames * network.per_frame, d)
-    return memory, network.obj_vector(torch.eye(official.subjects)[:1]), 0.1 * torch.randn(3 * official.vertices)
+    return memory, network.style(torch.eye(official.subjects)[:1]), 0.1 * torch.randn(3 * official.vertices)
 
 
 def seconds_of(run: Callable[[], Tensor], repeats: int) -> float:
@@ -139,8 +151,9 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     with torch.no_grad():
         for data in options.data:
-            if "faceformer" in options.models:
-                compare(OFFICIAL[data])
+            for model in ("faceformer", "talkingstyle"):
+                if model in options.models:
+                    compare(OFFICIAL[model, data])
             if "codetalker" in options.models:
                 codetalker.compare(data, options.seconds, options.contexts, options.parts)
 
@@ -148,7 +161,7 @@ def main() -> None:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     choices: dict[str, tuple[str, ...]] = {
-        "models": ("faceformer", "codetalker"),
+        "models": ("faceformer", "talkingstyle", "codetalker"),
         "data": ("vocaset", "biwi"),
         "parts": ("naive", "context", "batch"),
     }

@@ -17,15 +17,19 @@ from models.talking_face import DataFacts
 
 
 class MovingFace(ListeningFace):
-    """A face makes `transformer_decoder`, by `make_decoder`, and `vertice_map` (D → d), from motion to tokens."""
+    """A face makes `transformer_decoder`, by `make_decoder`, and says which of its layers is `inward`."""
 
     settings: FaceSettings
-    vertice_map: nn.Linear
     transformer_decoder: BiasedDecoder
 
     def __init__(self, settings: FaceSettings, facts: DataFacts) -> None:
         super().__init__(settings, facts)
         self.position_dropout = nn.Dropout(settings.dropout)
+
+    @property
+    def inward(self) -> nn.Linear:
+        """From motion to tokens, D → d; papers call it by several names."""
+        raise NotImplementedError
 
     def decode_forced(self, memory: Tensor, style: Tensor, offsets: Tensor) -> Tensor:
         """Teacher forcing: (B or 1, S, d), (B, d), true offsets (B or 1, T, D) → decoder output (B, T, d).
@@ -33,7 +37,7 @@ class MovingFace(ListeningFace):
         The first token is the embedded zero offset plus style, i.e. bias + style, unlike autoregression's: as released.
         """
         shifted = F.pad(offsets[:, :-1], (0, 0, 1, 0))
-        tokens = self.vertice_map(shifted) + style[:, None]
+        tokens = self.inward(shifted) + style[:, None]
         positions = periodic_encoding(tokens.shape[1], tokens.shape[2], self.settings.period, tokens.device)
         decoded: Tensor = self.transformer_decoder(self.position_dropout(tokens + positions), memory)
         return decoded

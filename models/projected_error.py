@@ -18,7 +18,14 @@ ROWS = 16
 """Frames squared at once: of BIWI 4.5 MB."""
 
 
-def projected_error(hidden: Tensor, layer: nn.Linear, truth: Tensor) -> Tensor:
+class Affine(NamedTuple):
+    """What of a linear layer counts: weight (D, d), bias (D,), or some of their rows."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+def projected_error(hidden: Tensor, layer: nn.Linear | Affine, truth: Tensor) -> Tensor:
     """Mean over frames and coordinates of (layer(hidden) − truth)²: (T, d), (T, D) → a scalar.
 
     In the precision of the layer's weights, whatever autocast says: sums are over D terms. No gradient for `truth`.

@@ -1,7 +1,7 @@
 """What a recipe may set of every face that listens with a speech encoder, and of those with the biased decoder.
 
-Light to import. A model's own `Settings` derive from `ListeningSettings` or `FaceSettings`, give `feature_dim` and
-`layers` their published defaults, and add what is the model's own.
+Light to import. A model's own `Settings` derive from one of these, give `feature_dim` and `layers` their published
+defaults, and add what is the model's own.
 """
 
 from __future__ import annotations
@@ -89,3 +89,16 @@ class FaceSettings(ListeningSettings):
     """Those of the faces that move with the biased decoder."""
 
     period: int = setting(30, "frames p after which positions repeat; 30 VOCASET, 25 BIWI: one second", low=1)
+
+
+@dataclass(frozen=True)
+class AutoregressiveSettings(FaceSettings):
+    """Those of the faces whose own frames come back as tokens (`models.autoregressive`)."""
+
+    motion_scale: float = setting(
+        1.0,
+        "length, in the data's unit, that the network counts motion in; 1 as published. About the standard deviation "
+        "of the motion makes training from scratch much quicker; the loss is then in this unit squared",
+        low=1e-9,
+    )
+    teacher_forcing: bool = setting(False, "train on true instead of own earlier frames; published: false")

@@ -35,6 +35,7 @@ TABLE: dict[str, dict[str, str]] = {
         "codetalker-vq": "models.codetalker_vq",
         "faceformer": "models.faceformer",
         "selftalk": "models.selftalk",
+        "talkingstyle": "models.talkingstyle",
     },
     "datasets": {
         "biwi": "stages.preprocess.biwi",

@@ -73,6 +73,10 @@ class CodeTalker(MovingFace):
             )
         return cls(settings, facts, prior)
 
+    @property
+    def inward(self) -> nn.Linear:
+        return self.vertice_map
+
     def load_official(self, state: Mapping[str, Tensor]) -> None:
         """Load a released stage-2 file (`models.official.read_official`), which counts motion in the data's unit."""
         if any(name.endswith("quantize.embedding.weight") for name in state):

@@ -37,6 +37,7 @@ DATA = {
 }
 PUBLISHED: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("faceformer", "biwi"): {"feature_dim": 128},
+    ("talkingstyle", "biwi"): {"feature_dim": 128},
     ("codetalker", "biwi"): {"layers": 12},
     ("selftalk", "biwi"): {"feature_dim": 1024},
     ("codetalker-vq", "biwi"): {
@@ -54,10 +55,14 @@ BASE_ENCODER: Mapping[str, Any] = {"model_type": "wav2vec2", "hidden_size": 768}
 """wav2vec 2.0 base, whose other sizes are the defaults of `transformers`."""
 XLSR_ENCODER: Mapping[str, Any] = {
     "model_type": "wav2vec2", "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
-    "intermediate_size": 4096, "conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True,
+    "intermediate_size": 4096, "conv_dim": [512] * 7, "conv_bias": True, "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
 }  # fmt: skip
-"""XLSR-53, which is as large as wav2vec 2.0 large."""
-ENCODERS = {"selftalk": XLSR_ENCODER}
+"""XLSR-53, which is as large as wav2vec 2.0 large, and as HuBERT large."""
+ENCODERS: Mapping[str, Mapping[str, Any]] = {
+    "selftalk": XLSR_ENCODER,
+    "talkingstyle": {**XLSR_ENCODER, "model_type": "hubert"},
+}
 """Of models whose authors took another speech encoder than the base."""
 SMALL_ENCODER: Mapping[str, Any] = {
     "model_type": "wav2vec2", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.listening import ListeningFace
 from models.official import published_name
+from models.recognise import HEAD
 from models.resample import align
 from models.talking_face import Clips, DataFacts
 from tests.golden.case import Case, NoNetwork, UnknownOutput, reason
@@ -61,11 +62,11 @@ def decoder_settings(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any
     }
 
 
-def facts_of(config: Mapping[str, Any], shapes: Shapes, subjects: int) -> DataFacts:
-    """The facts of a case's data."""
-    encoder = _speech_config(shapes) | dict(config.get("wav2vec2", {}))
+def facts_of(config: Mapping[str, Any], shapes: Shapes, subjects: int, inward: str = "vertice_map") -> DataFacts:
+    """The facts of a case's data. inward: the layer that takes its motion."""
+    encoder = _speech_config(shapes) | dict(config.get("speech_encoder", config.get("wav2vec2", {})))
     return DataFacts(
-        vertices=shapes["vertice_map.weight"][1] // 3,
+        vertices=shapes[f"{inward}.weight"][1] // 3,
         fps=dataset_of(config).fps,
         train_subjects=[str(subject) for subject in range(subjects)],
         channels=encoder["conv_dim"][-1],
@@ -75,7 +76,7 @@ def facts_of(config: Mapping[str, Any], shapes: Shapes, subjects: int) -> DataFa
 
 
 def _speech_config(shapes: Shapes) -> dict[str, Any]:
-    """What the shapes say of the speech encoder; the rest is wav2vec2-base's, the default."""
+    """What the shapes say of the speech encoder; the rest is wav2vec2-base's, or the larger kind's."""
     prefix = "audio_encoder."
     convolutions = sorted(
         name for name in shapes if name.startswith(f"{prefix}feature_extractor") and name.endswith(".conv.weight")
@@ -87,6 +88,17 @@ def _speech_config(shapes: Shapes) -> dict[str, Any]:
         "intermediate_size": shapes[f"{prefix}encoder.layers.0.feed_forward.intermediate_dense.bias"][0],
         "conv_dim": [shapes[name][0] for name in convolutions],
         "conv_kernel": [shapes[name][2] for name in convolutions],
+        **(_large(shapes) if f"{prefix}feature_extractor.conv_layers.1.layer_norm.weight" in shapes else {}),
+    }
+
+
+def _large(shapes: Shapes) -> dict[str, Any]:
+    """What sets the larger encoders apart: norms after every convolution and before every layer."""
+    return {
+        "conv_bias": "audio_encoder.feature_extractor.conv_layers.0.conv.bias" in shapes,
+        "feat_extract_norm": "layer",
+        "do_stable_layer_norm": True,
+        "num_attention_heads": max(1, shapes["audio_feature_map.weight"][1] // HEAD),
     }
 
 

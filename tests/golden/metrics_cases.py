@@ -47,6 +47,11 @@ class MetricsRunner:
             mean.add(float(errors.mean()), len(truth))
         return mean.value
 
+    def lip_errors(self) -> list[np.ndarray]:
+        """(T,) of every sequence."""
+        mouth = self.case.input("mouth_vertices")
+        return [metrics.lve_per_frame(truth, made, mouth) for truth, made, _ in self.sequences(short=False)]
+
     def deviations(self, short: bool) -> np.ndarray:
         upper = self.case.input("upper_vertices")
         return np.array([metrics.fdd(*sequence, upper) for sequence in self.sequences(short)])
@@ -67,6 +72,11 @@ class MetricsRunner:
 @output(r"(short_)?(?:fd_)?(lve|mve)")
 def _frame_errors(runner: MetricsRunner, short: str | None, metric: str) -> float:
     return runner.mean_over_frames(metric, bool(short))
+
+
+@output("lve_per_frame")
+def _lip_errors(runner: MetricsRunner) -> np.ndarray:
+    return np.concatenate(runner.lip_errors())
 
 
 @output(r"(short_)?(?:fd_)?fdd")

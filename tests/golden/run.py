@@ -24,6 +24,7 @@ RUNNERS: Mapping[str, str] = {
     "codetalker_stage2": "tests.golden.codetalker_s2:CodeTalkerRunner",
     "metrics": "tests.golden.metrics_cases:MetricsRunner",
     "selftalk": "tests.golden.selftalk:SelfTalkRunner",
+    "talkingstyle": "tests.golden.talkingstyle:TalkingStyleRunner",
 }
 
 

@@ -18,6 +18,8 @@ from models.faceformer.settings import Settings as FaceFormerSettings
 from models.official import published_name
 from models.positions import periodic_encoding
 from models.talking_face import DataFacts
+from models.talkingstyle.face import TalkingStyle
+from models.talkingstyle.settings import Settings as TalkingStyleSettings
 
 ENCODER: dict[str, Any] = {
     "hidden_size": 64,
@@ -32,6 +34,9 @@ PRIOR = PriorSettings(hidden_size=24, layers=3, heads=8, feedforward=20, tokens=
 BIWI_PRIOR = replace(PRIOR, tokens=3, token_width=5, linear_around_codes=True, output_bias=False)
 
 
+Network = FaceFormer | TalkingStyle | CodeTalker | MotionAutoencoder
+
+
 def facts(vertices: int, subjects: int, fps: float = 30.0) -> DataFacts:
     return DataFacts(vertices, fps, [f"s{number}" for number in range(subjects)], 16, "some/encoder", ENCODER)
 
@@ -42,6 +47,19 @@ def faceformer(vertices: int = 11, subjects: int = 3, fps: float = 30.0, seed: i
     settings = FaceFormerSettings(feature_dim=16, period=round(fps), alignment="pairs" if fps == 25 else "interpolate")
     made = FaceFormer.build(settings, facts(vertices, subjects, fps)).eval()
     nn.init.normal_(made.vertice_map_r.weight, std=0.1)
+    return made
+
+
+def talkingstyle(vertices: int = 11, subjects: int = 3, fps: float = 30.0, seed: int = 6) -> TalkingStyle:
+    """Its encoder is of the larger kind."""
+    torch.manual_seed(seed)
+    large = {"model_type": "hubert", "conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
+    about = replace(facts(vertices, subjects, fps), encoder_config=ENCODER | large)
+    settings = TalkingStyleSettings(
+        feature_dim=16, layers=3, period=round(fps), alignment="pairs" if fps == 25 else "interpolate"
+    )
+    made = TalkingStyle.build(settings, about).eval()
+    nn.init.normal_(made.vertice_decoder.weight, std=0.1)
     return made
 
 
@@ -62,7 +80,7 @@ def codetalker(prior: MotionAutoencoder, subjects: int = 3, fps: float = 30.0) -
     return made
 
 
-def released(network: FaceFormer | CodeTalker | MotionAutoencoder) -> dict[str, Tensor]:
+def released(network: Network) -> dict[str, Tensor]:
     """Old weight norm, and the tables of positions."""
     state = {published_name(name): value for name, value in network.state_dict().items()}
     if isinstance(network, MotionAutoencoder):
@@ -72,8 +90,8 @@ def released(network: FaceFormer | CodeTalker | MotionAutoencoder) -> dict[str, 
     return {"PPE.pe": periodic_encoding((600 // period + 1) * period, d, period)[None], **state}
 
 
-def write(network: FaceFormer | CodeTalker | MotionAutoencoder, file: Path) -> Path:
-    """FaceFormer's files are plain state dicts, CodeTalker's are wrapped."""
+def write(network: Network, file: Path) -> Path:
+    """FaceFormer's and TalkingStyle's files are plain state dicts, CodeTalker's are wrapped."""
     state = released(network)
-    torch.save(state if isinstance(network, FaceFormer) else {"state_dict": state}, file)
+    torch.save(state if isinstance(network, FaceFormer | TalkingStyle) else {"state_dict": state}, file)
     return file

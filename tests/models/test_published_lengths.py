@@ -12,11 +12,14 @@ from models.logmel import log_mel
 from models.resample import feature_length
 from stages.audio import speech
 from tests.assets import asset, needs_assets
-from tests.models import tiny, tiny_codetalker
+from tests.models import tiny, tiny_codetalker, tiny_talkingstyle
 
 PUBLISHED = {"vocaset": (380, 30), "biwi": (317, 25)}
 NETWORKS: dict[str, Callable[[str], ListeningFace]] = {
     "faceformer": lambda data: tiny.network({"vocaset": tiny.VOCASET, "biwi": tiny.BIWI}[data]),
+    "talkingstyle": lambda data: tiny_talkingstyle.network(
+        {"vocaset": tiny_talkingstyle.VOCASET, "biwi": tiny_talkingstyle.BIWI}[data]
+    ),
     "codetalker": lambda data: tiny_codetalker.network(
         {"vocaset": tiny_codetalker.VOCASET, "biwi": tiny_codetalker.BIWI}[data]
     ),

@@ -15,6 +15,7 @@ from models.codetalker_vq import released as prior_file
 from models.faceformer import released as faceformer_file
 from models.recognise import unlike
 from models.selftalk import released as selftalk_file
+from models.talkingstyle import released as talkingstyle_file
 from models.torch_shapes import read_shapes
 from tests.models import tiny_selftalk
 from tests.models.released_files import (
@@ -25,6 +26,7 @@ from tests.models.released_files import (
     faceformer,
     motion_prior,
     released,
+    talkingstyle,
     write,
 )
 
@@ -34,6 +36,7 @@ KNOWN = {
     "codetalker": codetalker_file,
     "codetalker-vq": prior_file,
     "selftalk": selftalk_file,
+    "talkingstyle": talkingstyle_file,
 }
 
 
@@ -62,6 +65,7 @@ def test_reading_shapes_loads_no_torch(tmp_path):
     code = (
         "import sys; from pathlib import Path; from models.torch_shapes import read_shapes; import models.recognise\n"
         "import models.faceformer.released, models.codetalker.released, models.codetalker_vq.released\n"
+        "import models.talkingstyle.released\n"
         "read_shapes(Path(sys.argv[1])); print([m for m in ('torch', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, cwd=ROOT, check=True)
@@ -101,6 +105,25 @@ def test_the_papers_encoder_is_called_by_its_name():
     assert found.encoder["num_attention_heads"] == 12
 
 
+def test_talkingstyle_tells_its_sizes_and_the_larger_encoder():
+    shapes = shapes_of(released(talkingstyle(vertices=11, subjects=3)))
+    found = talkingstyle_file.recognise(shapes)
+    assert found is not None
+    assert (found.vertices, found.subjects, found.table) == (11, 3, "PPE.pe")
+    assert found.settings == {"feature_dim": 16, "layers": 3, "feedforward": 0}
+    assert found.encoder_name == "the file's own encoder"
+    large = {"model_type": "hubert", "conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
+    assert found.encoder.items() >= (ENCODER | large).items()
+    wide = {name: tuple({64: 1024, 16: 512}.get(size, size) for size in shape) for name, shape in shapes.items()}
+    deep = {f"audio_encoder.encoder.layers.{layer}.x": (1,) for layer in range(24)}
+    found = talkingstyle_file.recognise({**wide, **deep})
+    assert found is not None
+    assert found.encoder_name == "facebook/hubert-large-ls960-ft"
+    assert found.encoder["num_attention_heads"] == 16
+    assert talkingstyle_file.recognise({**shapes, "vertice_encoder.weight": (16, 34)}) is None
+    assert talkingstyle_file.recognise({**shapes, "vertice_decoder.weight": (36, 16)}) is None
+
+
 def test_codetalker_tells_its_sizes():
     found = codetalker_file.recognise(shapes_of(released(codetalker(motion_prior(), subjects=2))))
     assert found is not None
@@ -118,7 +141,12 @@ def test_the_motion_prior_tells_its_settings(settings):
 
 def test_no_model_takes_another_models_file():
     prior = motion_prior()
-    files = {"faceformer": faceformer(), "codetalker": codetalker(prior), "codetalker-vq": prior}
+    files = {
+        "faceformer": faceformer(),
+        "codetalker": codetalker(prior),
+        "codetalker-vq": prior,
+        "talkingstyle": talkingstyle(),
+    }
     states = {model: released(network) for model, network in files.items()}
     states["selftalk"] = tiny_selftalk.published(
         tiny_selftalk.network(tiny_selftalk.VOCASET, encoder="some/encoder", config=ENCODER)

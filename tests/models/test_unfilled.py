@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.unfilled import take_over, unfilled
-from tests.models import tiny, tiny_codetalker
+from tests.models import tiny, tiny_codetalker, tiny_talkingstyle
 
 
 class Derived(nn.Module):
@@ -33,12 +33,15 @@ def test_only_weights_are_left_out():
     assert Derived().linear.weight.std() > 0  # outside all is as always
 
 
-@pytest.mark.parametrize("kind", ["faceformer", "codetalker"])
+@pytest.mark.parametrize("kind", ["faceformer", "talkingstyle", "codetalker"])
 def test_faces_draw_nothing_but_the_vector_that_masks(kind):
     before = torch.get_rng_state()
     with unfilled():
         if kind == "faceformer":
             tiny.FaceFormer.build(tiny.VOCASET, tiny.facts(tiny.VOCASET))
+        elif kind == "talkingstyle":
+            settings = tiny_talkingstyle.VOCASET
+            tiny_talkingstyle.TalkingStyle.build(settings, tiny_talkingstyle.facts(settings))
         else:
             flavour = tiny_codetalker.VOCASET
             prior = tiny_codetalker.MotionAutoencoder.build(flavour.prior, tiny_codetalker.facts(flavour))

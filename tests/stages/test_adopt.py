@@ -18,6 +18,7 @@ from models.faceformer.face import FaceFormer
 from models.selftalk.face import SelfTalk
 from models.talking_face import Speech
 from models.text import ENGLISH
+from models.talkingstyle.face import TalkingStyle
 from pipeline.errors import StageError
 from stages.adopt import Adopt, Params
 from stages.adopt.about import recognise
@@ -27,7 +28,15 @@ from stages.features import Params as Heard
 from stages.features.own_encoder import own_encoder
 from stages.kinds.checkpoint import Checkpoint, read_weights
 from tests.models import tiny_selftalk
-from tests.models.released_files import BIWI_PRIOR, ENCODER, codetalker, faceformer, motion_prior, write
+from tests.models.released_files import (
+    BIWI_PRIOR,
+    ENCODER,
+    codetalker,
+    faceformer,
+    motion_prior,
+    talkingstyle,
+    write,
+)
 from tests.stages.fake_job import FakeJob
 
 
@@ -43,7 +52,7 @@ def speech(subjects: int, channels: int = 16, vertices: int = 11) -> Speech:
     return Speech(torch.randn(60, channels, generator=draw), torch.randn(3 * vertices, generator=draw), styles)
 
 
-def check_alike(made: Checkpoint, network: FaceFormer | CodeTalker) -> None:
+def check_alike(made: Checkpoint, network: FaceFormer | TalkingStyle | CodeTalker) -> None:
     """The very weights, and their motion to rounding, which where they lie in memory may change."""
     loaded: Any = made.load_network()
     state = network.state_dict()
@@ -93,6 +102,32 @@ def test_the_mesh_tells_the_data_set(tmp_path, vertices, subjects, dataset, fps,
     assert (made.config.dataset, made.facts.fps, made.config.units) == (dataset, fps, units)
     assert made.facts.train_subjects[0] == first
     assert len(made.facts.train_subjects) == subjects
+
+
+@pytest.mark.parametrize("fps", [30.0, 25.0])
+def test_talkingstyle_speaks_as_before(tmp_path, fps):
+    network = talkingstyle(fps=fps)
+    made = Checkpoint(adopt(tmp_path / "job", weights=str(write(network, tmp_path / "x.pth")), model="talkingstyle"))
+    check_alike(made, network)
+    assert (made.facts.fps, made.config.settings["period"], made.config.settings["layers"]) == (fps, fps, 3)
+    assert made.facts.encoder_config["model_type"] == "hubert"
+    extractor = own_encoder(made.path, device="cpu")
+    wave = np.random.default_rng(1).normal(size=4000).astype(np.float32)
+    heard = network.audio_encoder.convolve(torch.from_numpy((wave - wave.mean()) / wave.std())[None])[0]
+    np.testing.assert_allclose(extractor.encode(wave).features, heard, atol=1e-4)
+
+
+@pytest.mark.parametrize(("fps", "alignment"), [(0.0, "interpolate"), (25.0, "pairs"), (24.0, "interpolate")])
+def test_3d_mead_is_faces_of_flame_at_the_rate_that_is_said(tmp_path, fps, alignment):
+    """A file of it says nothing of its rate, and has other subjects than VOCASET."""
+    network = talkingstyle(5023, subjects=5)
+    file = write(network, tmp_path / "mead.pth")
+    assert recognise(file).subjects == [f"subject{number}" for number in range(1, 6)]
+    made = Checkpoint(adopt(tmp_path / "job", weights=str(file), model="talkingstyle", fps=fps))
+    assert (made.facts.fps, made.config.settings["alignment"]) == (fps or 30.0, alignment)
+    assert made.facts.train_subjects == [f"subject{number}" for number in range(1, 6)]
+    (spoken,) = made.load_network().predict_all([speech(5, vertices=5023)])
+    assert spoken.shape == (5, 30 if fps == 25 else int(60 / 50 * (fps or 30)), 15069)
 
 
 @pytest.mark.parametrize("flavour", ["vocaset", "biwi"])

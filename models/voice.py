@@ -1,6 +1,7 @@
-"""FaceFormer's autoregression for a clip whose end nobody knows yet: memory comes in parts, motion goes out.
+"""Autoregression for a clip whose end nobody knows yet: memory comes in parts, motion goes out.
 
-The same numbers as `FaceFormer.decode_own` on all memory at once, to rounding. Shapes: n frames, d decoder channels.
+The same numbers as `AutoregressiveFace.decode_own` on all memory at once, to rounding. Shapes: n frames, d decoder
+channels.
 """
 
 from __future__ import annotations
