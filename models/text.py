@@ -18,7 +18,11 @@ from faces.errors import DataError
 BLANK, UNKNOWN, SPACE = "<pad>", "<unk>", "|"
 ENGLISH = (BLANK, "<s>", "</s>", UNKNOWN, SPACE, "'", "-", *"abcdefghijklmnopqrstuvwxyz")
 """Of the fine-tuned XLSR-53 recogniser that SelfTalk (ACM MM 2023) uses; letters' case changes no class."""
-_JOINED = ((" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"))
+_JOINED = (
+    *((f" {mark}", mark) for mark in ".?!,"),
+    (" ' ", "'"),
+    *((f" {end}", end) for end in ("n't", "'m", "'s", "'ve", "'re")),
+)
 """What tokenisers of `transformers` tidy up, in their order."""
 
 
@@ -33,8 +37,9 @@ class Vocabulary:
                 f"a recogniser's vocabulary needs {BLANK}, the blank; this one has {' '.join(classes)[:80]}"
             )
         self.blank = self._index[BLANK]
-        specials = [re.escape(name) for name in self.classes if re.fullmatch("<.+>", name)]
-        self._units = re.compile("|".join([*specials, "."]), re.IGNORECASE | re.DOTALL)
+        # A class of several letters, mostly special, is one unit, and swallows the spaces around it.
+        long = sorted((name for name in self.classes if len(name) > 1), key=len, reverse=True)
+        self._units = re.compile("|".join([*(rf"\s*{re.escape(name)}\s*" for name in long), "."]), re.DOTALL)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -53,7 +58,13 @@ class Vocabulary:
         return text
 
     def classes_of(self, text: str) -> list[int]:
-        """A text's classes, letter by letter in any case; `<unk>`, if there is one, for what the vocabulary lacks."""
-        found = (self._index.get(unit.casefold()) for unit in self._units.findall(text.replace(" ", SPACE)))
+        """A text's classes, letter by letter in any case; `<unk>`, if there is one, for what the vocabulary lacks.
+
+        As tokenisers of `transformers` have it.
+        """
+        units = (
+            SPACE if unit == " " else unit if len(unit) == 1 else unit.strip() for unit in self._units.findall(text)
+        )
+        found = (self._index.get(unit.casefold()) for unit in units)
         unknown = self._index.get(UNKNOWN)
         return [number for one in found if (number := unknown if one is None else one) is not None]

@@ -1,8 +1,9 @@
 """The stage `features`: the frozen part of a speech encoder, run once per sequence and kept at its own 50 Hz.
 
 The papers keep the seven convolutions of wav2vec 2.0 frozen and train the transformer behind them, so the convolutions'
-output is an exact cache of what never changes. One clip at a time, always: the first convolution of the base models
-is followed by a GroupNorm over the *whole* time axis, so padding or chunking would change every frame.
+output is an exact cache of what never changes; so is the text that a frozen recogniser hears (SelfTalk). One clip at a
+time, always: the first convolution of the base models is followed by a GroupNorm over the *whole* time axis, so padding
+or chunking would change every frame.
 """
 
 from __future__ import annotations
@@ -14,11 +15,20 @@ from typing import Any, ClassVar
 
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds import LOG_MEL
-from stages.kinds.checkpoint import BEST, CONFIG
+from stages.kinds.checkpoint import BEST, CONFIG, modules_behind
 from stages.kinds.sequences import SOUND
 
 CHECKPOINT = "checkpoint"
-"""The encoder that is the frozen half of a trained network's own; also the slot that the network comes through."""
+"""The encoder that is the frozen half of a trained network's own; also the slot that the network comes through. As
+`recogniser`: the one that was trained here."""
+RECOGNISER = "recogniser"
+"""The slot that a recogniser of ours comes through."""
+NO_SOURCE = (LOG_MEL, CHECKPOINT)
+"""Encoders that are neither downloaded nor a folder of the outside."""
+XLSR = "jonatasgrosman/wav2vec2-large-xlsr-53-english"
+"""The recogniser of SelfTalk (ACM MM 2023)."""
+VOCABULARY = ("vocab.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""Files that say what a recogniser's classes stand for; most checkpoints lack some."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,25 @@ class Params:
     hidden: bool = param(
         False, help="also keep the last hidden state of the pretrained transformer, for methods that freeze all of it"
     )
-    dtype: str = param("float32", choices=("float32", "float16"), help="stored precision; float16 errs by 2e-4")
+    text: bool = param(
+        False,
+        help="also keep what a frozen CTC recogniser makes of the sound: its last hidden states and logits",
+    )
+    recogniser: str = param(
+        "",
+        help="text only: which recogniser; empty: the encoder itself, with its CTC head; a hub id or folder "
+        "of another; or 'checkpoint': the one trained here, in the input 'recogniser'",
+    )
+    dtype: str = param(
+        "float32",
+        choices=("float32", "float16"),
+        help="stored precision; float16 errs by 2e-4, in hidden states and logits by 5e-4 of each number",
+    )
+
+    @property
+    def hears_itself(self) -> bool:
+        """Whether text is what the encoder recognises: one network makes all."""
+        return self.text and self.recogniser in ("", self.encoder) and self.encoder not in NO_SOURCE
 
 
 class ExtractFeatures(Stage):
@@ -41,6 +69,7 @@ class ExtractFeatures(Stage):
     inputs: ClassVar[Mapping[str, Slot]] = {
         "data": Slot("sequences", uses=("wav",)),
         CHECKPOINT: Slot("checkpoint", uses=(BEST, CONFIG), optional=True),
+        RECOGNISER: Slot("checkpoint", uses=(BEST, CONFIG), optional=True),
     }
     output = "features"
     libraries = ("numpy", "torch", "transformers")
@@ -50,31 +79,69 @@ class ExtractFeatures(Stage):
             yield "hidden = true needs a pretrained encoder: log-mel has no hidden states"
         if self.params.hidden and self.params.encoder == CHECKPOINT:
             yield "hidden = true needs a pretrained encoder: a network's own transformer is trained, not frozen"
+        yield from self._text_problems()
+
+    def _text_problems(self) -> Iterable[str]:
+        encoder, recogniser = self.params.encoder, self.params.recogniser
+        if recogniser and not self.params.text:
+            yield f"recogniser = {recogniser!r} is read with text = true only: set that, or leave recogniser out"
+        elif recogniser == LOG_MEL:
+            yield f"recogniser = {LOG_MEL!r} is no network: name a recogniser, or train one and say 'checkpoint'"
+        elif self.params.text and not recogniser and encoder in NO_SOURCE:
+            yield (
+                f"text = true needs a recogniser, and encoder = {encoder!r} is none: name one in recogniser, such as "
+                f"{XLSR!r}"
+            )
+        elif self.params.text and self.params.hidden and not self.params.hears_itself:
+            yield (
+                f"hidden = true keeps the encoder's states and text = true those of recogniser = {recogniser!r}, and "
+                "there is room for one: leave hidden out, or make features twice"
+            )
 
     def slots(self) -> Mapping[str, Slot]:
-        """A network only where its convolutions are asked for, and then it must be there."""
-        if self.params.encoder == CHECKPOINT:
-            return {slot: replace(spec, optional=False) for slot, spec in self.inputs.items()}
-        return {slot: spec for slot, spec in self.inputs.items() if slot != CHECKPOINT}
+        """A network only where it is asked for, and then it must be there."""
+        asked = {CHECKPOINT: self.params.encoder, RECOGNISER: self.params.recogniser if self.params.text else ""}
+        absent = [slot for slot, source in asked.items() if source != CHECKPOINT]
+        return {slot: replace(spec, optional=False) for slot, spec in self.inputs.items() if slot not in absent}
+
+    def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """The model of a recogniser that was trained here: editing it hears anew."""
+        return modules_behind(upstream[RECOGNISER]) if RECOGNISER in upstream else ()
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         encoder = Path(self.params.encoder).name
-        return f"{upstream['data'].label}-{encoder}" + ("-hidden" if self.params.hidden else "")
+        more = ("-hidden" if self.params.hidden else "") + ("-text" if self.params.text else "")
+        return f"{upstream['data'].label}-{encoder}{more}"
 
     def sources(self) -> Sources:
-        needless = self.params.encoder in (LOG_MEL, CHECKPOINT)
-        return Sources() if needless else Sources(pretrained={"encoder": self.params.encoder})
+        named = {"encoder": self.params.encoder, RECOGNISER: self._recogniser}
+        pretrained = {what: source for what, source in named.items() if source and source not in NO_SOURCE}
+        return Sources(self._vocabulary(), pretrained)
+
+    @property
+    def _recogniser(self) -> str:
+        """Beside the encoder."""
+        return self.params.recogniser if self.params.text and not self.params.hears_itself else ""
+
+    def _vocabulary(self) -> dict[str, Path]:
+        """Of a recogniser in a folder; a hub id's commit tells it."""
+        source = self.params.encoder if self.params.hears_itself else self._recogniser
+        folder = Path(source).expanduser()
+        if not source or not folder.is_dir():
+            return {}
+        return {f"{name}?": folder / name for name in VOCABULARY}
 
     def needs(self) -> Needs:
         """The band filters run in NumPy, a network where the device is."""
-        return Needs(threads="any") if self.params.encoder == LOG_MEL else Needs(gpu=1, threads="all")
+        light = self.params.encoder == LOG_MEL and not self.params.text
+        return Needs(threads="any") if light else Needs(gpu=1, threads="all")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         sounds = {Path(name).stem: hash_ for name, hash_ in given["data"].files.items() if name.startswith(f"{SOUND}/")}
-        network = given[CHECKPOINT].content if CHECKPOINT in given else None
-        return Items(sounds, shared=dict(sources) | ({CHECKPOINT: dict(network)} if network else {}))
+        networks = {slot: dict(given[slot].content) for slot in (CHECKPOINT, RECOGNISER) if slot in given}
+        return Items(sounds, shared=dict(sources) | networks)
 
     def run(self, job: Job) -> None:
         from stages.features.extract import extract
 
-        extract(job, self.params.encoder, hidden=self.params.hidden, dtype=self.params.dtype)
+        extract(job, self.params)

@@ -7,6 +7,7 @@ half-written one is lost.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,60 +17,81 @@ from models.logmel import BANDS, log_mel
 from models.sound import standardise
 from pipeline.stage import Job
 from stages.audio import speech
-from stages.features import CHECKPOINT
-from stages.features.extractor import Array, Encoded, Extractor
+from stages.features import CHECKPOINT, RECOGNISER, Params
+from stages.features.extractor import Array, Encoded, Extractor, Text, with_text
 from stages.kinds import LOG_MEL
-from stages.kinds.features import HIDDEN, Encoder, Features, write_features
+from stages.kinds.features import HIDDEN, LOGITS, Encoder, Features, write_features
 from stages.kinds.sequences import SOUND
-from stages.processor import set_up
 
 
-def extract(job: Job, source: str, *, hidden: bool, dtype: str) -> None:
+def extract(job: Job, params: Params) -> None:
     """Fill `job.out` with the features of every sound in the slot `data`."""
     sounds = job.inputs["data"].path / SOUND
     names = sorted(path.stem for path in sounds.glob("*.wav"))
     if not names:
         raise DataError(f"{sounds} holds no wav file: run preprocess on a data set with sound")
-    extractor = _extractor(job, source, hidden=hidden)
+    extractor = _extractor(job, params)
     items = job.state / "items"
     items.mkdir(exist_ok=True)
+    groups = [HIDDEN, LOGITS] if params.text else [HIDDEN] if params.hidden else []
+
+    def file(name: str, group: str) -> Path:
+        return items / (f"{name}.{group}.npy" if group else f"{name}.npy")
 
     def make(name: str) -> list[Path]:
         encoded = extractor.encode(speech(sounds / f"{name}.wav"))
-        parts = {f"{name}.npy": encoded.features, f"{name}.hidden.npy": encoded.hidden}
-        return [_save(items / file, part.astype(dtype)) for file, part in parts.items() if part is not None]
+        parts = {"": encoded.features, HIDDEN: encoded.hidden, LOGITS: encoded.logits}
+        return [
+            _save(file(name, group), part.astype(params.dtype)) for group, part in parts.items() if part is not None
+        ]
 
     def adopt(name: str, folder: Path) -> list[Path]:
         kept = earlier(folder)
-        parts = {f"{name}.npy": kept[name]} | ({f"{name}.hidden.npy": kept.hidden(name)} if hidden else {})
-        return [_save(items / file, part) for file, part in parts.items()]
+        readers = {HIDDEN: kept.hidden, LOGITS: kept.logits}
+        parts = {"": kept[name]} | {group: readers[group](name) for group in groups}
+        return [_save(file(name, group), part) for group, part in parts.items()]
+
+    def load(group: str) -> Callable[[str], Array]:
+        return lambda name: np.load(file(name, group))
 
     earlier = functools.lru_cache(Features)  # opened once, not for every sequence
     job.each(names, make, adopt=adopt)
-    write_features(
-        job.out,
-        names,
-        extractor.facts,
-        load=lambda name: np.load(items / f"{name}.npy"),
-        **({HIDDEN: lambda name: np.load(items / f"{name}.hidden.npy")} if hidden else {}),
-    )
+    write_features(job.out, names, extractor.facts, load(""), **{group: load(group) for group in groups})
 
 
-def _extractor(job: Job, source: str, *, hidden: bool) -> Extractor:
-    if source == LOG_MEL:
-        return Extractor(Encoder(LOG_MEL, LOG_MEL, BANDS), lambda wave: Encoded(log_mel(standardise(wave))))
+def _extractor(job: Job, params: Params) -> Extractor:
+    if params.encoder == LOG_MEL:
+        heard = Extractor(Encoder(LOG_MEL, LOG_MEL, BANDS), lambda wave: Encoded(log_mel(standardise(wave))))
+        if not params.text:
+            return heard
     # torch and transformers take four seconds to import, and asking for the device may import torch: not for log-mel.
+    from stages.processor import set_up
 
     set_up(job.workers)
-    if source == CHECKPOINT:
+    if params.encoder == CHECKPOINT:
         from stages.features.own_encoder import own_encoder
 
-        return own_encoder(job.inputs[CHECKPOINT].path, device=job.device)
-    from stages.features.speech_encoder import speech_encoder
+        heard = own_encoder(job.inputs[CHECKPOINT].path, device=job.device)
+    elif params.encoder != LOG_MEL:
+        from stages.features.speech_encoder import hearing_text, speech_encoder
 
-    return speech_encoder(source, hidden=hidden, device=job.device)
+        if params.hears_itself:
+            return hearing_text(params.encoder, device=job.device)
+        heard = speech_encoder(params.encoder, hidden=params.hidden, device=job.device)
+    return with_text(heard, _text(job, params, heard.facts)) if params.text else heard
+
+
+def _text(job: Job, params: Params, made: Encoder) -> Text:
+    if params.recogniser == CHECKPOINT:
+        from stages.features.own_recogniser import own_text
+
+        return own_text(job.inputs[RECOGNISER].path, made, device=job.device)
+    from stages.features.speech_encoder import pretrained_text
+
+    return pretrained_text(params.recogniser, device=job.device)
 
 
 def _save(path: Path, array: Array) -> Path:
-    np.save(path, array)
+    # Convolutions give a transposed view, which would be other bytes than what comes back from an earlier artifact.
+    np.save(path, np.ascontiguousarray(array))
     return path

@@ -1,18 +1,21 @@
-"""A pretrained wav2vec 2.0, HuBERT or WavLM as an extractor of features, one clip at a time."""
+"""A pretrained wav2vec 2.0, HuBERT or WavLM as an extractor of features, and of text where it is a recogniser; one clip
+at a time."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from models import hub
+from models.ctc import CtcRecogniser
 from models.sound import Wave, standardise
 from models.speech import FineTuning, SpeechEncoder
-from stages.features.extractor import Encoded, Extractor
+from stages.features.extractor import Array, Encoded, Extractor, Text, with_text
 from stages.kinds.features import Encoder
 
 
@@ -20,17 +23,40 @@ def speech_encoder(source: str, *, hidden: bool, device: str) -> Extractor:
     """The extractor of a hub id or folder. DataError, from `models.hub`, where there is no such speech encoder."""
     config = hub.load_config(source)
     loaded, missing = hub.load_encoder_and_missing(source)
-    facts = Encoder(
+    network = SpeechEncoder(config, FineTuning())
+    network.take(loaded.state_dict(), source)
+    return _extractor(_facts(source, config, digest(loaded, missing)), network.to(device).eval(), hidden=hidden)
+
+
+def hearing_text(source: str, *, device: str) -> Extractor:
+    """The extractor of a recogniser that is its own speech encoder: one network, whose convolutions run once a clip."""
+    config = hub.load_config(source)
+    found = hub.load_recogniser(source)
+    network = CtcRecogniser.of(found, config, source).to(device)
+    facts = _facts(source, config, digest(found.encoder, found.missing))
+    return with_text(_extractor(facts, network.wav2vec2), _text(network, found, own=True))
+
+
+def pretrained_text(source: str, *, device: str) -> Text:
+    """What a recogniser hears beside the features of another encoder. DataError where `source` is none."""
+    found = hub.load_recogniser(source)
+    network = CtcRecogniser.of(found, hub.load_config(source), source).to(device)
+    return _text(network, found, own=False)
+
+
+def _facts(source: str, config: Mapping[str, Any], weights: str) -> Encoder:
+    return Encoder(
         # A folder's place and name on this machine are no content.
         name=f"local {config['model_type']}" if Path(source).expanduser().is_dir() else source,
         kind="conv",
         channels=int(config["conv_dim"][-1]),
         config=config,
-        weights=digest(loaded, missing),
+        weights=weights,
     )
-    network = SpeechEncoder(config, FineTuning())
-    network.take(loaded.state_dict(), source)
-    network.to(device).eval()
+
+
+def _extractor(facts: Encoder, network: SpeechEncoder, *, hidden: bool = False) -> Extractor:
+    device = network.masked_spec_embed.device
 
     def encode(wave: Wave) -> Encoded:
         # Base models do not notice the standardisation (their GroupNorm does it again); large ones were trained on it.
@@ -41,6 +67,20 @@ def speech_encoder(source: str, *, hidden: bool, device: str) -> Extractor:
         return Encoded(features[0].cpu().numpy(), None if states is None else states[0].cpu().numpy())
 
     return Extractor(facts, encode)
+
+
+def _text(network: CtcRecogniser, found: hub.Recogniser, *, own: bool) -> Text:
+    """own: the features are those of its own convolutions."""
+    device = network.lm_head.weight.device
+
+    def recognise(wave: Wave, features: Array) -> tuple[Array, Array]:
+        heard = torch.from_numpy(features if own else standardise(wave)).to(device)
+        hidden, logits = network.recognise(heard if own else network.convolve(heard))
+        return hidden.cpu().numpy(), logits.cpu().numpy()
+
+    whole = nn.ModuleDict({"encoder": found.encoder, "lm_head": found.head})
+    weights = digest(whole, [f"encoder.{name}" for name in found.missing])
+    return Text(found.vocabulary, weights, recognise)
 
 
 def digest(network: nn.Module, missing: Collection[str] = ()) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from faces.errors import DataError
 from models.text import ENGLISH, Vocabulary
+from tests.models.recognisers import write_tokeniser
 
 english = Vocabulary(ENGLISH)
 
@@ -52,3 +55,41 @@ def test_what_the_vocabulary_lacks_is_unknown() -> None:
 def test_a_vocabulary_needs_a_blank() -> None:
     with pytest.raises(DataError, match="needs <pad>, the blank"):
         Vocabulary(["a", "b"])
+
+
+@pytest.fixture(scope="module")
+def tokeniser(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return write_tokeniser(tmp_path_factory.mktemp("tokeniser"))
+
+
+def test_reading_is_that_of_transformers(tokeniser: Any) -> None:
+    """Random frames in which apostrophes, spaces, their neighbours and specials are frequent."""
+    rng = np.random.default_rng(1)
+    often = [english.classes.index(name) for name in ("<pad>", "<s>", "</s>", "<unk>", "|", "|", "'", "'", *"nstmvre-")]
+    for _ in range(2000):
+        frames = rng.choice(often, rng.integers(0, 40))
+        if rng.random() < 0.3:
+            frames = rng.integers(0, len(english), len(frames))
+        scores = rng.normal(size=(len(frames), len(english))) + 9 * np.eye(len(english))[frames]
+        best = scores.argmax(axis=1)
+        (expected,) = tokeniser.batch_decode([best.tolist()], clean_up_tokenization_spaces=True)
+        assert english.read(scores) == expected
+        assert english.classes_of(expected) == tokeniser(expected).input_ids
+
+
+def test_classes_are_those_of_transformers(tokeniser: Any) -> None:
+    rng = np.random.default_rng(2)
+    parts = [*english.classes, " ", "  ", " ", "'", " '", "é", "1", ".", "\n", "<", ">", "<x>", "<pad>", "<unk> "]
+    for _ in range(3000):
+        text = "".join(rng.choice(parts, rng.integers(0, 25)))
+        assert english.classes_of(text) == tokeniser(text).input_ids, text
+
+
+def test_spaces_around_specials_are_none() -> None:
+    assert english.classes_of("a <s> b  </s><unk> ") == [7, 1, 8, 2, 3]
+    assert english.classes_of(" a  b ") == [4, 7, 4, 4, 8, 4]
+
+
+def test_punctuation_moves_to_its_word() -> None:
+    marked = Vocabulary(["<pad>", "|", "a", ".", "?"])
+    assert marked.text_of([2, 1, 3, 1, 2, 1, 4]) == "a. a?"
