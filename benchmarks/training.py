@@ -2,9 +2,9 @@
 
 As published (`benchmarks.training_naive`, `talkingstyle_naive`, `selftalk_naive`): batch one, the speech encoder's
 convolutions recomputed for every clip, Adam as it comes; FaceFormer and TalkingStyle decode and project all tokens
-again at every frame; SelfTalk's recogniser hears every clip again. Ours: the training loop of the stage itself, on cached
-features, several clips a step. Tests show that losses and gradients are the same. Weights are drawn, sizes official,
-lengths of clips spread over 3 to 5 s, or as `--lengths` says.
+again at every frame; SelfTalk's recogniser hears every clip again. Ours: the training loop of the stage itself, on
+cached features, several clips a step. Tests show that losses and gradients are the same. Weights are drawn, sizes
+official, lengths of clips spread over 3 to 5 s, or as `--lengths` says.
 
 Each run is a process of its own: one epoch that is not counted, then one that is. Parts:
 

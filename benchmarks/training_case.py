@@ -26,9 +26,9 @@ BASE, BASE_WIDTH = "base", 768
 
 @dataclass(frozen=True)
 class Case:
-    """One process. who: of `WHO`. lengths: of its clips, in seconds. encoder: "base" for speech encoder and recogniser in
-    the size of wav2vec 2.0 base, "" for the published ones. batch: clips a step; at_once: of these, how many are in the network at
-    a time, 0 as the stage does. precision: "float32" or "bf16". These three are ours."""
+    """One process. who: of `WHO`. lengths: of its clips, in seconds. encoder: "base" for a speech encoder and a
+    recogniser of wav2vec 2.0 base's size, "" for the published ones. batch: clips a step; at_once: of these, how many
+    are in the network at a time, 0 as the stage does. precision: "float32" or "bf16". These three are ours."""
 
     model: str
     who: str

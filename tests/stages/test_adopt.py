@@ -17,8 +17,8 @@ from models.codetalker.face import CodeTalker
 from models.faceformer.face import FaceFormer
 from models.selftalk.face import SelfTalk
 from models.talking_face import Speech
-from models.text import ENGLISH
 from models.talkingstyle.face import TalkingStyle
+from models.text import ENGLISH
 from pipeline.errors import StageError
 from stages.adopt import Adopt, Params
 from stages.adopt.about import recognise
