@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import PackedAttention
+from models.padding import Padding
 
 
 class FullAttention(PackedAttention):
@@ -116,6 +117,5 @@ class Decoder(nn.Module):
 
 def inside_of(lengths: Sequence[int], steps: int, device: torch.device) -> Tensor | None:
     """(B, S) bool: which of a padded batch's steps are a clip's own. None where no clip is shorter, which is faster."""
-    if min(lengths) == steps:
-        return None
-    return torch.arange(steps, device=device) < torch.tensor(list(lengths), device=device)[:, None]
+    padding = Padding.of(lengths, steps, device)
+    return None if padding is None else padding.inside

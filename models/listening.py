@@ -37,11 +37,13 @@ BLOCK = 256
 
 
 class Lesson(NamedTuple):
-    """A batch to learn from: memory (B, S, d), frames per clip, and true vertices (B, T, D) of those frames."""
+    """A batch to learn from: memory (B, S, d), frames per clip, true vertices (B, T, D) of those frames, and the codes
+    (B, T, Q) that a motion prior makes of them, where they are what the network predicts."""
 
     memory: Tensor
     frames: list[int]
     vertices: Tensor
+    codes: Tensor | None = None
 
 
 class ListeningFace(nn.Module):

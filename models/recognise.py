@@ -77,7 +77,7 @@ def layers(shapes: Shapes, pattern: str) -> int:
 
 
 def decoder(shapes: Shapes) -> dict[str, int]:
-    """Sizes of the biased decoder. The number of heads shows in no shape; it is 4 in all published files."""
+    """Sizes of the decoder. The number of heads shows in no shape; it is 4 in all published files."""
     d = shapes["audio_feature_map.weight"][0]
     wide = shapes["transformer_decoder.layers.0.linear1.weight"][0]
     return {

@@ -38,6 +38,11 @@ def wants_of(settings: Any) -> Wants:
     return found
 
 
+def moves(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, makes motion; a recogniser does not."""
+    return bool(getattr(settings, "moves", True))
+
+
 @dataclass(frozen=True)
 class ListeningSettings:
     """Sizes of the decoder, how speech meets motion, and how the speech encoder is trained."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from models.motion_prior import MotionPrior
@@ -46,7 +46,8 @@ class Clips:
 
     features: (B, L, C). feature_lengths: (B,) int; both are empty, (B, 0, 0) and zeros, for networks that hear nothing.
     template: (B, D). style: (B, K) one-hot, or any mixture. vertices: (B, T, D) absolute positions, or None at
-    inference. frames: (B,) int, or None at inference. codes: (B, T, Q) int64, what the frozen motion prior makes of
+    inference. frames: (B,) int, or None at inference. Of networks that make no motion, template is empty, (B, 0), and
+    vertices and frames are None. codes: (B, T, Q) int64, what the frozen motion prior makes of
     each clip, where it was computed beforehand; a clip's codes are those of the frames that are trained on.
     text_hidden: (B, L, H), a frozen recogniser's last hidden states, as many as features. text: (B, S) int64, what is
     said, as classes of the vocabulary; text_lengths: (B,) int. All three only for networks whose settings want them.
@@ -85,11 +86,15 @@ class TalkingFace(Protocol):
     Their `Settings` may have a light `problems() -> Iterable[str]`, called while planning: sentences on settings that
     do not go together, each beginning with the name of one. `prior: ClassVar[str]` there names the model that must be
     trained first (`models.motion_prior`); `hears: ClassVar[bool] = False` marks a prior itself. `wants() ->
-    Wants` there (`models.settings`) names regions and text that the network learns with.
+    Wants` there (`models.settings`) names regions and text that the network learns with. `moves: ClassVar[bool] =
+    False` there marks a network that makes no motion, a recogniser: it has all up to `validation_losses` and nothing
+    below, its clips have neither template nor vertices, its losses alone judge it, and nothing that speaks takes it.
 
     A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
     It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),
     `predict_blocks`, for clips whose motion is larger than memory, and `stream`, for speech that is still being spoken.
+
+    One with a table of styles may offer what the stage `style` asks (`Styled`).
 
     One that reads lips has `reads: bool`, `vocabulary: tuple[str, ...]` and `read_lips(motion (T, D), template (D,)) ->
     logits (N, classes)`, which takes the lips out of the motion first: it may be a mapped file, larger than memory.
@@ -134,4 +139,21 @@ class TalkingFace(Protocol):
 
     def predict_all(self, speeches: Sequence[Speech]) -> list[Tensor]:
         """Several clips at once, each as `predict` would give it, to rounding."""
+        ...
+
+
+class Styled(TalkingFace, Protocol):
+    """A talking face that can take a new speaker in, with all that it has learnt left as it is."""
+
+    def add_subject(self, weights: Sequence[float]) -> list[tuple[nn.Parameter, Tensor]]:
+        """One subject more, the last, who begins as this mixture (K weights) of the others. Returns the tables of
+        style, each with the bool mask of the newcomer's entries; all others stay as they are."""
+        ...
+
+    def hear(self, clips: Clips) -> Any:
+        """What the losses need of the clips' speech and truth, so that it is made once, whatever style follows."""
+        ...
+
+    def lesson_losses(self, lesson: Any, clips: Clips) -> dict[str, Tensor]:
+        """`losses(clips)` where `lesson` is `hear(clips)`."""
         ...

@@ -33,6 +33,14 @@ def infer(
             help="A training subject, all, mean, own, or a mixture A:0.3+B:0.7 (again for more).", metavar="S"
         ),
     ] = None,
+    style_from: Annotated[
+        str,
+        typer.Option(
+            "--style-from",
+            help="Fit a new style to a clip: motion (.npy) with its sound beside it, or a folder of such.",
+            metavar="CLIP",
+        ),
+    ] = "",
     render: Annotated[bool, typer.Option("--render", help="Videos with the sound, too.")] = False,
     out: Annotated[
         str,
@@ -76,11 +84,16 @@ def infer(
     if weights not in ("", "best", "last"):
         raise RecipeError(f"--weights {weights!r}: write best or last")
     wanted = Wanted(target, settings or [], Form(tiny, as_published), prior, fps)
-    wish = command.Wish(audio, subject, style or [], weights, render, out)
+    wish = command.Wish(audio, subject, style or [], weights, render, out, style_from)
     means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait)
     workspace = Workspace.find(store, outputs)
     if stream and dry_run:
         raise RecipeError("--stream keeps nothing and has no plan to show: leave --dry-run out")
+    if stream and style_from:
+        raise RecipeError(
+            "--style-from fits a style to files, and --stream keeps nothing: fit it with --audio, then stream from the "
+            "checkpoint style/… that `pipe cache ls` shows"
+        )
     if stream:
         from pipeline.commands import infer_stream
 

@@ -29,6 +29,8 @@ TABLE: dict[str, dict[str, str]] = {
         "voice": "stages.voice:Voice",
         "adopt": "stages.adopt:Adopt",
         "metrics": "stages.metrics:Metrics",
+        "clip": "stages.clip:Clip",
+        "style": "stages.style:Style",
     },
     "models": {
         "codetalker": "models.codetalker",
@@ -36,6 +38,7 @@ TABLE: dict[str, dict[str, str]] = {
         "faceformer": "models.faceformer",
         "selftalk": "models.selftalk",
         "talkingstyle": "models.talkingstyle",
+        "recogniser": "models.recogniser",
     },
     "datasets": {
         "biwi": "stages.preprocess.biwi",
@@ -54,6 +57,7 @@ TABLE: dict[str, dict[str, str]] = {
         "data check": "stages.datacheck.command:check",
         "data init": "stages.datainit.command:init",
         "follow": "stages.train.follow:follow",
+        "infer clip": "stages.clip.pairs:newcomer",
         "infer data": "stages.voice.speaker:fits",
         "infer face": "stages.voice.speaker:choose_face",
         "infer file": "stages.voice.speaker:of_file",

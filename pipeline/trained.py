@@ -20,7 +20,8 @@ from pipeline.toml import shown
 from pipeline.workspace import Workspace
 
 KIND = "checkpoint"
-ADOPT, INFER, RENDER, TRAIN, VOICE = "adopt", "infer", "render", "train", "voice"
+ADOPT, CLIP, INFER, RENDER, STYLE = "adopt", "clip", "infer", "render", "style"
+TRAIN, VOICE = "train", "voice"
 CONFIG = "config.json"
 RELEASED = (".pth", ".pt", ".tar")
 """Endings of files that others released."""
@@ -120,14 +121,19 @@ def _speaking_step(recipe: Recipe) -> str:
     """The step whose network the recipe's inference uses, or the only one that trains a network that speaks."""
     used = {step.inputs["checkpoint"] for step in recipe.steps.values() if step.stage.name == INFER}
     trains = [step for step in recipe.steps.values() if step.stage.name == TRAIN]
-    heard = {step.name for step in trains if getattr(step.stage.settings.get("model"), "hears", True)}
-    found = sorted(used or heard)
+    speaking = {step.name for step in trains if _speaks(step.stage.settings.get("model"))}
+    found = sorted(used or speaking)
     if len(found) != 1:
         what = f"trains several ({', '.join(found)})" if found else "trains no network that speaks"
         raise RecipeError(
             f"{shown(recipe.path)} {what}: name a checkpoint as `pipe cache ls` shows it, or pin a sweep with --set"
         )
     return found[0]
+
+
+def _speaks(settings: Any) -> bool:
+    """Neither a motion prior, which hears nothing, nor a recogniser, which moves nothing."""
+    return bool(getattr(settings, "hears", True) and getattr(settings, "moves", True))
 
 
 def _of_artifact(artifact: Artifact, workspace: Workspace) -> Trained:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import string
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from transformers import Wav2Vec2Config, Wav2Vec2Model
+from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
 
 from stages.preprocess.synthetic.raw import Cast, write_raw
 from stages.preprocess.vocaset import RAW_FILES
 from tests.pipeline.test_cli import pipe
 from tests.stages.preprocess.biwi_files import biwi_data
+from tests.stages.preprocess.mead_files import write_ready
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
@@ -24,6 +27,16 @@ TALKERS = {
     "Synthetic_02": "FaceTalk_170811_03275_TA",
     "Synthetic_03": "FaceTalk_170809_00138_TA",
 }
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 2,
+}
+LARGE_KIND = {"conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +78,15 @@ def vocaset(store: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def mead(store: Path) -> Path:
+    """Two talkers of twelve vertices in TalkingStyle's layout, with its own list of the mouth and region masks."""
+    root = write_ready(store / "mead")
+    masks = {"lips": np.arange(4), "forehead": np.arange(8, 12)}
+    (root / "FLAME_masks.pkl").write_bytes(pickle.dumps(masks, protocol=2))
+    return root
+
+
 def _sentence_21(value: object) -> object:
     return {"sentence21": value["sentence01"]} if isinstance(value, dict) else value
 
@@ -79,17 +101,26 @@ def biwi(store: Path) -> Path:
 def encoder(store: Path) -> Path:
     """A small wav2vec 2.0 of random weights in the format of the hub."""
     torch.manual_seed(0)
-    config = Wav2Vec2Config(
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        conv_dim=[16] * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=2,
-    )
-    Wav2Vec2Model(config).save_pretrained(store / "encoder")
+    Wav2Vec2Model(Wav2Vec2Config(**SMALL)).save_pretrained(store / "encoder")
     return store / "encoder"
+
+
+@pytest.fixture(scope="module")
+def hubert(store: Path) -> Path:
+    """A small HuBERT of the larger kind, with norms as the large checkpoints have them."""
+    torch.manual_seed(1)
+    HubertModel(HubertConfig(**SMALL, **LARGE_KIND)).save_pretrained(store / "hubert")
+    return store / "hubert"
+
+
+@pytest.fixture(scope="module")
+def ctc(store: Path) -> Path:
+    """A small CTC recogniser of random weights that writes English letters, with its vocab.json."""
+    torch.manual_seed(2)
+    classes = ["<pad>", "<s>", "</s>", "<unk>", "|", "'", "-", *string.ascii_lowercase]
+    Wav2Vec2ForCTC(Wav2Vec2Config(**SMALL, **LARGE_KIND, vocab_size=len(classes))).save_pretrained(store / "ctc")
+    (store / "ctc/vocab.json").write_text(json.dumps({name: i for i, name in enumerate(classes)}))
+    return store / "ctc"
 
 
 @pytest.fixture

@@ -28,8 +28,9 @@ from models.codetalker_vq.autoencoder import MotionAutoencoder
 from models.codetalker_vq.prefix import PrefixDecoding
 from models.feedback import Feedback
 from models.folded import precise
-from models.listening import BLOCK, clip_mean
+from models.listening import BLOCK, Lesson, clip_mean
 from models.moving import MovingFace, make_decoder
+from models.newcomer import with_newcomer
 from models.official import OfficialState, fit
 from models.positions import periodic_encoding
 from models.talking_face import Clips, DataFacts, Speech
@@ -107,9 +108,18 @@ class CodeTalker(MovingFace):
         """Teacher-forced, means over clips: "motion", the squared error of the decoded motion in the prior's unit, and
         "code", the squared distance of features to the true codes; their weighted sum "loss". "codes_right" is no
         loss: the share of codes that were chosen as the prior does."""
-        memory, frames, vertices = self.hear(clips)
+        return self.lesson_losses(self.hear(clips), clips)
+
+    def hear(self, clips: Clips) -> Lesson:
+        """As every listening face, and what the prior makes of the true motion."""
+        lesson = super().hear(clips)
+        return lesson._replace(codes=self._targets(clips, lesson))
+
+    def lesson_losses(self, lesson: Lesson, clips: Clips) -> dict[str, Tensor]:
+        """`losses` of clips that were heard before."""
+        memory, frames, vertices, targets = lesson
+        assert targets is not None, "`hear` gives codes"
         offsets = self.autoencoder.offsets_of(vertices, clips.template)  # (B, T, D)
-        targets = self._targets(clips.codes, offsets, frames)  # (B, T, Q)
         decoded = self.decode_forced(memory, self.style(clips.style), offsets)
         features = self.feat_map(decoded).to(offsets.dtype)  # (B or styles, T, Q·Z)
         quantised, codes = self.autoencoder.quantise(features)
@@ -129,16 +139,28 @@ class CodeTalker(MovingFace):
         return self.losses(clips)
 
     @torch.no_grad()
-    def _targets(self, codes: Tensor | None, offsets: Tensor, frames: list[int]) -> Tensor:
+    def _targets(self, clips: Clips, lesson: Lesson) -> Tensor:
         """(B, T, Q): what the prior makes of the true motion, asked for only where it was not computed beforehand."""
+        codes, frames = clips.codes, lesson.vertices.shape[1]
         if codes is None:
-            return self.autoencoder.quantise(self.autoencoder.features(offsets, frames))[1]
-        if codes.shape[1] != offsets.shape[1]:
+            offsets = self.autoencoder.offsets_of(lesson.vertices, clips.template)
+            return self.autoencoder.quantise(self.autoencoder.features(offsets, lesson.frames))[1]
+        if codes.shape[1] != frames:
             raise DataError(
-                f"codes of {codes.shape[1]} frames were given for a clip that is trained on {offsets.shape[1]}: "
+                f"codes of {codes.shape[1]} frames were given for a clip that is trained on {frames}: "
                 f"encode the motion anew, cut as alignment = {self.settings.alignment!r} cuts it"
             )
         return codes
+
+    # -- a new speaker ---------------------------------------------------------------------------------------------
+
+    def add_subject(self, weights: Sequence[float]) -> list[tuple[nn.Parameter, Tensor]]:
+        """See `models.talking_face`."""
+        table = self.learnable_style_emb
+        table.weight, own = with_newcomer(table.weight, weights, subjects=0)
+        table.num_embeddings += 1
+        self.subjects += 1
+        return [(table.weight, own)]
 
     # -- inference -------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ speech → wav2vec 2.0 → one decoder layer over the whole clip → offsets fro
 lips of that motion → interpreter → what a frozen recogniser made of the same speech: its features and its text.
 
 There is no style: a clip has one motion, whoever is asked for. The recogniser is no part of this network: what it makes
-of a clip never changes, and comes with the clip. Its released file carries it, in train mode while it was trained with,
-so that its targets were noisy; ours are not. No other departure changes a number in eval mode.
+of a clip never changes, and comes with the clip. The released code leaves the recogniser's dropout on while it trains,
+so that its targets are noisy; ours are not. Nothing here changes a number in eval mode.
 
 Shapes: B clips, L features at 50 Hz, C channels, W the encoder's width, T frames, D = 3 V coordinates, d channels,
 N steps of the interpreter, n lip vertices, H channels of the recogniser, K training subjects.
@@ -49,6 +49,8 @@ class SelfTalk(ListeningFace):
 
     name: ClassVar[str] = "selftalk"
     settings: Settings
+    lip_rows: Tensor
+    """(3 n,): coordinates of the lips; empty where they are not known."""
 
     def __init__(self, settings: Settings, facts: DataFacts) -> None:
         super().__init__(settings, facts)
@@ -67,8 +69,6 @@ class SelfTalk(ListeningFace):
         self.register_buffer("lip_rows", lip_rows(settings, facts), persistent=False)
         if settings.reads_lips:
             self._make_interpreter(settings, facts)
-
-    lip_rows: Tensor  # (3 n,): coordinates of the lips; empty where they are not known
 
     def _make_interpreter(self, settings: Settings, facts: DataFacts) -> None:
         lips, classes, width = sizes(settings, facts)

@@ -18,7 +18,9 @@ def bench(models: Sequence[str], wishes: dict[str, Any], *, as_json: bool) -> bo
     for model in models:
         lookup("models", model)
         if not talks(model):
-            raise RecipeError(f"{model!r} is a motion prior and does not talk; there are {', '.join(talking())}")
+            raise RecipeError(
+                f"{model!r} does not talk, it turns no speech into motion; there are {', '.join(talking())}"
+            )
     for option, words in (("size", ("official", "small")), ("data", ("vocaset", "biwi"))):
         if wishes[option] not in words:
             near = nearest(wishes[option], words)
@@ -38,4 +40,5 @@ def talking() -> list[str]:
 
 
 def talks(model: str) -> bool:
-    return bool(getattr(load_component("models", model).Settings, "hears", True))
+    settings = load_component("models", model).Settings
+    return bool(getattr(settings, "hears", True) and getattr(settings, "moves", True))

@@ -2,6 +2,7 @@
 
     the network (stored, or taken over by `adopt`), and the data that it was trained on, where they are in the store
     voice → features → infer → render, the last where it is wished for
+    clip → clip-features → style before them, where a new speaker's style is fitted: its network is the one that speaks
 
 A step's key tells what it needs, so that another style makes inference and rendering anew, and one more file in a
 folder that file only.
@@ -21,7 +22,7 @@ from pipeline.plan import Planned, State, plan
 from pipeline.recipe import Recipe, Step
 from pipeline.registry import load_command
 from pipeline.stored import step_for
-from pipeline.trained import ADOPT, INFER, RENDER, VOICE, Trained, Wanted, find
+from pipeline.trained import ADOPT, CLIP, INFER, RENDER, STYLE, VOICE, Trained, Wanted, find
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 COMMAND = "pipe infer"
 NETWORK, DATA = "network", "data"
 FEATURES, LOG_MEL = "features", "log-mel"
-OURS = (VOICE, FEATURES, INFER, RENDER)
+HEARD = "clip-features"
+"""The step that hears the clips of a new speaker."""
+FITTED = (CLIP, HEARD, STYLE)
+SPOKEN = (VOICE, FEATURES, INFER, RENDER)
+OURS = (*FITTED, *SPOKEN)
+STAGES = (CLIP, STYLE, *SPOKEN)
 NOT_TAKEN = ("splits", "columns", "limit", "conditions")
 """Parameters of a recipe's steps that say which of its own sentences are made and shown."""
 
@@ -40,7 +46,8 @@ class Wish:
     """What is to be said, by whom and how.
 
     audio: a file or folder; empty with --stream. subject: a name or a mesh file; empty: whom the recipe tests first.
-    styles: words after --style. weights: "best", "last", or "" for the recipe's. out: where results go.
+    styles: words after --style. weights: "best", "last", or "" for the recipe's. out: where results go. style_from:
+    a new speaker's clips, "" for none.
     """
 
     audio: str
@@ -49,17 +56,20 @@ class Wish:
     weights: str = ""
     render: bool = False
     out: str = ""
+    style_from: str = ""
 
 
 @dataclass(frozen=True)
 class Speaking:
-    """A network, a face and styles that have been settled: what a plan is made of, and a stream."""
+    """A network, a face and styles that have been settled: what a plan is made of, and a stream. newcomer: whose style
+    is fitted beforehand."""
 
     trained: Trained
     subject: str
     mesh: str | None
     conditions: str | list[str]
     weights: str
+    newcomer: Any = None
 
 
 def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, *, dry: bool = False) -> None:
@@ -85,9 +95,13 @@ def settle(wanted: Wanted, wish: Wish, workspace: Workspace) -> Speaking:
     where = wanted.target if trained.step.name == ADOPT else trained.step.name
     word = os.path.expanduser(wish.subject)
     subject, mesh = load_command("infer face")(word, data, trained.splits, where)
-    conditions = load_command("infer styles")(wish.styles, subject, trained.speaker)
+    speaker, styles, newcomer = trained.speaker, wish.styles, None
+    if wish.style_from:
+        newcomer = load_command("infer clip")(os.path.expanduser(wish.style_from), speaker.subjects)
+        speaker, styles = replace(speaker, subjects=[*speaker.subjects, newcomer.name]), styles or [newcomer.name]
+    conditions = load_command("infer styles")(styles, subject, speaker)
     weights = wish.weights or trained.values.get(INFER, {}).get("weights", "best")
-    return Speaking(trained, subject, mesh, conditions, weights)
+    return Speaking(trained, subject, mesh, conditions, weights, newcomer)
 
 
 def bring_up(recipe: Recipe, workspace: Workspace, means: Means, *, quiet: bool = False) -> dict[str, Planned]:
@@ -110,28 +124,74 @@ def network_steps(trained: Trained) -> list[Step]:
 
 def _own_settings(wanted: Wanted) -> dict[str, dict[str, Any]]:
     """`--set` words for the steps of this command; those for a recipe were the recipe's."""
-    return {} if wanted.target.endswith(".toml") else assembled.settings(wanted.settings, OURS)
+    return {} if wanted.target.endswith(".toml") else assembled.settings(wanted.settings, STAGES)
 
 
 def _recipe(speaking: Speaking, wish: Wish, settings: Mapping[str, Mapping[str, Any]]) -> Recipe:
     trained = speaking.trained
-    data = {DATA: DATA} if trained.data else {}
-    audio = os.path.expanduser(wish.audio)
-    values: dict[str, dict[str, Any]] = {
-        VOICE: {"audio": audio} | ({"mesh": speaking.mesh} if speaking.mesh else {"subject": speaking.subject}),
-        FEATURES: {"encoder": LOG_MEL if trained.speaker.encoder == LOG_MEL else "checkpoint"},
-        INFER: {"splits": [VOICE], "conditions": speaking.conditions, "weights": speaking.weights},
+    face = {"mesh": speaking.mesh} if speaking.mesh else {"subject": speaking.subject}
+    values, inputs = _spoken(speaking, os.path.expanduser(wish.audio), face)
+    if speaking.newcomer:
+        fitted_values, fitted_inputs = _fitted(speaking, face)
+        values, inputs = fitted_values | values, fitted_inputs | inputs
+    steps = network_steps(trained)
+    for name in (name for name in values if wish.render or name != RENDER):
+        stage = FEATURES if name == HEARD else name
+        theirs = {key: value for key, value in trained.values.get(stage, {}).items() if key not in NOT_TAKEN}
+        given = theirs | values[name] | dict(settings.get(stage, {}))
+        steps.append(replace(assembled.step(COMMAND, stage, given, inputs[name]), name=name))
+    return assembled.recipe("infer", COMMAND, steps)
+
+
+Values = dict[str, dict[str, Any]]
+"""Step → parameter, or slot → value."""
+
+
+def _spoken(speaking: Speaking, audio: str, face: Mapping[str, str]) -> tuple[Values, Values]:
+    """Parameters and inputs of the steps that speak."""
+    network = STYLE if speaking.newcomer else NETWORK
+    encoder, heard_with = _hearing(speaking.trained)
+    # What the style was fitted to is the network of that step, and it has one file of weights.
+    weights = "best" if speaking.newcomer else speaking.weights
+    values: Values = {
+        VOICE: {"audio": audio, **face},
+        FEATURES: {"encoder": encoder},
+        INFER: {"splits": [VOICE], "conditions": speaking.conditions, "weights": weights},
         RENDER: {"columns": ["prediction"], "limit": 0},
     }
-    inputs: dict[str, dict[str, str]] = {
-        VOICE: {"checkpoint": NETWORK, **data},
-        FEATURES: {"data": VOICE} | ({} if trained.speaker.encoder == LOG_MEL else {"checkpoint": NETWORK}),
-        INFER: {"checkpoint": NETWORK, "data": VOICE, "features": FEATURES},
+    inputs: Values = {
+        VOICE: {"checkpoint": NETWORK, **_data(speaking.trained)},
+        FEATURES: {"data": VOICE, **heard_with},
+        INFER: {"checkpoint": network, "data": VOICE, "features": FEATURES},
         RENDER: {"data": VOICE, "predictions": INFER},
     }
-    steps = network_steps(trained)
-    for name in OURS if wish.render else OURS[:-1]:
-        theirs = {key: value for key, value in trained.values.get(name, {}).items() if key not in NOT_TAKEN}
-        given = theirs | values[name] | dict(settings.get(name, {}))
-        steps.append(assembled.step(COMMAND, name, given, inputs[name]))
-    return assembled.recipe("infer", COMMAND, steps)
+    return values, inputs
+
+
+def _fitted(speaking: Speaking, face: Mapping[str, str]) -> tuple[Values, Values]:
+    """Those of the steps that fit a new speaker's style."""
+    newcomer, (encoder, heard_with) = speaking.newcomer, _hearing(speaking.trained)
+    neutral = {"mesh": newcomer.mesh} if newcomer.mesh else face
+    model = speaking.trained.speaker.model
+    values: Values = {
+        CLIP: {"motion": newcomer.clip, "name": newcomer.name, **neutral},
+        HEARD: {"encoder": encoder},
+        STYLE: {"model": model, "subject": newcomer.name, "weights": speaking.weights},
+    }
+    inputs: Values = {
+        CLIP: {"checkpoint": NETWORK, **_data(speaking.trained)},
+        HEARD: {"data": CLIP, **heard_with},
+        STYLE: {"checkpoint": NETWORK, "data": CLIP, "features": HEARD},
+    }
+    return values, inputs
+
+
+def _data(trained: Trained) -> dict[str, str]:
+    return {DATA: DATA} if trained.data else {}
+
+
+def _hearing(trained: Trained) -> tuple[str, dict[str, str]]:
+    """The parameter `encoder` of the features step, and where a pretrained encoder's convolutions come from."""
+    if trained.speaker.encoder == LOG_MEL:
+        return LOG_MEL, {}
+    return "checkpoint", {"checkpoint": NETWORK}

@@ -53,15 +53,13 @@ SMALL = {
 SMALL_VERTICES, SMALL_LIPS = 120, 12
 BASE_ENCODER: Mapping[str, Any] = {"model_type": "wav2vec2", "hidden_size": 768}
 """wav2vec 2.0 base, whose other sizes are the defaults of `transformers`."""
-XLSR_ENCODER: Mapping[str, Any] = {
+LARGE_ENCODER: Mapping[str, Any] = {
     "model_type": "wav2vec2", "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
-    "intermediate_size": 4096, "conv_dim": [512] * 7, "conv_bias": True, "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
+    "intermediate_size": 4096, "conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True,
 }  # fmt: skip
-"""XLSR-53, which is as large as wav2vec 2.0 large, and as HuBERT large."""
 ENCODERS: Mapping[str, Mapping[str, Any]] = {
-    "selftalk": XLSR_ENCODER,
-    "talkingstyle": {**XLSR_ENCODER, "model_type": "hubert"},
+    "selftalk": LARGE_ENCODER,  # XLSR-53
+    "talkingstyle": {**LARGE_ENCODER, "model_type": "hubert"},
 }
 """Of models whose authors took another speech encoder than the base."""
 SMALL_ENCODER: Mapping[str, Any] = {

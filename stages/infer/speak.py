@@ -23,7 +23,7 @@ from stages.infer.pace import Pace
 from stages.infer.styles import Style, styles_of
 from stages.infer.work import Inputs, Motions, Work
 from stages.kinds import LOG_MEL
-from stages.kinds.checkpoint import Checkpoint, check_alike, weights_file
+from stages.kinds.checkpoint import Checkpoint, check_alike, makes_motion, weights_file
 from stages.kinds.features import Features
 from stages.kinds.predictions import MOTION, TEXT, Info, Item, prediction_name, write_index
 from stages.kinds.sequences import Sequences
@@ -76,6 +76,11 @@ def check(inputs: Inputs) -> None:
         raise DataError(
             f"{inputs.checkpoint.path} holds a motion prior ({config.model}), which does not speak: "
             "give the step that trains a talking face, or rebuild motion with reconstruct"
+        )
+    if not makes_motion(config.model):
+        raise DataError(
+            f"{inputs.checkpoint.path} holds a recogniser ({config.model}), which does not speak: "
+            "give the step that trains a talking face"
         )
     check_alike(inputs.checkpoint, inputs.data)
     pairs = [

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from faces.errors import DataError, said
 from faces.texts import read_json
+from models.settings import moves
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.stage import replacing
@@ -257,6 +258,11 @@ def network_class(model: str) -> type[Any]:
 def prior_of(model: str) -> str:
     """The name of the motion prior that a model is built upon; "" for none."""
     return str(getattr(registry.load_component("models", model).Settings, "prior", ""))
+
+
+def makes_motion(model: str) -> bool:
+    """Whether a model of this name makes motion; a recogniser does not."""
+    return moves(registry.load_component("models", model).Settings)
 
 
 def build(model: str, settings: Mapping[str, Any], facts: DataFacts, *prior: Network, where: Path) -> Network:

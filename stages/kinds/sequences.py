@@ -279,6 +279,11 @@ def write_region(folder: Path, name: str, indices: Iterable[int]) -> Path:
     return regions.write_region(file, indices)
 
 
+def write_transcripts(folder: Path, texts: Mapping[str, str]) -> Path:
+    """Write `transcripts.json`, id → what is said, sorted by id, so that equal content is equal bytes."""
+    return write_json(folder / TRANSCRIPTS, dict(sorted(texts.items())))
+
+
 def of_data(data: Sequences, names: Sequence[str], given: Given) -> dict[str, str]:
     """Part → digest: motion, templates and facts of the named sequences, told from all else in the artifact."""
     info = data.info

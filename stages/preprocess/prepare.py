@@ -103,6 +103,15 @@ class Tracked(Protocol):
         ...
 
 
+@runtime_checkable
+class Written(Protocol):
+    """What `Recordings` have beside where somebody may have written down what is said."""
+
+    def transcripts(self) -> Mapping[str, str]:
+        """Id → text, of those sequences whose words are known. DataError where they cannot be read."""
+        ...
+
+
 @dataclass(frozen=True)
 class Choice:
     """What is wanted of a data set. dataset: its name in the index. source: whose it is. skip: ids to leave out. step:
@@ -122,6 +131,7 @@ def prepare(data: Recordings, choice: Choice, job: Job, *, threads: int = 1) -> 
     sounds, skipped = _choose(data, choice.skip, job, threads)
     chosen = {sequence_id(*name): name for name in _limited(sounds, choice.splits, choice.limit)}
     _tell(job, len(sounds), skipped, choice.limit, len(chosen))
+    texts = data.transcripts() if isinstance(data, Written) else {}
     told = [*data.remarks(sounds), *_on_regions(data)]
     card = Card(choice.source, list(data.checks(sounds)), told)
     for line in [*card.remarks, *(f"warning: {check}" for check in card.checks if check.passed is False)]:
@@ -132,6 +142,8 @@ def prepare(data: Recordings, choice: Choice, job: Job, *, threads: int = 1) -> 
         (job.out / folder).mkdir(exist_ok=True)
     job.each(list(chosen), lambda key: _write_sequence(job.out, key, data, chosen[key], choice.step), threads=threads)
     _write_shared(job.out, data, choice.splits)
+    if written := {key: texts[key] for key in chosen if key in texts}:
+        kind.write_transcripts(job.out, written)
     if isinstance(data, Tracked):
         write_track_index(job.out, data.tracks, chosen)
     fps, subjects = data.fps / choice.step, choice.splits.subjects

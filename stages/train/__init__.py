@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from models.settings import wants_of
+from models.settings import moves, wants_of
 from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.features import ENCODER
-from stages.kinds.sequences import REGIONS, TRANSCRIPTS, Sequences, of_data
+from stages.kinds.sequences import INDEX, REGIONS, TRANSCRIPTS, Sequences, of_data
 
+WRITTEN = "written"
+"""What networks want that learn from transcripts."""
 LIPS = "lips"
 LIP_REGIONS = (LIPS, "lip_upper", "lip_lower")
 """The data set's regions that the network's health is told of; all others change nothing."""
@@ -142,8 +144,11 @@ class Train(Stage):
         wanted = wants_of(self.settings.get("model"))
         looked_at = dict.fromkeys([*LIP_REGIONS, *wanted.regions])
         regions = of_json([given["data"].files.get(f"{REGIONS}/{region}.txt") for region in looked_at])
-        texts = {TRANSCRIPTS: given["data"].content.get(TRANSCRIPTS, "")} if wanted.text == "written" else {}
-        parts = {"data": of_data(data, names, given["data"]) | {REGIONS: regions} | texts}
+        texts = {TRANSCRIPTS: of_json([data.transcripts.get(name) for name in names])} if wanted.text == WRITTEN else {}
+        looks = of_data(data, names, given["data"]) | {REGIONS: regions}
+        if not moves(self.settings.get("model")):
+            looks = {INDEX: looks[INDEX]}
+        parts = {"data": looks | texts}
         for slot in ("features", "codes"):
             if slot in given:
                 learnt = {name: given[slot].item(name) for name in names}

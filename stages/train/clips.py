@@ -1,7 +1,8 @@
 """Batches of clips, read when they are wanted: vertices from memory maps, features from HDF5, styles by name.
 
-What a network does not take is not there: a motion prior's batches hold no speech, only a network that is built upon a
-prior gets codes, and regions and text are read where its settings want them (`models.settings.Wants`).
+What a network does not take is not there: a motion prior's batches hold no speech, those of a recogniser no vertices,
+only a network that is built upon a prior gets codes, and regions and text are read where its settings want them
+(`models.settings.Wants`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from models.text import BLANK, SPACE, UNKNOWN, Vocabulary
 from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
+from stages.train import WRITTEN
 
 HEARD = "heard"
 NOTHING = Wants()
@@ -40,14 +42,17 @@ class Parts(NamedTuple):
     """What is read of one sequence: (L, C), (T, D), (T', Q), (L, H), (S, 1)."""
 
     features: NDArray[np.float32]
-    vertices: NDArray[np.float32]
+    vertices: NDArray[np.float32] | None
     codes: NDArray[Any] | None
     hidden: NDArray[np.float32] | None
     text: NDArray[np.int64] | None
 
 
 class ClipReader:
-    """Reads takes into padded batches. DataError where data and features do not belong together."""
+    """Reads takes into padded batches. DataError where data and features do not belong together.
+
+    moves: whether they are for a network that makes motion.
+    """
 
     def __init__(
         self,
@@ -55,11 +60,14 @@ class ClipReader:
         features: Features | None,
         codes: Codes | None = None,
         wants: Wants = NOTHING,
+        *,
+        moves: bool = True,
     ) -> None:
         self.data = data
         self.features = features
         self.codes = codes
         self.wants = wants
+        self.moves = moves
         self.subjects = data.train_subjects
         if not self.subjects:
             raise DataError(f"{data.path} names no training subject: give the data set a train split")
@@ -72,9 +80,9 @@ class ClipReader:
         facts = DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config, self._regions())
         if not self.wants.text:
             return facts
-        heard = self.wants.text == HEARD
-        width = self.features.text_width if heard else 0
-        return replace(facts, vocabulary=self.vocabulary.classes, text_width=width)
+        classes = self.vocabulary.classes  # first: features without text are refused with what they lack
+        width = self.features.text_width if self.wants.text == HEARD else 0
+        return replace(facts, vocabulary=classes, text_width=width)
 
     def _regions(self) -> dict[str, list[int]]:
         found = {name: self.data.region(name) for name in self.wants.regions}
@@ -99,14 +107,15 @@ class ClipReader:
         letters = sorted({letter for text in texts for letter in text.casefold() if letter != " "})
         if not letters:
             raise DataError(
-                f"{self.data.path} has no transcripts of its training sentences, and the network learns to write them"
+                f"{self.data.path} has no transcripts of its training sentences, and the network learns to write them: "
+                "put transcripts.json beside the data (docs/datasets.md)"
             )
         return Vocabulary([BLANK, UNKNOWN, SPACE, *letters])
 
     def takes(self, split: str) -> list[list[Take]]:
         """Per sequence of a split its takes: its own style if its subject was trained on, else every style.
 
-        Where nothing is heard there is no style: one take.
+        Where nothing is heard, or nothing is to move, there is no style: one take.
         """
         return [self._takes_of(name) for name in self.data.ids(split)]
 
@@ -114,8 +123,12 @@ class ClipReader:
         subject = self.data.entry(name).subject
         if self.features is not None and name not in self.features:
             raise DataError(f"{self.features.path} has no features of {name}: run the features step on the same data")
-        self.data.template_of(name)  # refused here, before an epoch is spent
-        if self.features is None:
+        # What is missing is refused here, before an epoch is spent.
+        if self.moves:
+            self.data.template_of(name)
+        if self.wants.text == WRITTEN:
+            self.said(name)
+        if self.features is None or not self.moves:
             return [Take(name, 0)]
         own = [self.subjects.index(subject)] if subject in self.subjects else range(len(self.subjects))
         return [Take(name, style) for style in own]
@@ -142,17 +155,18 @@ class ClipReader:
     def batch(self, takes: Sequence[Take]) -> Clips:
         """DataError, which names the sequence, where one cannot be read."""
         parts = [self._parts(take.name) for take in takes]
-        features, vertices = [part.features for part in parts], [part.vertices for part in parts]
+        features = [part.features for part in parts]
+        vertices = [part.vertices for part in parts if part.vertices is not None]
         codes = [part.codes for part in parts if part.codes is not None]
         hidden = [part.hidden for part in parts if part.hidden is not None]
         texts = [part.text for part in parts if part.text is not None]
         return Clips(
             features=padded(features),
             feature_lengths=torch.tensor([len(item) for item in features]),
-            template=torch.stack([self.template(take.name) for take in takes]),
+            template=torch.stack([self.template(take.name) for take in takes]) if self.moves else none(len(takes)),
             style=one_hot([take.style for take in takes], len(self.subjects)),
-            vertices=padded(vertices),
-            frames=torch.tensor([len(item) for item in vertices]),
+            vertices=padded(vertices) if vertices else None,
+            frames=torch.tensor([len(item) for item in vertices]) if vertices else None,
             codes=padded(codes).long() if codes else None,
             text_hidden=padded(hidden) if hidden else None,
             text=padded(texts)[..., 0] if texts else None,
@@ -162,7 +176,8 @@ class ClipReader:
     def _parts(self, name: str) -> Parts:
         with telling_name(name):
             codes = None if self.codes is None else self.codes[name]
-            return Parts(self.speech(name), flat(self.data.vertices(name)), codes, self._hidden(name), self._text(name))
+            vertices = flat(self.data.vertices(name)) if self.moves else None
+            return Parts(self.speech(name), vertices, codes, self._hidden(name), self._text(name))
 
     def _hidden(self, name: str) -> NDArray[np.float32] | None:
         if self.wants.text != HEARD or self.features is None:
@@ -213,6 +228,11 @@ def telling_name(name: str) -> Iterator[None]:
 def flat(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
     """(T, V, 3) → (T, D)"""
     return vertices.reshape(len(vertices), -1)
+
+
+def none(clips: int) -> Tensor:
+    """(B, 0)"""
+    return torch.zeros(clips, 0)
 
 
 def padded(items: Sequence[NDArray[Any]]) -> Tensor:

@@ -1,5 +1,5 @@
-"""The picture of a training run over epochs: losses, for a motion prior how much of its codebook is in use, and what
-the validations found of lips and motion.
+"""The picture of a training run over epochs: losses, for a motion prior how much of its codebook is in use, for a
+recogniser how many letters are wrong, and what the validations found of lips and motion.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from stages import figures
 from stages.train.health import FROZEN, HEALTH
 
-USAGE = "codebook_usage"
+USAGE, LETTERS = "codebook_usage", "letter_errors"
 LINES = (("train", "training", figures.MODEL), ("val", "validation", figures.OTHER[0]))
 LVE, ENERGY, LIPS = "lve", "motion_energy", "lip_correlation"
 SHARES = ((ENERGY, "motion energy, share of the truth's", figures.MODEL), (LIPS, "lip opening, r", figures.OTHER[0]))
@@ -23,7 +23,13 @@ History = Sequence[dict[str, Any]]
 def draw_curves(file: Path, model: str, history: History, best_epoch: int) -> None:
     """Training and validation loss, logarithmic; they differ in kind for some models (see docs). Beside them a panel
     for each of the rest that was recorded."""
-    wanted = [("training", _losses), ("codebook", _codebook), ("lips", _lips), ("motion", _motion)]
+    wanted = [
+        ("training", _losses),
+        ("codebook", _codebook),
+        ("letters", _letters),
+        ("lips", _lips),
+        ("motion", _motion),
+    ]
     found = [(title, draw) for title, draw in wanted if draw is _losses or _has(history, title)]
     figure, all_axes = figures.panels(len(found), width=7.0 if len(found) == 1 else 5.0)
     for axes, (title, draw) in zip(all_axes, found, strict=True):
@@ -38,6 +44,7 @@ def draw_curves(file: Path, model: str, history: History, best_epoch: int) -> No
 
 def _has(history: History, panel: str) -> bool:
     names = {"codebook": [("train", USAGE)], "lips": [(HEALTH, LVE)], "motion": [(HEALTH, ENERGY), (HEALTH, LIPS)]}
+    names |= {"letters": [("val", LETTERS)]}
     return any(_points(history, *name) for name in names[panel])
 
 
@@ -51,6 +58,12 @@ def _codebook(axes: Axes, history: History) -> None:
     axes.set(ylabel="share of codes in use", ylim=(0, 1.03))
     for key, name, colour in LINES:
         _draw(axes, _points(history, key, USAGE), name, colour)
+
+
+def _letters(axes: Axes, history: History) -> None:
+    axes.set(ylabel="wrong letters, share of the truth's")
+    _draw(axes, _points(history, "val", LETTERS), "validation", figures.OTHER[0])
+    axes.set_ylim(bottom=0)
 
 
 def _lips(axes: Axes, history: History) -> None:

@@ -70,9 +70,9 @@ def examine(network: Network, clips: ClipReader, device: str, most: int = 4) -> 
     """The health of a network on up to `most` sequences, which it was not fitted to where there are such.
 
     Each is predicted in one style, its own or else the first; a prior, which hears nothing, rebuilds it. None where
-    there is no sequence at all.
+    there is no sequence at all, or nothing to look at: a network that makes no motion.
     """
-    sequences = clips.takes("val") or clips.takes("train")
+    sequences = (clips.takes("val") or clips.takes("train")) if clips.moves else []
     if not sequences:
         return None
     chosen = [sequences[i] for i in np.linspace(0, len(sequences) - 1, min(most, len(sequences))).round().astype(int)]

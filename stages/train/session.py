@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
-from models.settings import wants_of
+from models.settings import moves, wants_of
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.kinds import LOG_MEL
@@ -114,7 +114,7 @@ def _clips(job: Job, params: Params, settings: Any) -> ClipReader:
     codes = Codes(paths["codes"]) if "codes" in paths else None
     if codes is not None:
         codes.check_prior(paths["prior"] / weights_file(params.prior_weights))
-    return ClipReader(data, features, codes, wants_of(settings))
+    return ClipReader(data, features, codes, wants_of(settings), moves=moves(settings))
 
 
 def _network(job: Job, params: Params, settings: Any, clips: ClipReader, prior: Checkpoint | None) -> Network:

@@ -44,8 +44,9 @@ def _validated(progress: Progress) -> Iterator[str]:
     best = f"best: {progress.best_loss:.4g}, epoch {progress.best_epoch}"
     best = "best" if progress.best_epoch == record["epoch"] else best
     yield f"val {record['val']['loss']:.4g} ({best})"
-    health = record.get(HEALTH, {})
+    health = record["val"] | record.get(HEALTH, {})
     for name, form in (
+        ("letter_errors", "letters {:.0%} wrong"),
         ("lve", "LVE {:.3g}"),
         ("lip_correlation", "lips r {:.2f}"),
         ("motion_energy", "motion {:.0%}"),

@@ -69,15 +69,10 @@ class Voice(Stage):
         """Of the data one template, and what is true of all: a sentence more changes no voice."""
         parts = {slot: entry.content for slot, entry in given.items()}
         if "data" in given:
-            parts["data"] = self._of_data(Sequences(given["data"].path), given["data"])
+            # A mesh of the user's is held against any face of the data: all stand in one order.
+            subject = None if self.params.mesh else self.subject
+            parts["data"] = of_one_face(Sequences(given["data"].path), given["data"], subject)
         return parts
-
-    def _of_data(self, data: Sequences, given: Given) -> dict[str, str]:
-        info, templates = data.info, data.template_digests
-        # A mesh of the user's is held against any face of the data: all stand in one order.
-        template = {} if self.params.mesh else {TEMPLATES: of_json(templates.get(self.subject))}
-        facts = of_json([info.dataset, info.fps, info.units, info.up, info.vertices])
-        return {top: given.content.get(top, "") for top in (TOPOLOGY, REGIONS)} | template | {INDEX: facts}
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sound, of its file alone. One that cannot be used is none, so that they are not counted before."""
@@ -91,3 +86,11 @@ class Voice(Stage):
         from stages.voice.prepare import prepare
 
         prepare(job, self.params.audio, self.subject, self.params.mesh)
+
+
+def of_one_face(data: Sequences, given: Given, subject: str | None) -> dict[str, str]:
+    """Part → digest: what is true of all faces of the data, and the template of one, where it is named."""
+    info = data.info
+    template = {} if subject is None else {TEMPLATES: of_json(data.template_digests.get(subject))}
+    facts = of_json([info.dataset, info.fps, info.units, info.up, info.vertices])
+    return {top: given.content.get(top, "") for top in (TOPOLOGY, REGIONS)} | template | {INDEX: facts}

@@ -56,7 +56,8 @@ def of_mesh(file: Path, checkpoint: Checkpoint, data: Sequences | None) -> Face:
     if data is None:
         return _alone(file, mesh, checkpoint)
     check_alike(checkpoint, data)
-    _check_order(file, mesh, data)
+    known = data.templates[min(data.templates)]
+    check_order(file, mesh.vertices, known, data.faces, f"the faces of {data.info.dataset}", data.units)
     return _with(data, mesh.vertices, data.faces)
 
 
@@ -81,9 +82,12 @@ def _alone(file: Path, mesh: Mesh, checkpoint: Checkpoint) -> Face:
     return Face(mesh.vertices, mesh.faces)
 
 
-def _check_order(file: Path, mesh: Mesh, data: Sequences) -> None:
-    known = data.templates[min(data.templates)]
-    verdict = VertexOrder(known, data.faces).of(mesh.vertices)
+def check_order(
+    file: Path, vertices: NDArray[np.float32], known: NDArray[np.float32], faces: NDArray[np.int32], of: str, units: str
+) -> None:
+    """DataError where (V, 3) of a file are another surface than a known face of as many vertices, in another order, or
+    in another unit. of: whose face that is, for the sentence."""
+    verdict = VertexOrder(known, faces).of(vertices)
     if verdict.kind is not Order.SAME:
         what = {
             Order.SWAPPED: f"{len(verdict.vertices)} of its vertices stand at others' places",
@@ -91,14 +95,12 @@ def _check_order(file: Path, mesh: Mesh, data: Sequences) -> None:
             Order.OTHER: "it is another surface, or its vertices stand in another order",
         }[verdict.kind]
         raise DataError(
-            f"{file} has as many vertices as the faces of {data.info.dataset}, and {what}: export it with the vertex "
+            f"{file} has as many vertices as {of}, and {what}: export it with the vertex "
             "order kept, and nothing merged or sorted"
         )
-    times = size_of(mesh.vertices) / size_of(known)
+    times = size_of(vertices) / size_of(known)
     if not 1 / MOST_TIMES < times < MOST_TIMES:
-        raise DataError(
-            f"{file} is {times:.3g} times as large as the faces of {data.info.dataset}: {_unit(data.units)}"
-        )
+        raise DataError(f"{file} is {times:.3g} times as large as {of}: {_unit(units)}")
 
 
 def _unit(units: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ def prepare(job: Job, audio: str, subject: str, mesh: str | None) -> None:
     for name, why in skipped.items():
         job.say(f"skipped {files[name].name}: {why}")
     entries = {name: _entry(job.out, name, subject) for name in files if name not in skipped}
-    _write_face(job.out, face, subject)
-    _write_index(job.out, checkpoint, face, entries, subject, skipped)
+    write_face(job.out, face, subject)
+    write_index(job.out, checkpoint, face, {SPLIT: [subject]}, entries, skipped)
 
 
 def find_face(checkpoint: Checkpoint, data: Sequences | None, subject: str, mesh: str | None) -> Face:
@@ -48,7 +49,8 @@ def find_face(checkpoint: Checkpoint, data: Sequences | None, subject: str, mesh
     return of_subject(data, subject, checkpoint)
 
 
-def _clip(file: Path) -> Clip:
+def read_clip(file: Path) -> Clip:
+    """A sound of the user's. Unusable where it drives no face; DataError, with what to do, where it is damaged."""
     try:
         return read_sound(file)
     except DataError as error:
@@ -58,7 +60,7 @@ def _clip(file: Path) -> Clip:
 def _write(out: Path, name: str, file: Path) -> list[Path]:
     """The sound's wav; nothing for one that cannot drive a face."""
     try:
-        return [write_wav(out / kind.SOUND / f"{name}.wav", _clip(file))]
+        return [write_wav(out / kind.SOUND / f"{name}.wav", read_clip(file))]
     except Unusable:
         return []
 
@@ -68,7 +70,7 @@ def _why_not(out: Path, name: str, file: Path) -> str:
     if (out / kind.SOUND / f"{name}.wav").is_file():
         return ""
     try:
-        _clip(file)
+        read_clip(file)
     except Unusable as reason:
         return str(reason)
     return "it changed while it was read"
@@ -79,17 +81,24 @@ def _entry(out: Path, name: str, subject: str) -> Entry:
     return Entry(subject, name, SPLIT, 0, sound.frames, sound.samplerate)
 
 
-def _write_face(out: Path, face: Face, subject: str) -> None:
+def write_face(out: Path, face: Face, subject: str) -> None:
+    """Template, topology and regions."""
     np.savez(out / kind.TEMPLATES, allow_pickle=False, **{subject: face.template})
     write_ply(out / kind.TOPOLOGY, face.template, face.faces)
     for name, indices in face.regions.items():
         kind.write_region(out, name, indices)
 
 
-def _write_index(
-    out: Path, checkpoint: Checkpoint, face: Face, entries: dict[str, Entry], subject: str, skipped: dict[str, str]
+def write_index(
+    out: Path,
+    checkpoint: Checkpoint,
+    face: Face,
+    subjects: Mapping[str, Sequence[str]],
+    entries: dict[str, Entry],
+    skipped: dict[str, str],
 ) -> None:
+    """The index of sequences for the network of a checkpoint. subjects: split → subjects, beside those trained on."""
     facts, config = checkpoint.facts, checkpoint.config
-    subjects = {"train": list(facts.train_subjects), SPLIT: [subject]}
-    info = Info(config.dataset, facts.fps, config.units, face.up, len(face.template), subjects, entries, skipped)
+    every = {"train": list(facts.train_subjects), **subjects}
+    info = Info(config.dataset, facts.fps, config.units, face.up, len(face.template), every, entries, skipped)
     kind.write_index(out, info)

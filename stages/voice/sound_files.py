@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import StageError
@@ -22,10 +23,10 @@ def sounds_in(audio: Path) -> dict[str, Path]:
         return {plain_id(audio.stem): audio}
     if not audio.is_dir():
         raise StageError(f"{audio} is not there: give a file of sound, or a folder of them")
-    found = [path for path in sorted(audio.iterdir(), key=_counted) if _is_sound(path)]
+    found = [path for path in audio.iterdir() if _is_sound(path)]
     if not found:
         raise StageError(f"{audio} holds no sound: none of its files ends in {', '.join(ENDINGS)}")
-    return _named(found)
+    return in_order(found)
 
 
 def plain_id(name: str) -> str:
@@ -46,8 +47,10 @@ def _counted(path: Path) -> tuple[list[tuple[int, str]], int, str]:
     return parts, ENDINGS.index(ending) if ending in ENDINGS else len(ENDINGS), path.name
 
 
-def _named(files: list[Path]) -> dict[str, Path]:
-    """Each under a name of its own: of several that would be called alike, the later ones are numbered."""
+def in_order(files: Iterable[Path]) -> dict[str, Path]:
+    """Files as a person would count them, each under a name of its own: of several that would be called alike, the
+    later ones are numbered."""
+    files = sorted(files, key=_counted)
     found: dict[str, Path] = {}
     plain = {plain_id(path.stem) for path in files}
     for path in files:

@@ -16,7 +16,7 @@ from pipeline.registry import nearest
 from stages.adopt.about import File
 from stages.infer import RULES
 from stages.infer.styles import MEAN, style_of
-from stages.kinds.checkpoint import Checkpoint
+from stages.kinds.checkpoint import Checkpoint, makes_motion
 from stages.kinds.sequences import Sequences
 
 MESHES = (".ply", ".obj", ".off", ".stl")
@@ -67,6 +67,8 @@ def _speaking(speaker: Speaker, where: Path) -> Speaker:
             f"{where} holds a motion prior ({speaker.model}), which does not speak: give the talking face that is "
             "built upon it"
         )
+    if not makes_motion(speaker.model):
+        raise RecipeError(f"{where} holds a recogniser ({speaker.model}), which does not speak: give a talking face")
     return speaker
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -37,13 +38,11 @@ class Heard(NamedTuple):
 
 
 class Learnt(NamedTuple):
-    """The training forward: clips, frames kept, decoder output (1, T, d), interpreter features (1, N, H), losses."""
+    """The training forward: frames kept, N, and the decoder's output (1, T, d)."""
 
-    clips: Clips
     frames: int
+    steps: int
     hidden: Tensor
-    features: Tensor
-    losses: Mapping[str, Tensor]
 
 
 class SelfTalkRunner(FaceRunner[SelfTalk]):
@@ -52,6 +51,7 @@ class SelfTalkRunner(FaceRunner[SelfTalk]):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         self._learnt: dict[str, Learnt] = {}
+        self._losses: dict[str, Mapping[str, Tensor]] = {}
         self._gradients: dict[str, dict[str, np.ndarray]] = {}
 
     def output(self, name: str) -> np.ndarray:
@@ -89,13 +89,18 @@ class SelfTalkRunner(FaceRunner[SelfTalk]):
             "golden",
             encoder,
             {"lips": lips} if lips else {},
-            ENGLISH if released.classes == len(ENGLISH) else (),
+            self.letters(released.classes),
             released.text_width,
         )
         settings = Settings(**{**released.settings, **told, **weights, "alignment": dataset.alignment})
         network = SelfTalk.build(settings, facts).eval()
         network.load_official(self.state)
         return network
+
+    def letters(self, classes: int) -> Sequence[str]:
+        """The case's own vocabulary where it lists one, else that of as many letters, if there is one."""
+        listed = self.case.config.get("vocabulary")
+        return listed if isinstance(listed, list) else ENGLISH if classes == len(ENGLISH) else ()
 
     @cached_property
     @torch.no_grad()
@@ -119,29 +124,36 @@ class SelfTalkRunner(FaceRunner[SelfTalk]):
     def learnt(self, which: str) -> Learnt:
         """The training forward against in/vertice<which>."""
         if which not in self._learnt:
-            self._learnt[which] = self._learn(which)
+            with torch.no_grad():
+                memory, (frames,), _ = self.network.hear(self.speech(which))
+                hidden = self.network.decode(memory, [frames])
+            self._learnt[which] = Learnt(frames, self.steps(self.motion(which).shape[1]), hidden)
         return self._learnt[which]
 
-    def _learn(self, which: str) -> Learnt:
-        network, length = self.network, self.features.shape[1]
-        steps = self.steps(self.motion(which).shape[1])
-        text = self.label(steps)
-        clips = Clips(
-            self.features,
-            torch.tensor([length]),
-            self.template,
-            torch.ones(1, 1),
-            self.motion(which),
-            torch.tensor([self.motion(which).shape[1]]),
-            text_hidden=self.heard.hidden,
-            text=torch.tensor([text], dtype=torch.int64).reshape(1, -1),
-            text_lengths=torch.tensor([len(text)]),
-        )
-        with torch.no_grad():
-            memory, (frames,), _ = network.hear(clips)
-            hidden = network.decode(memory, [frames])
-            features = network.interpret(network.lips_of(hidden), [frames], [steps])
-        return Learnt(clips, frames, hidden, features, network.losses(clips))
+    @torch.no_grad()
+    def lip_features(self, which: str) -> Tensor:
+        """(1, N, H)"""
+        learnt = self.learnt(which)
+        return self.network.interpret(self.network.lips_of(learnt.hidden), [learnt.frames], [learnt.steps])
+
+    def losses(self, which: str) -> Mapping[str, Tensor]:
+        """With their graph, computed once."""
+        if which not in self._losses:
+            text = self.label(self.steps(self.motion(which).shape[1]))
+            clips = dataclasses.replace(
+                self.speech(which),
+                text_hidden=self.heard.hidden,
+                text=torch.tensor([text], dtype=torch.int64).reshape(1, -1),
+                text_lengths=torch.tensor([len(text)]),
+            )
+            self._losses[which] = self.network.losses(clips)
+        return self._losses[which]
+
+    def speech(self, which: str) -> Clips:
+        """The clip, but for its text."""
+        motion = self.motion(which)
+        lengths, frames = torch.tensor([self.features.shape[1]]), torch.tensor([motion.shape[1]])
+        return Clips(self.features, lengths, self.template, torch.ones(1, 1), motion, frames)
 
     def motion(self, which: str) -> Tensor:
         """(1, T, D)"""
@@ -160,7 +172,7 @@ class SelfTalkRunner(FaceRunner[SelfTalk]):
     def gradients_of(self, which: str) -> dict[str, np.ndarray]:
         """Published parameter name → gradient of the total loss."""
         if which not in self._gradients:
-            self._gradients[which] = self.gradients(self.network.losses(self.learnt(which).clips)["loss"])
+            self._gradients[which] = self.gradients(self.losses(which)["loss"])
         return self._gradients[which]
 
     @cached_property
@@ -202,59 +214,59 @@ def _predict_audio_hidden(run: SelfTalkRunner) -> Tensor:
     return run.encoded_for(run.frames)
 
 
-@output(r"forward(_short)?_vertices")
+@output(r"forward(_short|_long|_other)?_vertices")
 @torch.no_grad()
-def _vertices(run: SelfTalkRunner, short: str | None) -> Tensor:
-    return run.network.to_vertices(run.learnt(short or "").hidden, run.template[:, None])
+def _vertices(run: SelfTalkRunner, which: str | None) -> Tensor:
+    return run.network.to_vertices(run.learnt(which or "").hidden, run.template[:, None])
 
 
-@output(r"forward(_short)?_lip_features")
-def _lip_features(run: SelfTalkRunner, short: str | None) -> Tensor:
-    return run.learnt(short or "").features
+@output(r"forward(_short|_long|_other)?_lip_features")
+def _lip_features(run: SelfTalkRunner, which: str | None) -> Tensor:
+    return run.lip_features(which or "")
 
 
-@output(r"forward(_short)?_logits")
+@output(r"forward(_short|_long|_other)?_logits")
 @torch.no_grad()
-def _logits(run: SelfTalkRunner, short: str | None) -> Tensor:
-    logits: Tensor = run.network.lm_head(run.learnt(short or "").features)
+def _logits(run: SelfTalkRunner, which: str | None) -> Tensor:
+    logits: Tensor = run.network.lm_head(run.lip_features(which or ""))
     return logits
 
 
-@output(r"forward(_short)?_text_(hidden|logits)")
-def _heard(run: SelfTalkRunner, short: str | None, what: str) -> Tensor:
-    steps = run.steps(run.motion(short or "").shape[1])
+@output(r"forward(_short|_long|_other)?_text_(hidden|logits)")
+def _heard(run: SelfTalkRunner, which: str | None, what: str) -> Tensor:
+    steps = run.steps(run.motion(which or "").shape[1])
     whole: Tensor = getattr(run.heard, what)
     return whole[:, :steps]
 
 
-@output(r"forward(_short)?_loss_(position|velocity|latent|ctc)")
-def _loss(run: SelfTalkRunner, short: str | None, name: str) -> float:
-    return run.learnt(short or "").losses[OWN_NAMES[name]].item()
+@output(r"forward(_short|_long|_other)?_loss_(position|velocity|latent|ctc)")
+def _loss(run: SelfTalkRunner, which: str | None, name: str) -> float:
+    return run.losses(which or "")[OWN_NAMES[name]].item()
 
 
-@output(r"forward(_short)?_loss_total(?:_div(\d+))?")
-def _total(run: SelfTalkRunner, short: str | None, divisor: int | None) -> float:
-    return run.learnt(short or "").losses["loss"].item() / (divisor or 1)
+@output(r"forward(_short|_long|_other)?_loss_total(?:_div(\d+))?")
+def _total(run: SelfTalkRunner, which: str | None, divisor: int | None) -> float:
+    return run.losses(which or "")["loss"].item() / (divisor or 1)
 
 
-@output(r"forward(_short)?_pseudo_label")
-def _pseudo_label(run: SelfTalkRunner, short: str | None) -> np.ndarray:
-    return np.array(run.label(run.steps(run.motion(short or "").shape[1])), np.int64)
+@output(r"forward(_short|_long|_other)?_pseudo_label")
+def _pseudo_label(run: SelfTalkRunner, which: str | None) -> np.ndarray:
+    return np.array(run.label(run.steps(run.motion(which or "").shape[1])), np.int64)
 
 
-@output(r"forward(_short)?_frames")
-def _frames(run: SelfTalkRunner, short: str | None) -> int:
-    return run.network.frames_to_learn(run.motion(short or "").shape[1], run.features.shape[1])
+@output(r"forward(_short|_long|_other)?_frames")
+def _frames(run: SelfTalkRunner, which: str | None) -> int:
+    return run.network.frames_to_learn(run.motion(which or "").shape[1], run.features.shape[1])
 
 
-@output(r"forward(_short)?_audio_hidden")
-def _audio_hidden(run: SelfTalkRunner, short: str | None) -> Tensor:
-    return run.encoded_for(run.motion(short or "").shape[1])
+@output(r"forward(_short|_long|_other)?_audio_hidden")
+def _audio_hidden(run: SelfTalkRunner, which: str | None) -> Tensor:
+    return run.encoded_for(run.motion(which or "").shape[1])
 
 
-@output(r"forward(_short)?_grad_norms")
-def _grad_norms(run: SelfTalkRunner, short: str | None) -> np.ndarray:
-    gradients, scale = run.gradients_of(short or ""), run.case.config.get("grad_scale", 1)
+@output(r"forward(_short|_long|_other)?_grad_norms")
+def _grad_norms(run: SelfTalkRunner, which: str | None) -> np.ndarray:
+    gradients, scale = run.gradients_of(which or ""), run.case.config.get("grad_scale", 1)
     return np.array([np.linalg.norm(gradient_of(gradients, name)) / scale for name in run.case.config["grad_params"]])
 
 

@@ -14,6 +14,7 @@ from pipeline.recipe import load
 from pipeline.workspace import Workspace
 from stages.kinds.features import Features
 from stages.kinds.predictions import Predictions
+from stages.kinds.sequences import write_transcripts
 from tests.pipeline.conftest import Recorder
 from tests.stages.fake_face import NAME
 from tests.stages.preprocess.biwi_files import BiwiData, biwi_data, write_folder
@@ -146,6 +147,22 @@ def test_a_training_sentence_trains(data: BiwiData) -> None:
     again(data, ("F2", "e01"), np.random.default_rng(2))
     found = go()
     assert (found["features"], found["train"], found["infer"], found["metrics"]) == ("8 of 9", "made", "made", "made")
+
+
+def test_a_changed_text_makes_no_motion_and_trains_what_writes_it(data: BiwiData) -> None:
+    recogniser = '[step.recogniser]\nstage = "train"\nmodel = "recogniser"\nwidth = 32\nlayers = 1\nepochs = 1\n\n'
+    Path("r.toml").write_text(
+        recogniser + RECIPE.replace("[step.infer]\n", '[step.infer]\ninputs.checkpoint = "train"\n')
+    )
+    texts = {f"{subject}_{sentence}": "hello" for subject, sentence in data.motion}
+    write_transcripts(Path("raw"), texts)
+    assert set(go().values()) == {"made"}
+
+    write_transcripts(Path("raw"), texts | {"F1_e37": "of a test sentence"})
+    assert go() == dict.fromkeys((*STEPS, "recogniser"), "cached") | {"preprocess": "9 of 9"}
+    write_transcripts(Path("raw"), texts | {"F2_e01": "of a training sentence"})
+    found = go()
+    assert found == dict.fromkeys(STEPS, "cached") | {"preprocess": "9 of 9", "recogniser": "made"}
 
 
 def test_the_scale_of_the_error_is_of_all_clips(data: BiwiData) -> None:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
+from stages.preprocess import given_transcripts
 from stages.preprocess.biwi.variants import SENTENCES, VARIANTS, Variant
+from stages.preprocess.given_transcripts import SOURCE as WORDS
 
 if TYPE_CHECKING:
     from stages.preprocess.prepare import Recordings
@@ -88,7 +90,8 @@ class Settings:
     def sources(self) -> Sources:
         from stages.preprocess.biwi.layout import find
 
-        return Sources(files=find(self).files(self.skip) | {"the split file": self.split_file})
+        texts = given_transcripts.sources(self.root)
+        return Sources(files=find(self).files(self.skip) | {"the split file": self.split_file} | texts)
 
     def items(self, sources: Mapping[str, Any]) -> Items:
         """A sequence: of its frames, its sound and its subject's template; those without sound are left out anyway."""
@@ -102,7 +105,7 @@ class Settings:
 
         names = {"_".join(name): name for name in layout.motion if name in layout.sound}
         each = {key: facts(key, name[0]) for key, name in names.items() if key not in self.skip}
-        told = ("the frames of ", "the sound of ", "the template of ", "regions/", "the split file")
+        told = ("the frames of ", "the sound of ", "the template of ", "regions/", "the split file", WORDS)
         return Items(each, shared={name: hash_ for name, hash_ in sources.items() if not name.startswith(told)})
 
     def prepare(self, job: Job, *, step: int, limit: int) -> None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from faces.errors import DataError
 from pipeline.stage import Job
 from stages.kinds.card import Check, Source
+from stages.kinds.sequences import sequence_id
+from stages.preprocess import given_transcripts
 from stages.preprocess import prepare as shared
 from stages.preprocess.biwi import Settings, checks, remarks
 from stages.preprocess.biwi.frames import Motion, open_motion
@@ -127,6 +129,11 @@ class Biwi:
         if rule == "frame":
             return each_by_itself(frames, self.faces, where)
         return all_alike(frames, self.places[name[0]], rule, f"the template of {name[0]}")
+
+    def transcripts(self) -> Mapping[str, str]:
+        """Those beside the data."""
+        ids = [sequence_id(*name) for name in self.names]
+        return given_transcripts.read(self.root, ids, some=self.layout.others > 0)
 
     def remarks(self, sounds: Mapping[Name, Sound]) -> Iterable[str]:
         return remarks.all_of(self, sounds)

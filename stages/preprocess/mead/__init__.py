@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
+from stages.preprocess import given_transcripts
 
 if TYPE_CHECKING:
     from stages.preprocess.prepare import Recordings
@@ -72,7 +73,8 @@ class Settings:
     def sources(self) -> Sources:
         from stages.preprocess.mead.layout import find
 
-        return Sources(files=find(self).files(self.skip) | {"the split file": self.split_file})
+        texts = given_transcripts.sources(self.root)
+        return Sources(files=find(self).files(self.skip) | {"the split file": self.split_file} | texts)
 
     def items(self, sources: Mapping[str, Any]) -> Items:
         """A sequence: of its motion, its sound, and what its subject's shape is taken from."""
@@ -87,7 +89,7 @@ class Settings:
                 parts.append(f"the motion of {'_'.join(layout.model_of(name[0], self.skip))}")
             if key not in self.skip:
                 each[key] = [sources.get(part) for part in parts]
-        told = ("the motion of ", "the sound of ", "the split file")
+        told = ("the motion of ", "the sound of ", "the split file", given_transcripts.SOURCE)
         shared = {name: hash_ for name, hash_ in without_regions(sources).items() if not name.startswith(told)}
         return Items(each, shared=shared)
 

@@ -13,6 +13,7 @@ from faces.errors import DataError
 from pipeline.stage import Job
 from stages.kinds.card import Check
 from stages.kinds.sequences import sequence_id
+from stages.preprocess import given_transcripts
 from stages.preprocess import prepare as shared
 from stages.preprocess.container_sound import read_sound
 from stages.preprocess.mead import Settings
@@ -74,6 +75,11 @@ class Mead:
 
     def rows(self, name: Name, step: int) -> Mapping[str, NDArray[np.floating]]:
         return self.opened.rows(name, step)
+
+    def transcripts(self) -> Mapping[str, str]:
+        """Those beside the data."""
+        ids = [sequence_id(*name) for name in self.names]
+        return given_transcripts.read(self.root, ids, some=self.layout.others > 0)
 
     def remarks(self, sounds: Mapping[Name, Sound]) -> Iterator[str]:
         yield self._what_was_done()

@@ -17,6 +17,7 @@ from typing import Any
 from faces.errors import DataError
 from faces.gltf_files import beside
 from stages.kinds.sequences import sequence_id
+from stages.preprocess import given_transcripts
 from stages.preprocess.own.description import Description, Files
 from stages.preprocess.own.names import Pattern
 from stages.preprocess.sound_endings import ENDINGS as SOUND
@@ -26,13 +27,15 @@ Name = tuple[str, str]
 MESHES = (".obj", ".ply")
 MOTION = {"npy": (".npy",), "npz": (".npz",), "gltf": (".glb", ".gltf"), "csv": (".csv",)}
 """Form → endings; "meshes" are folders."""
+WORDS = ".txt"
 LONGEST_GLTF = 1 << 28
 
 
 @dataclass(frozen=True)
 class Layout:
     """motion, sound: sequence → file, or folder of frames. odd: file → why its name cannot be used. twice: file → the
-    one of the same name that is taken. shared: what all sequences hang on, called as the engine speaks of it.
+    one of the same name that is taken. shared: what all sequences hang on, called as the engine speaks of it; others:
+    what none does. texts: id → the file beside its sound that says what it says.
     """
 
     motion: dict[Name, Path]
@@ -41,6 +44,7 @@ class Layout:
     twice: dict[Path, Path] = field(default_factory=dict)
     shared: dict[str, Path] = field(default_factory=dict)
     others: dict[str, Path] = field(default_factory=dict)
+    texts: dict[str, Path] = field(default_factory=dict)
 
     def files(self, skip: Sequence[str]) -> dict[str, Path]:
         """All that is read, but for the sequences that `skip` names."""
@@ -50,6 +54,8 @@ class Layout:
             found |= {f"the buffer {number} of {key}": path for number, path in enumerate(buffers(self.motion[name]))}
             if name in self.sound:
                 found[f"the sound of {key}"] = self.sound[name]
+            if key in self.texts:
+                found[f"the words of {key}"] = self.texts[key]
         return found
 
     def parts(self, skip: Sequence[str]) -> dict[str, list[str]]:
@@ -79,9 +85,12 @@ def find(description: Description) -> Layout:
     others = {
         f"the {what}": path for what, path in (("templates", files.templates), ("regions", files.regions)) if path
     }
+    others |= given_transcripts.sources(description.folder)
+    beside = {sequence_id(*name): path.with_suffix(WORDS) for name, path in sound.items() if name in motion}
+    texts = {key: path for key, path in beside.items() if path.is_file()}
     if not motion:
         others["at least one sequence"] = files.motion / f"{files.pattern.text}{_example(files)}"
-    return Layout(motion, sound, odd, twice, shared, others)
+    return Layout(motion, sound, odd, twice, shared, others, texts)
 
 
 def _example(files: Files) -> str:

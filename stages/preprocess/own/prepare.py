@@ -16,6 +16,7 @@ from faces.vertex_order import Order, VertexOrder
 from pipeline.stage import Job
 from stages.kinds.card import Check
 from stages.kinds.sequences import sequence_id
+from stages.preprocess import given_transcripts
 from stages.preprocess import prepare as shared
 from stages.preprocess.container_sound import read_sound
 from stages.preprocess.own import Settings
@@ -50,6 +51,7 @@ class Own:
 
     def __init__(self, settings: Settings) -> None:
         self.root, self.description, self.layout = Path(settings.root), settings.description, settings.layout
+        self.skip = settings.skip
         if not self.layout.motion:
             raise DataError(f"{self.description.files.motion} holds no sequence that fits dataset.toml; run data check")
         self.fps = self.description.fps
@@ -109,6 +111,12 @@ class Own:
             )
         shared.check_finite(frames, lambda k: motion.place(rows[k]), name)
         return self.upright(frames)
+
+    def transcripts(self) -> Mapping[str, str]:
+        """Of transcripts.json, and of text files beside the sound, which win."""
+        ids = [sequence_id(*name) for name in self.names]
+        beside = {key: file for key, file in self.layout.texts.items() if key not in self.skip}
+        return given_transcripts.read(self.root, ids) | given_transcripts.read_beside(beside)
 
     def remarks(self, sounds: Mapping[Name, Sound]) -> Iterable[str]:
         yield f"templates: {ORIGINS[self.heads.origin]}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.kinds.sequences import sequence_id
 from stages.preprocess.split_file import Split, Splits
 from stages.preprocess.synthetic.articulation import animate
 from stages.preprocess.synthetic.speech import SAMPLE_RATE, Utterance, compose, speak
@@ -68,6 +69,13 @@ class Cast:
         """What is said, and the source of chance for how."""
         rng = np.random.default_rng([self.seed, subject, sentence])
         return compose(rng, self.seconds, self.subject(subject).manner.rate), rng
+
+    def transcripts(self) -> dict[str, str]:
+        """Id → what is said, of all sequences."""
+        named = {
+            (number, sentence): (self.names[number], self.sentence(sentence)) for number, sentence in self.sequences
+        }
+        return {sequence_id(*name): self.utterance(*numbers)[0].text for numbers, name in named.items()}
 
     def frames(self, subject: int, sentence: int) -> int:
         """T, without performing it."""

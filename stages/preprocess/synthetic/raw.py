@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 
 from faces.ply import write_ply
 from faces.regions import write_region
+from stages.kinds.sequences import write_transcripts
 from stages.preprocess.split_file import write_splits
 from stages.preprocess.synthetic.cast import Cast, perform
 from stages.preprocess.synthetic.head import Head, neutral_head
@@ -47,6 +48,7 @@ def write_raw(folder: Path, cast: Cast, track: Track = iter) -> None:
     tables = {"index": index, "audio": audio, "templates": {s.name: s.template.astype(np.float32) for s in subjects}}
     for name, table in tables.items():
         (folder / RAW_FILES[name]).write_bytes(pickle.dumps(table, protocol=2))
+    write_transcripts(folder, cast.transcripts())
     _write_mesh(folder, cast)
 
 

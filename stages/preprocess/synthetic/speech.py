@@ -64,6 +64,11 @@ class Utterance:
     def seconds(self) -> float:
         return float(self.edges[-1])
 
+    @property
+    def text(self) -> str:
+        """The units as one would write them down: a pause is a space, "S" is "sh"."""
+        return " ".join(self.phones.replace("S", "sh").replace(PAUSE, " ").split())
+
     def at(self, times: Array) -> NDArray[np.int64]:
         """Which unit sounds at each time."""
         return np.clip(np.searchsorted(self.edges, times, side="right") - 1, 0, len(self.phones) - 1)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from faces.normals import vertex_normals
 from faces.vl import write_vl
+from stages.kinds.sequences import write_transcripts
 from stages.preprocess.sound import Clip, write_wav
 from stages.preprocess.split_file import Split, Splits, write_splits
 from stages.preprocess.synthetic.cast import Cast, voice
@@ -71,6 +72,7 @@ def write_raw(folder: Path, cast: BiwiCast, track: Track = iter) -> None:
         clip = Clip(voice(cast, subjects[number], number, sentence), cast.rate)
         write_wav(folder / "audio" / f"{name}_{key}_cut.wav", clip)
         (folder / "faces" / name / key).mkdir(parents=True, exist_ok=True)
+    write_transcripts(folder, cast.transcripts())
     write_regions(folder, head)
     write_splits(folder / "splits.toml", cast.splits)
 

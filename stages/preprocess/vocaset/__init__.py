@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from faces import region_table
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
+from stages.preprocess import given_transcripts
 
 if TYPE_CHECKING:
     from stages.preprocess.prepare import Recordings
@@ -103,7 +104,7 @@ class Settings:
         }
 
     def sources(self) -> Sources:
-        files = {SOURCES[name]: file for name, file in self.files.items()}
+        files = {SOURCES[name]: file for name, file in self.files.items()} | given_transcripts.sources(self.root)
         if self.is_ready:
             files |= self._ready_sources()
         if self.regions:

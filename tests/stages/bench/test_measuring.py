@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.commands.bench import talking
 from pipeline.recipe import load
-from pipeline.registry import names
 from stages.bench import Task, Wish, worker
 from stages.bench.sizes import build, facts, settings
 from stages.bench.synthetic import read_clips, write_clips
@@ -90,7 +90,7 @@ def test_every_step_of_the_loop_is_timed() -> None:
     assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize("model", [name for name in names("models") if name != "codetalker-vq"])
+@pytest.mark.parametrize("model", talking())
 def test_what_may_take_too_long_is_left_out(model: str) -> None:
     wish = Wish(size="small", data="biwi", seconds=(0.5, 1.0), batch=2, repeats=3, limit=1e-6)
     lines = list(worker.measure(Task(model, "float32", wish)))

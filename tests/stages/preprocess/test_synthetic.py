@@ -67,6 +67,7 @@ def test_the_raw_files_are_vocasets(made: FakeJob) -> None:
             "subj_seq_to_idx.pkl",
             "FLAME_sample.ply",
             "splits.toml",
+            "transcripts.json",
         )
     }
 

@@ -78,7 +78,7 @@ def test_heads_stand_upright_and_speak(made: FakeJob) -> None:
 def test_no_frame_stays_on_the_disk(made: FakeJob) -> None:
     assert not list((made.state / "raw").rglob("*.vl"))
     assert {folder.name for folder in (made.state / "raw").iterdir()} == {
-        "audio", "faces", "regions", "rigid_scans", "splits.toml",
+        "audio", "faces", "regions", "rigid_scans", "splits.toml", "transcripts.json",
     }  # fmt: skip
 
 

@@ -1,0 +1,82 @@
+"""The stage `clip`: recordings of a new speaker, motion and the sound that goes with it → `sequences`.
+
+A few seconds of them tell the stage `style` how somebody speaks. Motion is in arrays with the vertices of a network's
+training data, in their order and unit, at the network's frame rate; what is made has one subject and one split, "clip".
+Recordings of other forms are a data set of one's own (`stages.preprocess.own`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from faces import region_table
+from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
+from stages.clip.pairs import pairs_in
+from stages.kinds.checkpoint import CONFIG
+from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
+from stages.voice import of_one_face
+
+SPLIT = "clip"
+"""The only split of what is made."""
+
+
+@dataclass(frozen=True)
+class Params:
+    motion: str = param(
+        path=True, help="an .npy of (frames, vertices, 3) with its sound beside it, or a folder of such pairs"
+    )
+    name: str = param(help="what the speaker is called")
+    subject: str | None = param(None, help="whose neutral face the motion departs from: a subject of the data")
+    mesh: str | None = param(None, path=True, help="the neutral face itself, a .ply or .obj")
+
+
+class Clip(Stage):
+    """Motion with its sound, for the network of a `checkpoint` → `sequences`."""
+
+    name = "clip"
+    Params = Params
+    inputs: ClassVar[Mapping[str, Slot]] = {
+        "checkpoint": Slot("checkpoint", uses=(CONFIG,)),
+        "data": Slot("sequences", uses=(INDEX, TEMPLATES, TOPOLOGY, REGIONS), optional=True),
+    }
+    output = "sequences"
+    libraries = ("numpy", "av")
+
+    def check(self) -> Iterable[str]:
+        if bool(self.params.subject) == bool(self.params.mesh):
+            yield "subject and mesh: one of them must say which neutral face the motion departs from"
+
+    def label(self, upstream: Mapping[str, Upstream]) -> str:
+        return str(self.params.name)
+
+    def sources(self) -> Sources:
+        files = dict[str, Path]()
+        for name, pair in pairs_in(Path(self.params.motion)).items():
+            files |= {f"motion {name}": pair.motion, f"sound {name}": pair.sound}
+        if self.params.mesh:
+            files |= {"mesh": Path(self.params.mesh), region_table.WHAT: region_table.FILE}
+        return Sources(files=files)
+
+    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
+        """Of the data one template, and what is true of all."""
+        parts = {slot: entry.content for slot, entry in given.items()}
+        if "data" in given:
+            subject = None if self.params.mesh else self.params.subject
+            parts["data"] = of_one_face(Sequences(given["data"].path), given["data"], subject)
+        return parts
+
+    def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
+        """A pair, of its two files alone: the face only checks it."""
+        names = [name.removeprefix("motion ") for name in sources if name.startswith("motion ")]
+        return Items({name: [sources[f"motion {name}"], sources[f"sound {name}"]] for name in names})
+
+    def needs(self) -> Needs:
+        return Needs(threads="any")
+
+    def run(self, job: Job) -> None:
+        from stages.clip.prepare import prepare
+
+        prepare(job, self.params)
