@@ -11,14 +11,16 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
+from benchmarks.selftalk_anew import HeardAnew
 from benchmarks.selftalk_naive import NaiveSelfTalk
 from benchmarks.talkingstyle_naive import NaiveTalkingStyle
 from benchmarks.training_naive import NaiveFaceFormer, Sentence
 from models.ctc import CtcRecogniser
 from models.official import published_name
 from models.selftalk.face import SelfTalk
+from models.selftalk.settings import Settings
 from models.speech import FineTuning, SpeechEncoder
-from models.talking_face import Clips
+from models.talking_face import Clips, DataFacts
 from models.text import Vocabulary
 from tests.models import tiny, tiny_selftalk, tiny_talkingstyle
 from tests.models.tiny import SPEECH, SUBJECTS, VERTICES
@@ -45,11 +47,16 @@ def pair(model: str, flavour: int, **changes: float) -> tuple[Any, nn.Module]:
     return ours, naive
 
 
+def reading_facts(settings: Settings) -> DataFacts:
+    """Of SelfTalk's pair."""
+    told = tiny_selftalk.facts(settings, encoder="some/encoder", config=LARGE)
+    return replace(told, text_width=LARGE["hidden_size"])
+
+
 def reading_pair(flavour: int, **changes: float) -> tuple[SelfTalk, NaiveSelfTalk, CtcRecogniser]:
     """SelfTalk's, and the recogniser that the naive one holds, as the stage `features` has it."""
     settings = replace(tiny_selftalk.BOTH[flavour], **changes)
-    about: dict[str, Any] = {"encoder": "some/encoder", "config": LARGE}
-    told = replace(tiny_selftalk.facts(settings, **about), text_width=LARGE["hidden_size"])
+    told = reading_facts(settings)
     ours = SelfTalk.build(settings, told).eval()
     nn.init.normal_(ours.vertice_map_r.weight, std=0.3)
     naive = NaiveSelfTalk(settings, told).eval()
@@ -138,6 +145,22 @@ def test_text_that_was_heard_once_teaches_what_text_of_every_step_teaches(flavou
     check_alike(ours, naive, batch, clips)
 
 
+@flavour
+def test_hearing_anew_what_was_heard_changes_no_loss(flavour: int) -> None:
+    """What the cached text is measured against, on clips of which the features know nothing."""
+    torch.manual_seed(3)
+    ours, _, recogniser = reading_pair(flavour)
+    anew = HeardAnew.build(ours.settings, reading_facts(ours.settings)).eval()
+    anew.load_state_dict(ours.state_dict(), strict=False)
+    anew.recogniser.load_state_dict(recogniser.state_dict())
+    batch = batch_of(ours, sentences())
+    wanted = ours.losses(with_text(ours, batch, recogniser))
+    found = anew.losses(batch)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
 def test_training_as_published_disturbs_the_speech_encoder() -> None:
     torch.manual_seed(0)
     _, naive = pair("faceformer", 0, dropout=0.0, encoder_dropout=0.0, layerdrop=0.0)
@@ -159,10 +182,7 @@ def test_training_as_published_disturbs_the_recogniser_too() -> None:
 def test_recomputing_activations_changes_no_gradient() -> None:
     torch.manual_seed(0)
     _, naive, _ = reading_pair(0, **CALM)
-    told = replace(
-        tiny_selftalk.facts(naive.settings, encoder="some/encoder", config=LARGE), text_width=LARGE["hidden_size"]
-    )
-    frugal = NaiveSelfTalk(naive.settings, told, checkpointing=True)
+    frugal = NaiveSelfTalk(naive.settings, reading_facts(naive.settings), checkpointing=True)
     frugal.load_state_dict(naive.state_dict())
     assert any(getattr(part, "gradient_checkpointing", False) for part in frugal.audio_encoder.modules())
     clip = sentences()[0]
