@@ -78,16 +78,11 @@ class TalkingStyle(AutoregressiveFace):
 
     def scoring(self) -> Score:
         """ "motion" and "mouth", mean squared errors of all coordinates and of the mouth's, those that its region
-        repeats counted as often; and "loss", (1 − w)·motion + w·mouth. In the network's unit squared."""
-        weight = self.settings.mouth_weight
-        if not weight:
-            return super().scoring()
-        rows = self.mouth
+        repeats counted as often; and "loss", (1 − w)·motion + w·mouth. In the network's unit squared. Motion alone
+        where nobody says where the mouth is, as of a released file: training is always told."""
+        weight, rows = self.settings.mouth_weight, self.mouth
         if rows is None:
-            raise DataError(
-                f"the network does not know its data's region {self.settings.mouth!r}, and with mouth_weight = "
-                f"{weight:g} it learns with it; give it with the data, or set mouth_weight = 0"
-            )
+            return super().scoring()
         mouth = Affine(self.outward.weight[rows], self.outward.bias[rows])
 
         def score(hidden: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -100,7 +95,7 @@ class TalkingStyle(AutoregressiveFace):
 
 def _mouth(settings: Settings, facts: DataFacts) -> Tensor | None:
     """(M,) int64: the coordinates that are the mouth, repeats kept. None where none is asked for, and where the data's
-    region is not known, as of a released file: then only losses cannot be computed."""
+    region is not known, as of a released file."""
     if not settings.mouth_weight or settings.mouth not in facts.regions:
         return None
     numbers = list(facts.regions[settings.mouth])

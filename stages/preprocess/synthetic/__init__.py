@@ -22,6 +22,9 @@ class Settings:
     seconds: float = param(4.0, low=0.6, high=600.0, help="about how long a sentence is, in seconds")
     data_seed: int = param(0, low=0, help="what the talkers and their sentences are drawn from")
     noise: float = param(2e-5, low=0.0, high=1e-3, help="standard deviation of the capture noise, in metres")
+    one_voice: bool = param(
+        False, help="all talkers have one voice: who speaks, and in what manner, is then seen and never heard"
+    )
 
     native_fps: ClassVar[float] = 60.0
     source: ClassVar[Source] = Source(

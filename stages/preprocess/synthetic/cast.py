@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,14 @@ from stages.kinds.sequences import sequence_id
 from stages.preprocess.split_file import Split, Splits
 from stages.preprocess.synthetic.articulation import animate
 from stages.preprocess.synthetic.speech import SAMPLE_RATE, Utterance, compose, speak
-from stages.preprocess.synthetic.subjects import Subject, draw_subject
+from stages.preprocess.synthetic.subjects import VOICE, Subject, draw_subject
 
 
 @dataclass(frozen=True)
 class Cast:
     """Who speaks what, in VOCASET's form. subjects, sentences: how many. seconds: of a sentence. seed: of everything
-    drawn. noise: metres, of the capture. fps: frames, and rate: samples, per second.
+    drawn. noise: metres, of the capture. fps: frames, and rate: samples, per second. one_voice: whether all have the
+    first one's voice, so that their manners show in their faces alone.
     """
 
     subjects: int
@@ -28,9 +29,15 @@ class Cast:
     vertices: int = 5023
     fps: float = 60.0
     rate: int = SAMPLE_RATE
+    one_voice: bool = False
 
     def subject(self, number: int) -> Subject:
-        return draw_subject(self.seed, number, self.vertices)
+        subject = draw_subject(self.seed, number, self.vertices)
+        if not self.one_voice:
+            return subject
+        first = draw_subject(self.seed, 0, self.vertices).manner
+        voice = {name: getattr(first, name) for name in VOICE}
+        return replace(subject, manner=replace(subject.manner, **voice))
 
     @property
     def names(self) -> list[str]:

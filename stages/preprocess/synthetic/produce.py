@@ -17,7 +17,14 @@ from stages.preprocess.vocaset.prepare import prepare
 
 def produce(settings: Settings, job: Job, *, step: int, limit: int) -> None:
     """Fill `job.out`. Arguments as in `stages.preprocess.Dataset.prepare`."""
-    cast = Cast(settings.subjects, settings.sentences, settings.seconds, settings.data_seed, settings.noise)
+    cast = Cast(
+        settings.subjects,
+        settings.sentences,
+        settings.seconds,
+        settings.data_seed,
+        settings.noise,
+        one_voice=settings.one_voice,
+    )
     root = written_once(job, lambda folder, track: write_raw(folder, cast, track))
     read = vocaset.Settings(str(root), regions=str(root / "regions"), splits=str(root / "splits.toml"))
     prepare(read, job, dataset="synthetic", step=step, limit=limit, source=Settings.source)

@@ -55,6 +55,10 @@ class Manner:
     blinks: float
 
 
+VOICE = ("f0", "rate", "vocal_tract")
+"""What of a manner is heard."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """A name, a shape, a manner; template and motion follow."""

@@ -116,6 +116,23 @@ def test_splits_follow_vocasets_protocol(tmp_path: Path, subjects: int, sentence
     assert len(cast.sequences) == sum(len(part.subjects) * len(part.sentences) for part in parts.values())
 
 
+def test_with_one_voice_manners_are_seen_and_not_heard() -> None:
+    cast = Cast(3, 2, 0.8, 0, 0.0, one_voice=True)
+    own = [draw_subject(0, number) for number in range(3)]
+    for number, subject in enumerate(cast.subject(number) for number in range(3)):
+        manner = subject.manner
+        assert (manner.f0, manner.rate, manner.vocal_tract) == (
+            own[0].manner.f0,
+            own[0].manner.rate,
+            own[0].manner.vocal_tract,
+        )
+        assert (manner.gains, manner.blend, subject.shape) == (
+            own[number].manner.gains,
+            own[number].manner.blend,
+            own[number].shape,
+        )
+
+
 def test_the_split_file_is_written_beside_the_data(tmp_path: Path) -> None:
     cast = Cast(3, 2, 0.6, 0, 0.0)
     write_raw(tmp_path, cast)
