@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
 
+from stages.kinds.sequences import TRANSCRIPTS
 from stages.preprocess.synthetic.raw import Cast, write_raw
 from stages.preprocess.vocaset import RAW_FILES
 from tests.pipeline.test_cli import pipe
@@ -73,6 +74,7 @@ def vocaset(store: Path) -> Path:
         table = pickle.loads((root / file).read_bytes())
         renamed = {TALKERS[name]: _sentence_21(value) for name, value in table.items()}
         (root / file).write_bytes(pickle.dumps(renamed, protocol=2))
+    (root / TRANSCRIPTS).unlink()  # the release has none
     masks = {"lips": np.arange(100, 140), "forehead": np.arange(900, 960)}
     (root / "FLAME_masks.pkl").write_bytes(pickle.dumps(masks, protocol=2))
     return root

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from faces.edits import edit_distance
 from faces.errors import DataError
-from models.edit_distance import letter_errors
 from models.listening import LOG_MEL
 from models.recogniser.settings import Settings
 from models.speech import FineTuning, SpeechEncoder, small_config
@@ -86,11 +86,13 @@ class Recogniser(nn.Module):
         return {"loss": self._loss(clips, self._logits(clips))}
 
     def validation_losses(self, clips: Clips) -> dict[str, Tensor]:
-        """The same, and "letter_errors": the character error rate of every step's best class, mean over clips."""
+        """The same, and "letter_errors": the character error rate of every step's best class, mean over clips; an
+        empty text counts as one letter."""
         logits = self._logits(clips)
         steps = zip(logits.detach().float().cpu().numpy(), clips.feature_lengths.tolist(), strict=True)
         read = [self.letters.read(own[:length]) for own, length in steps]
-        wrong = [letter_errors(found, true) for found, true in zip(read, self._texts(clips), strict=True)]
+        texts = zip(self._texts(clips), read, strict=True)
+        wrong = [edit_distance(true, found) / max(len(true), 1) for true, found in texts]
         return {"loss": self._loss(clips, logits), "letter_errors": torch.tensor(wrong, device=logits.device).mean()}
 
     def _logits(self, clips: Clips) -> Tensor:
