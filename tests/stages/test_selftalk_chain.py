@@ -78,7 +78,7 @@ def test_without_styles_a_sentence_has_one_motion(silent: dict[str, Input], tmp_
 
 
 def test_a_style_that_is_named_where_there_are_none(silent: dict[str, Input], tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="conditions names A, and the network in .* has no styles: .* leave cond"):
+    with pytest.raises(StageError, match=r"conditions names A, and the network in .* has no styles: .* leave cond"):
         Infer(InferParams(conditions=["A", "mean"])).run(new_job(tmp_path, silent))
 
 
