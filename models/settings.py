@@ -43,6 +43,12 @@ def moves(settings: Any) -> bool:
     return bool(getattr(settings, "moves", True))
 
 
+def has_styles(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, speaks in the style that it is given; else all
+    styles are one motion."""
+    return bool(getattr(settings, "styles", True))
+
+
 @dataclass(frozen=True)
 class ListeningSettings:
     """Sizes of the decoder, how speech meets motion, and how the speech encoder is trained."""

@@ -89,6 +89,7 @@ class TalkingFace(Protocol):
     Wants` there (`models.settings`) names regions and text that the network learns with. `moves: ClassVar[bool] =
     False` there marks a network that makes no motion, a recogniser: it has all up to `validation_losses` and nothing
     below, its clips have neither template nor vertices, its losses alone judge it, and nothing that speaks takes it.
+    `styles: ClassVar[bool] = False` marks a face that moves alike in every style: a sentence is spoken once.
 
     A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
     It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),

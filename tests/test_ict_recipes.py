@@ -24,14 +24,17 @@ def clones(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.mark.parametrize("recipe", ["faceformer_ict", "codetalker_ict", "talkingstyle_ict"])
-def test_from_clones_to_video_and_metrics(here: Path, clones: Path, recipe: str) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "styles"),
+    [("faceformer_ict", 4), ("codetalker_ict", 4), ("talkingstyle_ict", 4), ("selftalk_ict", 1)],
+)
+def test_from_clones_to_video_and_metrics(here: Path, clones: Path, recipe: str, styles: int) -> None:
     assert run_tiny(f"{recipe}.toml") == 0
     out = here / "outputs" / recipe
     data = Sequences(out / "preprocess")
     assert sorted({data.entry(name).subject for name in data.ids("test")}) == ["ICT06"]
     predictions = [path.stem for path in (out / "infer/npy").iterdir()]
-    assert len(predictions) == 4 * len(data.ids("test"))  # an unseen subject speaks in every style
+    assert len(predictions) == styles * len(data.ids("test"))  # an unseen subject speaks in every style that there is
     numbers = json.loads((out / "metrics/metrics.json").read_text())["numbers"]
     assert {number["row"] for number in numbers} == {"model", "neutral template", "mean motion"}
     assert {"lve", "fdd", "opening_correlation"} <= {number["metric"].split("/")[0] for number in numbers}

@@ -11,6 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.recipe import load
+from stages.kinds.checkpoint import Checkpoint
+from stages.kinds.features import Features
+from stages.kinds.predictions import Predictions
+from stages.kinds.sequences import Sequences
 from tests.recipe_runs import ROOT, as_released, biwi, ctc, encoder, here, run_tiny, store, vocaset
 
 __all__ = ["biwi", "ctc", "encoder", "here", "store", "vocaset"]
@@ -40,6 +44,23 @@ def test_as_published(name: str, size: tuple[int, str]) -> None:
     assert (values["optimiser"], values["schedule"], values["motion_scale"]) == ("adam", "constant", 1.0)
     assert steps["features"].values["text"] is True
     assert (steps["render"].values["size"], steps["render"].values["background"]) == (800, "black")
+
+
+def test_synthetic_from_nothing_to_text_off_the_lips(here: Path) -> None:
+    """The recogniser too is trained on the way."""
+    assert run_tiny("selftalk_synthetic.toml") == 0
+    out = here / "outputs/selftalk_synthetic"
+    vocabulary = Checkpoint(out / "recogniser").facts.vocabulary
+    assert Features(out / "features").encoder.vocabulary == vocabulary == Checkpoint(out / "train").facts.vocabulary
+    data, made = Sequences(out / "preprocess"), Predictions(out / "infer")
+    assert [item.id for item in made.items.values()] == data.ids("test")
+    texts = [made.text(name) for name in made.items]  # of a recogniser that learnt for an epoch; they may be empty
+    assert all(text and text.heard is not None and text.lip_read is not None for text in texts)
+    record = json.loads((out / "train/history.jsonl").read_text().splitlines()[-1])
+    assert {"position", "velocity", "latent", "text"} <= record["train"].keys()
+    numbers = json.loads((out / "metrics/metrics.json").read_text())["numbers"]
+    assert "lip_readability/selftalk" in {number["metric"] for number in numbers}
+    assert list((out / "render").glob("*.mp4"))
 
 
 def test_vocaset_from_raw_data_to_video_and_metrics(here: Path, heard: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from models.settings import ListeningSettings, Wants, setting
 
@@ -14,6 +15,8 @@ class Settings(ListeningSettings):
 
     With `latent_weight` and `text_weight` 0 there is no interpreter, and no text is asked for.
     """
+
+    styles: ClassVar[bool] = False
 
     feature_dim: int = setting(512, "channels d of the animator; 512 VOCASET, 1024 BIWI (official code)", low=2)
     layers: int = setting(1, "layers of the animator; 1 as published", low=1)

@@ -44,9 +44,9 @@ class Params:
         False,
         help="also keep what a frozen CTC recogniser makes of the sound: its last hidden states and logits",
     )
-    recogniser: str = param(
-        "",
-        help="text only: which recogniser; empty: the encoder itself, with its CTC head; a hub id or folder "
+    recogniser: str | None = param(
+        None,
+        help="text only: which recogniser; unsaid: the encoder itself, with its CTC head; a hub id or folder "
         "of another; or 'checkpoint': the one trained here, in the input 'recogniser'",
     )
     dtype: str = param(
@@ -58,7 +58,7 @@ class Params:
     @property
     def hears_itself(self) -> bool:
         """Whether text is what the encoder recognises: one network makes all."""
-        return self.text and self.recogniser in ("", self.encoder) and self.encoder not in NO_SOURCE
+        return self.text and (self.recogniser or self.encoder) == self.encoder and self.encoder not in NO_SOURCE
 
 
 class ExtractFeatures(Stage):
@@ -100,7 +100,7 @@ class ExtractFeatures(Stage):
 
     def slots(self) -> Mapping[str, Slot]:
         """A network only where it is asked for, and then it must be there."""
-        asked = {CHECKPOINT: self.params.encoder, RECOGNISER: self.params.recogniser if self.params.text else ""}
+        asked = {CHECKPOINT: self.params.encoder, RECOGNISER: self.params.recogniser if self.params.text else None}
         absent = [slot for slot, source in asked.items() if source != CHECKPOINT]
         return {slot: replace(spec, optional=False) for slot, spec in self.inputs.items() if slot not in absent}
 
@@ -120,8 +120,8 @@ class ExtractFeatures(Stage):
 
     @property
     def _recogniser(self) -> str:
-        """Beside the encoder."""
-        return self.params.recogniser if self.params.text and not self.params.hears_itself else ""
+        """Beside the encoder; "" for none."""
+        return (self.params.recogniser or "") if self.params.text and not self.params.hears_itself else ""
 
     def _vocabulary(self) -> dict[str, Path]:
         """Of a recogniser in a folder; a hub id's commit tells it."""

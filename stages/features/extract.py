@@ -88,6 +88,7 @@ def _text(job: Job, params: Params, made: Encoder) -> Text:
         return own_text(job.inputs[RECOGNISER].path, made, device=job.device)
     from stages.features.speech_encoder import pretrained_text
 
+    assert params.recogniser, "without one the encoder hears itself"
     return pretrained_text(params.recogniser, device=job.device)
 
 

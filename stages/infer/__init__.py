@@ -1,7 +1,8 @@
 """The stage `infer`: a trained network speaks the sentences of some splits, in one style or several.
 
 Which styles is the rule of the papers: a subject of the training set speaks in its own; anyone else in that of every
-training subject, one prediction each. The speech encoder runs once per sentence, however many styles follow.
+training subject, one prediction each. The speech encoder runs once per sentence, however many styles follow. A network
+without styles makes one prediction of each sentence.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Params:
     conditions: str | list[str] = param(
         "published",
         help="styles: 'published' (own if the subject was trained on, else all), 'all', 'own', 'mean', or a list of "
-        "training subjects and mixtures such as 'F2:0.3+M3:0.7'",
+        "training subjects and mixtures such as 'F2:0.3+M3:0.7'; a network without styles speaks once, by every rule",
     )
     weights: str = param("best", choices=("best", "last"), help="by validation loss, or after the last epoch")
     context: int = param(

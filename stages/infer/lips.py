@@ -34,16 +34,12 @@ class LipReader:
 
     def write(self, folder: Path, name: str, motions: Sequence[Path]) -> list[Path]:
         """A text beside each motion of a sentence, called as its file is."""
-        heard, read = self.heard(name), ""
-        last: Motion | None = None
-        made = []
-        for file in motions:
-            motion = np.load(file, mmap_mode="c")  # a read-only map would make no tensor
-            if last is None or not _equal(motion, last):  # a network without styles moves in all of them alike
-                read = self.read(name, motion)
-            made.append(write_text(folder, file.stem, Text(heard, read)))
-            last = motion
-        return made
+        heard = self.heard(name)
+
+        def text(file: Path) -> Text:
+            return Text(heard, self.read(name, np.load(file, mmap_mode="c")))  # a read-only map would make no tensor
+
+        return [write_text(folder, file.stem, text(file)) for file in motions]
 
     def heard(self, name: str) -> str | None:
         """What the recogniser heard in a sentence; None where the features hold no text."""
@@ -70,11 +66,6 @@ class LipReader:
     @cached_property
     def _recogniser(self) -> Vocabulary | None:
         return Vocabulary(self.features.encoder.vocabulary) if LOGITS in self.features else None
-
-
-def _equal(one: Motion, other: Motion) -> bool:
-    """Most that are not differ in their last frame already."""
-    return bool(np.array_equal(one[-1:], other[-1:])) and bool(np.array_equal(one, other))
 
 
 def lip_reader(network: Any, data: Sequences, features: Features, device: str) -> LipReader | None:

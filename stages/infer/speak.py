@@ -23,7 +23,7 @@ from stages.infer.pace import Pace
 from stages.infer.styles import Style, styles_of
 from stages.infer.work import Inputs, Motions, Work
 from stages.kinds import LOG_MEL
-from stages.kinds.checkpoint import Checkpoint, check_alike, makes_motion, weights_file
+from stages.kinds.checkpoint import Checkpoint, check_alike, makes_motion, speaks_in_styles, weights_file
 from stages.kinds.features import Features
 from stages.kinds.predictions import MOTION, TEXT, Info, Item, prediction_name, write_index
 from stages.kinds.sequences import Sequences
@@ -102,8 +102,9 @@ def _family(encoder: str) -> str:
 
 
 def _styles(inputs: Inputs, name: str, rule: str | Sequence[str]) -> list[Style]:
-    subjects = inputs.checkpoint.facts.train_subjects
-    return styles_of(rule, inputs.data.entry(name).subject, subjects, inputs.checkpoint.path)
+    checkpoint = inputs.checkpoint
+    subject, subjects = inputs.data.entry(name).subject, checkpoint.facts.train_subjects
+    return styles_of(rule, subject, subjects, checkpoint.path, styled=speaks_in_styles(checkpoint.config.model))
 
 
 def _bound(network: TalkingFace, params: Params, model: str) -> None:

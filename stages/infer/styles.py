@@ -28,15 +28,20 @@ class Style:
         return [self.weights.get(subject, 0.0) for subject in subjects]
 
 
-def styles_of(rule: str | Sequence[str], subject: str, subjects: Sequence[str], where: Path) -> list[Style]:
+def styles_of(
+    rule: str | Sequence[str], subject: str, subjects: Sequence[str], where: Path, *, styled: bool = True
+) -> list[Style]:
     """The styles in which a sentence of `subject` is spoken.
 
     "published": a subject of the training set in its own, anyone else in each of them; "all"; "own"; "mean": the even
-    mixture of all; or a list of names, mixtures and "mean".
+    mixture of all; or a list of names, mixtures and "mean". A network without styles, `styled` false, speaks once, by
+    every rule; that motion is called "mean".
 
     Raises:
         StageError: the rule cannot be followed, or a name is not among the training subjects.
     """
+    if not styled:
+        return _only(rule, subjects, where)
     if not isinstance(rule, str):
         return _named(rule, subjects, where)
     if rule == MEAN:
@@ -52,6 +57,16 @@ def styles_of(rule: str | Sequence[str], subject: str, subjects: Sequence[str], 
 
 def _mean(subjects: Sequence[str]) -> Style:
     return Style(MEAN, dict.fromkeys(subjects, 1 / len(subjects)))
+
+
+def _only(rule: str | Sequence[str], subjects: Sequence[str], where: Path) -> list[Style]:
+    named = [] if isinstance(rule, str) else [text for text in rule if text != MEAN]
+    if named:
+        raise StageError(
+            f"conditions names {', '.join(named)}, and the network in {where} has no styles: it speaks a sentence in "
+            "one manner only; leave conditions out"
+        )
+    return [_mean(subjects)]
 
 
 def _named(wanted: Sequence[str], subjects: Sequence[str], where: Path) -> list[Style]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from faces.errors import DataError, said
 from faces.texts import read_json
-from models.settings import moves
+from models.settings import has_styles, moves
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.stage import replacing
@@ -263,6 +263,11 @@ def prior_of(model: str) -> str:
 def makes_motion(model: str) -> bool:
     """Whether a model of this name makes motion; a recogniser does not."""
     return moves(registry.load_component("models", model).Settings)
+
+
+def speaks_in_styles(model: str) -> bool:
+    """Whether a model of this name has styles; one that has none moves alike for everybody."""
+    return has_styles(registry.load_component("models", model).Settings)
 
 
 def build(model: str, settings: Mapping[str, Any], facts: DataFacts, *prior: Network, where: Path) -> Network:

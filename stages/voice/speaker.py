@@ -16,7 +16,7 @@ from pipeline.registry import nearest
 from stages.adopt.about import File
 from stages.infer import RULES
 from stages.infer.styles import MEAN, style_of
-from stages.kinds.checkpoint import Checkpoint, makes_motion
+from stages.kinds.checkpoint import Checkpoint, makes_motion, speaks_in_styles
 from stages.kinds.sequences import Sequences
 
 MESHES = (".ply", ".obj", ".off", ".stl")
@@ -111,8 +111,18 @@ def choose_face(word: str, data: Path | None, splits: Sequence[str], where: str)
 
 
 def choose_styles(words: Sequence[str], subject: str, speaker: Speaker) -> str | list[str]:
-    """The parameter `conditions` of the words after --style; of none the subject's own where it has one, else mean."""
+    """The parameter `conditions` of the words after --style; of none the subject's own where it has one, else mean.
+
+    A network without styles has no other than mean, whichever rule is said.
+    """
     wanted = [part.strip() for word in words for part in word.split(",") if part.strip()]
+    if not speaks_in_styles(speaker.model):
+        if named := [word for word in wanted if word not in RULES]:
+            raise RecipeError(
+                f"--style {', '.join(named)}: {speaker.model} has no styles and speaks in one manner for everybody; "
+                "leave --style and --style-from out"
+            )
+        return MEAN
     if not wanted:
         return [subject] if subject in speaker.subjects else "mean"
     if "own" in wanted and not {subject, "own"} & set(speaker.subjects):

@@ -21,7 +21,7 @@ from faces.errors import DataError
 from models.streaming import Look
 from pipeline.errors import RecipeError, StageError
 from stages.infer.styles import Style, styles_of
-from stages.kinds.checkpoint import Checkpoint, weights_file
+from stages.kinds.checkpoint import Checkpoint, speaks_in_styles, weights_file
 from stages.kinds.sequences import Sequences
 from stages.processor import set_up
 from stages.voice.frames_out import NpyFile, Out, Pipe
@@ -104,7 +104,8 @@ def stream(source: BinaryIO | None = None, sink: BinaryIO | None = None, **asked
 def one_style(ask: Ask, checkpoint: Checkpoint) -> NDArray[np.float32]:
     """(K,): the row of the only style that is asked for. RecipeError where there are several."""
     subjects = checkpoint.facts.train_subjects
-    styles: list[Style] = styles_of(ask.conditions, ask.subject, subjects, ask.checkpoint)
+    styled = speaks_in_styles(checkpoint.config.model)
+    styles: list[Style] = styles_of(ask.conditions, ask.subject, subjects, ask.checkpoint, styled=styled)
     if len(styles) != 1:
         raise RecipeError(f"a stream has one style, and these are {len(styles)}: name one with --style, or a mixture")
     return np.asarray(styles[0].row(subjects), np.float32)

@@ -104,24 +104,6 @@ def _slots(inputs: dict[str, Path]) -> dict[str, Path]:
     return {slot: inputs[slot] for slot in ("checkpoint", "data", "features")}
 
 
-def test_equal_motions_are_read_once(inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    original = lip_face.LipFace.read_lips
-
-    def counted(self: Any, motion: Any, template: Any) -> Any:
-        asked.append(len(motion))
-        return original(self, motion, template)
-
-    monkeypatch.setattr(lip_face.LipFace, "read_lips", counted)
-    first = texts(run(tmp_path / "a", inputs))
-    assert len(asked) == len(first) == 7
-    same = texts(run(tmp_path / "b", inputs, conditions=["A:0.5+B:0.5", "mean", "A"]))
-    assert len(asked) == 7 + 2 * 4
-    for name in ("B_s03", "D_s01"):
-        assert same[f"{name}_condition_mean"] == same[f"{name}_condition_A-0.5+B-0.5"]
-    assert same["D_s01_condition_A"] == first["D_s01_condition_A"]
-
-
 def test_nothing_is_read_where_nothing_can_be_or_is_wished(inputs: dict[str, Path], tmp_path: Path) -> None:
     mute = trained(tmp_path / "t", _slots(inputs), reads=False)
     jobs = [run(tmp_path / "a", inputs, read_lips=False), run(tmp_path / "b", inputs | {"checkpoint": mute})]

@@ -12,6 +12,7 @@ import torch
 from models.selftalk import Settings
 from models.settings import Wants
 from models.text import Vocabulary
+from pipeline.errors import StageError
 from pipeline.stage import Input
 from stages.infer import Infer
 from stages.infer import Params as InferParams
@@ -36,6 +37,15 @@ SMALL = Settings(
 )
 
 
+@pytest.fixture(scope="module")
+def silent(inputs: dict[str, Input], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Input]:
+    """A network that has learnt no text, beside what it speaks of."""
+    job = new_job(tmp_path_factory.mktemp("silent"), inputs)
+    alone = replace(SMALL, latent_weight=0.0, text_weight=0.0)
+    Train(Params(model="selftalk", epochs=1), {"model": alone}).run(job)
+    return inputs | {"checkpoint": Input(job.out, "checkpoint", "x", {})}
+
+
 def test_it_is_trained_and_speaks(inputs: dict[str, Input], tmp_path: Path) -> None:
     given = inputs | {"features": replace(inputs["features"], path=hear(inputs))}
     job = new_job(tmp_path / "train", given)
@@ -49,13 +59,27 @@ def test_it_is_trained_and_speaks(inputs: dict[str, Input], tmp_path: Path) -> N
     network = made.load_network()
     assert network.reads
     spoken = new_job(tmp_path / "infer", given | {"checkpoint": Input(job.out, "checkpoint", "x", {})})
-    Infer(InferParams(conditions=["mean"])).run(spoken)
+    Infer(InferParams()).run(spoken)
     predictions = Predictions(spoken.out)
     motion = torch.tensor(np.array(predictions.motion("D_s01_condition_mean"))).flatten(1)
     heard = Features(given["features"].path)["D_s01"]
     assert len(motion) == network.frames_for(len(heard))
     template = torch.from_numpy(with_text(inputs, Wants()).data.template_of("D_s01").reshape(-1))
     assert network.read_lips(motion, template).shape == (int(len(motion) / 30 * 50), len(LETTERS))
+
+
+@pytest.mark.parametrize("rule", ["published", "all", "own", "mean", ["mean"]])
+def test_without_styles_a_sentence_has_one_motion(silent: dict[str, Input], tmp_path: Path, rule: str) -> None:
+    job = new_job(tmp_path, silent)
+    Infer(InferParams(splits=["train", "test"], conditions=rule)).run(job)
+    items = Predictions(job.out).items
+    assert {item.condition for item in items.values()} == {"mean"}
+    assert {"A_s01_condition_mean", "D_s01_condition_mean"} <= items.keys()
+
+
+def test_a_style_that_is_named_where_there_are_none(silent: dict[str, Input], tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"conditions names A, and the network in .* has no styles: .* leave cond"):
+        Infer(InferParams(conditions=["A", "mean"])).run(new_job(tmp_path, silent))
 
 
 def test_what_is_heard_behind_the_last_whole_frame_is_no_text_of_a_clip(

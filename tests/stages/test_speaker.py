@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,14 @@ def test_styles(words, subject, meant):
 def test_styles_that_mean_nothing(words, said):
     with pytest.raises(RecipeError, match=said):
         choose_styles(words, "Carl", SPEAKER)
+
+
+def test_a_network_without_styles_has_one_manner():
+    alike = replace(SPEAKER, model="selftalk")
+    for words in ([], ["own"], ["all"], ["published", "mean"]):
+        assert choose_styles(words, "Anna", alike) == choose_styles(words, "Carl", alike) == "mean"
+    with pytest.raises(RecipeError, match="--style Anna: selftalk has no styles and speaks in one manner"):
+        choose_styles(["Anna", "mean"], "Anna", alike)
 
 
 def test_a_checkpoint_and_a_released_file_tell_whom_they_know(tmp_path):
