@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.sequences import Sequences
-from tests.recipe_runs import here, run_tiny, store
+from tests.recipe_runs import ctc, here, run_tiny, store
 from tests.stages.preprocess.ict_files import ict_data
 
-__all__ = ["here", "store"]
+__all__ = ["ctc", "here", "store"]
 
 
 @pytest.fixture
@@ -36,6 +37,17 @@ def test_from_clones_to_video_and_metrics(here: Path, clones: Path, recipe: str,
     assert {number["row"] for number in numbers} == {"model", "neutral template", "mean motion"}
     assert {"lve", "fdd", "opening_correlation"} <= {number["metric"].split("/")[0] for number in numbers}
     assert list(out.glob("render/*.mp4"))
+
+
+def test_a_recogniser_from_elsewhere_teaches_the_lips(here: Path, clones: Path, ctc: Path) -> None:
+    """As the recipe's comment says."""
+    text = ["step.features.text=true", f"step.features.recogniser={ctc}", "step.render.texts=true"]
+    weights = ["step.train.latent_weight=1", "step.train.text_weight=0.1"]
+    assert run_tiny("selftalk_ict.toml", *text, *weights) == 0
+    out = here / "outputs/selftalk_ict"
+    lips = Checkpoint(out / "train").facts.regions["lips"]
+    assert lips == Sequences(out / "preprocess").region("lips").tolist()
+    assert list((out / "infer/text").glob("*.json"))
 
 
 def test_a_clone_that_is_not_there_is_named(
