@@ -189,7 +189,7 @@ class Checkpoint:
     def load_prior(self, device: str = "cpu", *, weights: str = BEST) -> MotionPrior:
         """A motion prior in evaluation mode. DataError where the checkpoint holds none."""
         network = self._built()
-        if not hasattr(network, "encode"):
+        if not hasattr(network, "tokens"):
             model = self.config.model
             raise DataError(f"{self.path} holds {model!r}, which is no motion prior: give the step that trains one")
         return cast("MotionPrior", self._filled(network, weights, device))

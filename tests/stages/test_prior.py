@@ -242,6 +242,16 @@ def test_what_a_network_refuses_while_training_is_named(
         train_prior(tmp_path, heard)
 
 
+def test_a_face_that_encodes_speech_is_no_prior(heard: dict[str, Input], tmp_path: Path) -> None:
+    from models.faceformer.settings import Settings
+
+    small = Settings(feature_dim=8, encoder_layers=1, encoder_width=16, encoder_heads=2)
+    job = FakeJob.under(tmp_path / "f", heard)
+    Train(Params(model="faceformer", epochs=1), {"model": small}).run(job)
+    with pytest.raises(DataError, match="'faceformer', which is no motion prior"):
+        Checkpoint(job.out).load_prior()
+
+
 def test_no_prior_where_one_is_needed(made: dict[str, Path], heard: dict[str, Input], tmp_path: Path) -> None:
     job = FakeJob.under(tmp_path / "f", heard)
     Train(Params(model=fake_face.NAME, epochs=1), {"model": fake_face.Settings()}).run(job)
