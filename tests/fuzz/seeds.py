@@ -144,7 +144,14 @@ def checkpoints(folder: Path) -> list[Seed]:
 def hdf5(folder: Path) -> list[Seed]:
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(size=(5, 4)).astype(np.float32) for name in ("A_s1", "A_s2")}
-    write_features(folder, arrays, Encoder("log-mel", "log-mel", 4), arrays.__getitem__, arrays.__getitem__)
+    write_features(
+        folder,
+        arrays,
+        Encoder("log-mel", "log-mel", 4),
+        arrays.__getitem__,
+        hidden=arrays.__getitem__,
+        logits=arrays.__getitem__,
+    )
     return [Seed((folder / "features.h5").read_bytes())]
 
 

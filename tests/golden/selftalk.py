@@ -125,7 +125,7 @@ class SelfTalkRunner(FaceRunner[SelfTalk]):
         """The training forward against in/vertice<which>."""
         if which not in self._learnt:
             with torch.no_grad():
-                memory, (frames,), _ = self.network.hear(self.speech(which))
+                memory, (frames,), *_ = self.network.hear(self.speech(which))
                 hidden = self.network.decode(memory, [frames])
             self._learnt[which] = Learnt(frames, self.steps(self.motion(which).shape[1]), hidden)
         return self._learnt[which]
