@@ -1,8 +1,9 @@
-"""`python -m benchmarks.gpu`: FaceFormer at official sizes on a GPU, everything that docs/performance.md tells of one.
+"""`python -m benchmarks.gpu`: a network at official sizes on a GPU, everything that docs/performance.md tells of one.
 
-Training: an epoch of 12 × 40 made-up sentences of 3 to 5 s, with batches, in float32 and bf16; clips a second of
-these, of batch one, and of the loop as published (`benchmarks.training_naive`), on fewer sentences; how busy the GPU
-was. Speech: real-time factor of 10 and 60 s, alone and in a batch. What `pipe bench` measures with is used throughout.
+`--model faceformer`, `talkingstyle` or `selftalk`. Training: an epoch of 12 × 40 made-up sentences of 3 to 5 s, with
+batches, in float32 and bf16; clips a second of these, of batch one, and of the loop as published
+(`benchmarks.training_case.published`), on fewer sentences; how busy the GPU was. Speech: real-time factor of 10 and
+60 s, alone and in a batch. What `pipe bench` measures with is used throughout.
 
 One process, a few minutes. `--device cpu --size small --sentences 4 --few 2 --batch 2 --seconds 1` tries it anywhere.
 """
@@ -19,7 +20,9 @@ from typing import Any
 import torch
 
 from benchmarks.training import spread
-from benchmarks.training_naive import NaiveFaceFormer, draw_sentences, optimiser_of, train_epoch
+from benchmarks.training_case import MODELS, published
+from benchmarks.training_naive import draw_sentences, optimiser_of, train_epoch
+from models.settings import wants_of
 from pipeline.progress import table
 from stages.bench import DATA, SIZES, Task, Wish
 from stages.bench.command import found_device
@@ -46,8 +49,8 @@ def lengths(clips: int, size: str) -> list[float]:
 
 def as_published(options: argparse.Namespace) -> Row:
     """The second epoch of the loop as published, over a few sentences."""
-    told, device = facts(options.data, options.size), options.device
-    network = NaiveFaceFormer(settings("faceformer", options.data, options.size), told).to(device).train()
+    told, device = facts(options.data, options.size, options.model), options.device
+    network = published(options.model, settings(options.model, options.data, options.size), told).to(device)
     clips = draw_sentences(told, lengths(options.few, options.size), device)
     optimiser = optimiser_of(network)
     train_epoch(network, optimiser, clips)
@@ -61,9 +64,10 @@ def as_published(options: argparse.Namespace) -> Row:
 
 def ours(options: argparse.Namespace, batch: int, precision: str, clips: int) -> Row:
     """The second epoch of the training loop."""
-    network, _ = build("faceformer", options.data, options.size, options.device)
-    subject = Subject(network, facts(options.data, options.size))
-    params = Params(model="faceformer", epochs=2, batch_size=batch, precision=precision, save_every=1e9)
+    network, _ = build(options.model, options.data, options.size, options.device)
+    wants = wants_of(settings(options.model, options.data, options.size))
+    subject = Subject(network, facts(options.data, options.size, options.model), wants=wants)
+    params = Params(model=options.model, epochs=2, batch_size=batch, precision=precision, save_every=1e9)
     reset_peaks(options.device)
     with Utilisation(options.device) as used:
         marks = time_steps(subject, lengths(clips, options.size), params, options.device).marks
@@ -88,10 +92,10 @@ def training(options: argparse.Namespace) -> Iterator[Row]:
 def speech(options: argparse.Namespace) -> Iterator[Row]:
     """Rows of the second table."""
     for precision in ("float32", "bf16"):
-        network, _ = build("faceformer", options.data, options.size, options.device)
+        network, _ = build(options.model, options.data, options.size, options.device)
         network.eval()  # type: ignore[attr-defined]
-        wish = _wish(options)
-        speaker = Speaker(network, facts(options.data, options.size), Task("faceformer", precision, wish))
+        wish, told = _wish(options), facts(options.data, options.size, options.model)
+        speaker = Speaker(network, told, Task(options.model, precision, wish))
         speaker.figures(min(wish.seconds), 1)
         for seconds in wish.seconds:
             for clips in sorted({1, options.batch}):
@@ -143,6 +147,7 @@ def main() -> None:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", choices=MODELS, default="faceformer", help="which network")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--data", choices=DATA, default="vocaset", help="topology, frame rate and settings")
     parser.add_argument("--size", choices=SIZES, default="official", help="of the network")

@@ -11,13 +11,13 @@ Shapes: N samples at 16 kHz, T frames, S memory steps, D = 3 V coordinates, d de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import Wav2Vec2Config, Wav2Vec2Model
+from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 
 from models.faceformer.settings import Settings
 from models.positions import alignment_mask, periodic_encoding, temporal_bias
@@ -49,19 +49,18 @@ def draw_sentences(facts: DataFacts, lengths: Sequence[float], device: str = "cp
     return found
 
 
-class NaiveFaceFormer(nn.Module):
-    """The network of the paper. `forward` is the loss of one clip."""
+class NaiveRollOut(nn.Module):
+    """What networks share whose own frames come back as tokens. `forward` is the loss of one clip.
 
-    def __init__(self, settings: Settings, facts: DataFacts) -> None:
+    A network adds the linear layers that `inward` and `outward` name, and its `style`.
+    """
+
+    def __init__(self, settings: Any, facts: DataFacts) -> None:
         super().__init__()
         self.settings = settings
-        d, wide = settings.feature_dim, 3 * facts.vertices
-        self.audio_encoder = Wav2Vec2Model(Wav2Vec2Config(**_encoder(settings, facts)))
-        self.audio_encoder.feature_extractor._freeze_parameters()
+        d = settings.feature_dim
+        self.audio_encoder = speech_encoder(settings, facts)
         self.audio_feature_map = nn.Linear(self.audio_encoder.config.hidden_size, d)
-        self.obj_vector = nn.Linear(len(facts.train_subjects), d, bias=False)
-        self.vertice_map = nn.Linear(wide, d)
-        self.vertice_map_r = nn.Linear(d, wide)
         layer = nn.TransformerDecoderLayer(d, settings.heads, 2 * d, dropout=settings.dropout, batch_first=True)
         self.transformer_decoder = nn.TransformerDecoder(layer, num_layers=settings.layers)
         self.dropout = nn.Dropout(settings.dropout)
@@ -71,14 +70,32 @@ class NaiveFaceFormer(nn.Module):
         self.register_buffer("positions", periodic_encoding(LONGEST, d, settings.period), persistent=False)
         self.register_buffer("bias", temporal_bias(LONGEST, settings.heads, settings.period), persistent=False)
 
+    @property
+    def inward(self) -> nn.Linear:
+        """From motion to tokens, D → d."""
+        raise NotImplementedError
+
+    @property
+    def outward(self) -> nn.Linear:
+        """From decoder output to motion, d → D."""
+        raise NotImplementedError
+
+    def style(self, one_hot: Tensor) -> Tensor:
+        """(1, K) → (1, d)"""
+        raise NotImplementedError
+
+    def score(self, moved: Tensor, truth: Tensor) -> Tensor:
+        """Absolute positions (1, T, D), both: the mean squared error of all frames and coordinates."""
+        return F.mse_loss(moved, truth)
+
     def forward(self, clip: Sentence) -> Tensor:
-        """Mean squared error of all frames and coordinates, autoregressively, with gradients through the feedback."""
+        """The loss of a clip, autoregressively, with gradients through the feedback."""
         features = self.audio_encoder.feature_extractor(clip.audio)  # (1, C, L)
         frames = clip.vertices.shape[1]
         if self.per_frame == 2:
             frames = min(frames, features.shape[2] // 2)
         memory = self._listen(features, frames)
-        style = self.obj_vector(clip.style)[:, None]  # (1, 1, d)
+        style = self.style(clip.style)[:, None]  # (1, 1, d)
         hidden_from = alignment_mask(frames, memory.shape[1], self.per_frame, memory.device)
         tokens = style
         for i in range(1, frames + 1):
@@ -86,10 +103,10 @@ class NaiveFaceFormer(nn.Module):
             decoded = self.transformer_decoder(
                 heard, memory, tgt_mask=self.bias[:, :i, :i], memory_mask=hidden_from[:i]
             )
-            offsets = self.vertice_map_r(decoded)  # (1, i, D)
-            fed_back = self.vertice_map(offsets[:, -1:]) + style
+            offsets = self.outward(decoded)  # (1, i, D)
+            fed_back = self.inward(offsets[:, -1:]) + style
             tokens = torch.cat((tokens, fed_back), dim=1)
-        return F.mse_loss(offsets + clip.template[:, None], clip.vertices[:, :frames])
+        return self.score(offsets + clip.template[:, None], clip.vertices[:, :frames])
 
     def _listen(self, features: Tensor, frames: int) -> Tensor:
         """(1, C, L) at 50 Hz → the memory (1, S, d) at the motion's rate."""
@@ -97,10 +114,50 @@ class NaiveFaceFormer(nn.Module):
             features = features[..., : 2 * frames]
         else:
             features = F.interpolate(features, size=frames, mode="linear", align_corners=True)
-        hidden, _ = self.audio_encoder.feature_projection(features.transpose(1, 2))
-        hidden = self.audio_encoder._mask_hidden_states(hidden)
-        memory: Tensor = self.audio_feature_map(self.audio_encoder.encoder(hidden).last_hidden_state)
+        memory: Tensor = self.audio_feature_map(transformed(self.audio_encoder, features))
         return memory
+
+
+class NaiveFaceFormer(NaiveRollOut):
+    """The network of the paper."""
+
+    def __init__(self, settings: Settings, facts: DataFacts) -> None:
+        super().__init__(settings, facts)
+        d, wide = settings.feature_dim, 3 * facts.vertices
+        self.obj_vector = nn.Linear(len(facts.train_subjects), d, bias=False)
+        self.vertice_map = nn.Linear(wide, d)
+        self.vertice_map_r = nn.Linear(d, wide)
+
+    @property
+    def inward(self) -> nn.Linear:
+        return self.vertice_map
+
+    @property
+    def outward(self) -> nn.Linear:
+        return self.vertice_map_r
+
+    def style(self, one_hot: Tensor) -> Tensor:
+        embedded: Tensor = self.obj_vector(one_hot)
+        return embedded
+
+
+def speech_encoder(settings: Any, facts: DataFacts) -> Any:
+    """`transformers`' own, its convolutions frozen."""
+    config = encoder_config(settings, facts)
+    family = config.pop("model_type", "wav2vec2")
+    kind, about = {"wav2vec2": (Wav2Vec2Model, Wav2Vec2Config), "hubert": (HubertModel, HubertConfig)}[family]
+    network = kind(about(**config))
+    network.feature_extractor._freeze_parameters()
+    return network
+
+
+def transformed(encoder: Any, features: Tensor) -> Tensor:
+    """Convolved sound (1, C, S) → (1, S, W), as the encoder's own `forward` goes on; in training with masked spans."""
+    projected = encoder.feature_projection(features.transpose(1, 2))
+    # wav2vec 2.0 hands out what it projected, too; HuBERT does not.
+    hidden = projected[0] if isinstance(projected, tuple) else projected
+    states: Tensor = encoder.encoder(encoder._mask_hidden_states(hidden)).last_hidden_state
+    return states
 
 
 def optimiser_of(network: nn.Module) -> torch.optim.Optimizer:
@@ -108,7 +165,7 @@ def optimiser_of(network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-4, fused=False)
 
 
-def train_epoch(network: NaiveFaceFormer, optimiser: torch.optim.Optimizer, clips: Iterable[Sentence]) -> float:
+def train_epoch(network: nn.Module, optimiser: torch.optim.Optimizer, clips: Iterable[Sentence]) -> float:
     """A step for every clip. Returns the mean loss."""
     losses = []
     for clip in clips:
@@ -120,12 +177,13 @@ def train_epoch(network: NaiveFaceFormer, optimiser: torch.optim.Optimizer, clip
     return sum(losses) / len(losses)
 
 
-def _encoder(settings: Settings, facts: DataFacts) -> Mapping[str, Any]:
-    names = ("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout")
-    given = {name: value for name, value in facts.encoder_config.items() if name != "model_type"}
+def encoder_config(settings: Any, facts: DataFacts) -> dict[str, Any]:
+    """A configuration for `transformers`, disturbed in training as the settings say."""
+    names = ("hidden_dropout", "activation_dropout", "feat_proj_dropout")
     return {
-        **given,
+        **facts.encoder_config,
         **dict.fromkeys(names, settings.encoder_dropout),
+        "attention_dropout": settings.attention_dropout,
         "layerdrop": settings.layerdrop,
         "mask_time_prob": settings.mask_time_prob,
         "mask_time_length": settings.mask_time_length,

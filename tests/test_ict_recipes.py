@@ -25,7 +25,10 @@ def clones(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("recipe", "styles"), [("faceformer_ict", 4), ("codetalker_ict", 4), ("selftalk_ict", 1)])
+@pytest.mark.parametrize(
+    ("recipe", "styles"),
+    [("faceformer_ict", 4), ("codetalker_ict", 4), ("talkingstyle_ict", 4), ("selftalk_ict", 1)],
+)
 def test_from_clones_to_video_and_metrics(here: Path, clones: Path, recipe: str, styles: int) -> None:
     assert run_tiny(f"{recipe}.toml") == 0
     out = here / "outputs" / recipe

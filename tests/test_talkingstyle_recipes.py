@@ -17,6 +17,7 @@ from tests.recipe_runs import ROOT, as_released, biwi, here, hubert, mead, run_t
 __all__ = ["biwi", "here", "hubert", "mead", "store", "vocaset"]
 
 VOCASET, BIWI, MEAD = (f"talkingstyle_{name}.toml" for name in ("vocaset", "biwi", "mead"))
+SYNTHETIC = "talkingstyle_synthetic.toml"
 AS_PUBLISHED = ["--as-published"]
 NO_FIGURES = "step.metrics.figures=false"
 
@@ -65,6 +66,20 @@ def test_vocaset_from_raw_data_to_video_and_metrics(here: Path, heard: list[str]
     assert list((out / "render").glob("*.mp4"))
     rows = {number["row"] for number in json.loads((out / "metrics/metrics.json").read_text())["numbers"]}
     assert "model" in rows
+
+
+def test_synthetic_from_nothing_to_video_and_metrics(here: Path) -> None:
+    assert run_tiny(SYNTHETIC, NO_FIGURES) == 0
+    out = here / "outputs/talkingstyle_synthetic"
+    styles = {path.stem.partition("_condition_")[2] for path in (out / "infer/npy").iterdir()}
+    assert styles == {"Synthetic_01", "Synthetic_02"}  # an unseen talker speaks in every style
+    assert list((out / "render").glob("*.mp4"))
+    numbers = json.loads((out / "metrics/metrics.json").read_text())["numbers"]
+    assert {number["row"] for number in numbers} == {"model", "neutral template", "mean motion"}
+    assert "diversity/facediffuser" in {number["metric"] for number in numbers}
+    (record,) = [json.loads(line) for line in (out / "train/history.jsonl").read_text().splitlines()]
+    losses = record["train"]
+    assert losses["loss"] == pytest.approx(0.4 * losses["motion"] + 0.6 * losses["mouth"], rel=1e-4)
 
 
 def test_released_weights_are_evaluated_without_training(here: Path, heard: list[str]) -> None:

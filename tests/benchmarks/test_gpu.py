@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gpu
+from benchmarks.training_case import MODELS
 
 
-def test_both_tables_are_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    size = ["--device", "cpu", "--size", "small", "--threads", "1"]
+@pytest.mark.parametrize("model", MODELS)
+def test_both_tables_are_filled(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    size = ["--model", model, "--device", "cpu", "--size", "small", "--threads", "1"]
     words = [*size, "--sentences", "3", "--few", "2", "--batch", "2", "--seconds", "1", "2", "--json"]
     monkeypatch.setattr(sys, "argv", ["gpu", *words, str(tmp_path / "gpu.json")])
     gpu.main()

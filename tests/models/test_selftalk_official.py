@@ -17,7 +17,7 @@ from models.selftalk.released import recognise
 from models.selftalk.settings import Settings
 from models.talking_face import DataFacts
 from models.text import ENGLISH
-from stages.bench.sizes import XLSR_ENCODER
+from stages.bench.sizes import LARGE_ENCODER
 from tests.models.released_files import ENCODER
 from tests.models.test_selftalk import speech
 from tests.models.tiny import SPEECH, SUBJECTS
@@ -123,7 +123,7 @@ def official(vertices: int, lips: int, settings: Settings) -> SelfTalk:
         return SelfTalk.build(
             settings,
             DataFacts(
-                vertices, fps, SUBJECTS, 512, "xlsr", XLSR_ENCODER, {"lips": range(lips)}, ENGLISH, text_width=1024
+                vertices, fps, SUBJECTS, 512, "xlsr", LARGE_ENCODER, {"lips": range(lips)}, ENGLISH, text_width=1024
             ),
         )
 
