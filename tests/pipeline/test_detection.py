@@ -135,7 +135,7 @@ def test_a_touched_input_is_read_once_and_then_known_again(lab, monkeypatch) -> 
 
 
 def test_a_truncated_output_is_seen_and_made_again(lab, capsys) -> None:
-    result = Path("outputs/lab/work/numbers.txt")
+    result = Path("outputs", "lab", "work", "numbers.txt")
     whole = result.read_bytes()
     result.chmod(0o644)
     result.write_bytes(whole[:3])
