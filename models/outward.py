@@ -12,7 +12,7 @@ from models.folded import precise
 
 
 def placed(hidden: Tensor, outward: nn.Linear, scale: float, template: Tensor) -> Tensor:
-    """(…, h) and (D,) or what broadcasts to it → absolute positions (…, D), in the data's unit.
+    """(…, h) and (D,) → absolute positions (…, D), in the data's unit.
 
     scale: length, in the data's unit, that the layer counts motion in. Whatever autocast says, positions are in the
     precision of the template: half of it would move vertices by more than lips do.

@@ -86,7 +86,7 @@ def test_losses_are_those_of_the_formulas(settings):
     count = lesson.frames[0]
     steps = 2 * count if settings.alignment == "pairs" else 60
     hidden = made.decode(lesson.memory, lesson.frames)
-    motion, truth = made.to_vertices(hidden, batch.template), lesson.vertices
+    motion, truth = made.to_vertices(hidden, batch.template[0]), lesson.vertices
     offsets = (motion - batch.template)[0].unflatten(1, (-1, 3))
     features = made.interpret(offsets[:, list(LIPS)].flatten(1)[None], [count], [steps])
     chances = made.lm_head(features)[0].log_softmax(-1)
