@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from models.autoregressive import AutoregressiveFace
+from models.listening import ListeningFace
 from models.selftalk.face import SelfTalk
 from models.settings import wants_of
 from models.talking_face import Speech, TalkingFace
@@ -88,9 +89,8 @@ def motion_ways(model: str, options: argparse.Namespace) -> Ways:
         face = cast("AutoregressiveFace", network)
         return face.to_vertices(face.decode_own(memory, face.style(style)), template)
 
-    # SelfTalk's steps are frames already; the others' decoder takes two features a frame of BIWI.
-    per_frame = 1 if isinstance(network, SelfTalk) else cast("AutoregressiveFace", network).per_frame
-    memory = torch.randn(options.clips, frames * per_frame, d)
+    heard = cast("ListeningFace", network)
+    memory = torch.randn(options.clips, frames * heard.per_frame // heard.joins, d)
     rows = [slice(i, i + 1) for i in range(options.clips)]
     return both(
         lambda: [said(memory[row], styles[row]) for row in rows],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.training_naive import NaiveRollOut
 from models.talking_face import DataFacts
@@ -19,23 +19,13 @@ from models.talkingstyle.style import StyleEncoder
 class NaiveTalkingStyle(NaiveRollOut):
     """The network of the paper. The mouth's numbers are those of coordinates, as released."""
 
+    inward, outward = "vertice_encoder", "vertice_decoder"
     mouth: Tensor
 
     def __init__(self, settings: Settings, facts: DataFacts) -> None:
         super().__init__(settings, facts)
-        d, wide = settings.feature_dim, 3 * facts.vertices
-        self.style_encoder = StyleEncoder(len(facts.train_subjects), d, settings.dropout)
-        self.vertice_encoder = nn.Linear(wide, d)
-        self.vertice_decoder = nn.Linear(d, wide)
+        self.style_encoder = StyleEncoder(len(facts.train_subjects), settings.feature_dim, settings.dropout)
         self.register_buffer("mouth", torch.tensor(list(facts.regions[settings.mouth])), persistent=False)
-
-    @property
-    def inward(self) -> nn.Linear:
-        return self.vertice_encoder
-
-    @property
-    def outward(self) -> nn.Linear:
-        return self.vertice_decoder
 
     def style(self, one_hot: Tensor) -> Tensor:
         embedded: Tensor = self.style_encoder(one_hot)

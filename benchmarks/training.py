@@ -33,7 +33,8 @@ from pipeline.progress import table
 from stages.bench import DATA, SIZES
 
 PARTS = (*DATA, "memory")
-COLUMNS = {"seconds_per_clip": "s a clip", "processor_seconds_per_clip": "processor s", "peak_memory_mb": "peak MB"}
+PROCESSOR = "processor_seconds_per_clip"
+COLUMNS = {"seconds_per_clip": "s a clip", PROCESSOR: "processor s", "peak_memory_mb": "peak MB"}
 Row = dict[str, Any]
 
 
@@ -71,11 +72,11 @@ def compare(data: str, options: argparse.Namespace) -> list[Row]:
     each of them takes, by the best and, of processor time, within each round."""
     wanted = list(cases(data, options))
     rounds = [[asked(case) for case in wanted] for _ in range(options.repeats)]
-    best = [min(rows, key=lambda row: row["processor_seconds_per_clip"]) for rows in zip(*rounds, strict=True)]
+    best = [min(rows, key=lambda row: row[PROCESSOR]) for rows in zip(*rounds, strict=True)]
     rows = []
     for number, (case, row) in enumerate(zip(wanted, best, strict=True)):
         cells = [cell for name in COLUMNS for cell in (f"{row[name]:.4g}", f"{best[0][name] / row[name]:.2f}")]
-        ratios = [found[0][column] / found[number][column] for found in rounds for column in [list(COLUMNS)[1]]]
+        ratios = [found[0][PROCESSOR] / found[number][PROCESSOR] for found in rounds]
         rows.append((case.label, *cells, f"{min(ratios):.2f}-{max(ratios):.2f}"))
     lengths = wanted[0].lengths
     print(f"{options.model}, {data}: {len(lengths)} clips of {min(lengths):.3g} to {max(lengths):.3g} s")

@@ -12,7 +12,7 @@ Shapes: N samples at 16 kHz, T frames, S memory steps, D = 3 V coordinates, d de
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -52,13 +52,19 @@ def draw_sentences(facts: DataFacts, lengths: Sequence[float], device: str = "cp
 class NaiveRollOut(nn.Module):
     """What networks share whose own frames come back as tokens. `forward` is the loss of one clip.
 
-    A network adds the linear layers that `inward` and `outward` name, and its `style`.
+    A network names the linear layers from motion to tokens, D → d, and from decoder output to motion, d → D, and adds
+    its `style`.
     """
+
+    inward: ClassVar[str]
+    outward: ClassVar[str]
 
     def __init__(self, settings: Any, facts: DataFacts) -> None:
         super().__init__()
         self.settings = settings
-        d = settings.feature_dim
+        d, wide = settings.feature_dim, 3 * facts.vertices
+        self.add_module(self.inward, nn.Linear(wide, d))
+        self.add_module(self.outward, nn.Linear(d, wide))
         self.audio_encoder = speech_encoder(settings, facts)
         self.audio_feature_map = nn.Linear(self.audio_encoder.config.hidden_size, d)
         layer = nn.TransformerDecoderLayer(d, settings.heads, 2 * d, dropout=settings.dropout, batch_first=True)
@@ -69,16 +75,6 @@ class NaiveRollOut(nn.Module):
         self.bias: Tensor
         self.register_buffer("positions", periodic_encoding(LONGEST, d, settings.period), persistent=False)
         self.register_buffer("bias", temporal_bias(LONGEST, settings.heads, settings.period), persistent=False)
-
-    @property
-    def inward(self) -> nn.Linear:
-        """From motion to tokens, D → d."""
-        raise NotImplementedError
-
-    @property
-    def outward(self) -> nn.Linear:
-        """From decoder output to motion, d → D."""
-        raise NotImplementedError
 
     def style(self, one_hot: Tensor) -> Tensor:
         """(1, K) → (1, d)"""
@@ -97,14 +93,15 @@ class NaiveRollOut(nn.Module):
         memory = self._listen(features, frames)
         style = self.style(clip.style)[:, None]  # (1, 1, d)
         hidden_from = alignment_mask(frames, memory.shape[1], self.per_frame, memory.device)
+        inward, outward = self.get_submodule(self.inward), self.get_submodule(self.outward)
         tokens = style
         for i in range(1, frames + 1):
             heard = self.dropout(tokens + self.positions[:i])
             decoded = self.transformer_decoder(
                 heard, memory, tgt_mask=self.bias[:, :i, :i], memory_mask=hidden_from[:i]
             )
-            offsets = self.outward(decoded)  # (1, i, D)
-            fed_back = self.inward(offsets[:, -1:]) + style
+            offsets = outward(decoded)  # (1, i, D)
+            fed_back = inward(offsets[:, -1:]) + style
             tokens = torch.cat((tokens, fed_back), dim=1)
         return self.score(offsets + clip.template[:, None], clip.vertices[:, :frames])
 
@@ -121,20 +118,11 @@ class NaiveRollOut(nn.Module):
 class NaiveFaceFormer(NaiveRollOut):
     """The network of the paper."""
 
+    inward, outward = "vertice_map", "vertice_map_r"
+
     def __init__(self, settings: Settings, facts: DataFacts) -> None:
         super().__init__(settings, facts)
-        d, wide = settings.feature_dim, 3 * facts.vertices
-        self.obj_vector = nn.Linear(len(facts.train_subjects), d, bias=False)
-        self.vertice_map = nn.Linear(wide, d)
-        self.vertice_map_r = nn.Linear(d, wide)
-
-    @property
-    def inward(self) -> nn.Linear:
-        return self.vertice_map
-
-    @property
-    def outward(self) -> nn.Linear:
-        return self.vertice_map_r
+        self.obj_vector = nn.Linear(len(facts.train_subjects), settings.feature_dim, bias=False)
 
     def style(self, one_hot: Tensor) -> Tensor:
         embedded: Tensor = self.obj_vector(one_hot)

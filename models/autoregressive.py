@@ -24,6 +24,7 @@ from models.folded import decode_folded
 from models.listening import BLOCK, Lesson
 from models.moving import MovingFace
 from models.official import fit
+from models.outward import placed
 from models.positions import periodic_encoding
 from models.projected_error import projected_error
 from models.settings import AutoregressiveSettings
@@ -167,5 +168,4 @@ class AutoregressiveFace(MovingFace):
 
     def to_vertices(self, hidden: Tensor, template: Tensor) -> Tensor:
         """Decoder output (…, d) and (D,) → absolute positions (…, D), in the data's unit."""
-        scale = self.settings.motion_scale  # of the output, put on what is smaller
-        return F.linear(hidden * scale, self.outward.weight, self.outward.bias * scale + template)
+        return placed(hidden, self.outward, self.settings.motion_scale, template)

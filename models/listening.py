@@ -11,7 +11,7 @@ D = 3 V coordinates, d decoder channels, K training subjects.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -66,6 +66,7 @@ class ListeningFace(nn.Module):
         self.subjects = len(facts.train_subjects)
         self.per_frame = features_per_frame(settings.alignment)
         self.log_mel = facts.encoder == LOG_MEL
+        self.joins = 1  # steps of the speech encoder that make one of the memory
         self.hearing = 0  # steps that the speech encoder hears at once; 0: all
         self.audio_encoder = _speech_encoder(settings, facts)
         self.audio_feature_map = nn.Linear(self.audio_encoder.width, settings.feature_dim)
@@ -104,16 +105,20 @@ class ListeningFace(nn.Module):
 
     def bound_hearing(self, seconds: float) -> None:
         """An approximation for clips of hours: the speech encoder hears that much at once, and what it makes of
-        neighbouring windows is blended; 0: all of a clip, exact. Training always hears all."""
+        neighbouring windows is blended; 0: all of a clip, exact. Rounded up to whole frames. Training always hears
+        all."""
         if not (seconds == 0 or 1 <= seconds < math.inf):
             raise DataError(f"window = {seconds:g}: the speech encoder hears a second or more at once; 0 is all")
-        self.hearing = round(seconds * (FEATURE_RATE if self.per_frame == 2 else self.fps))
+        steps = round(seconds * (FEATURE_RATE if self.per_frame == 2 else self.fps))
+        self.hearing = steps + steps % self.per_frame  # whole frames
 
     def _listen_in_windows(self, aligned: Tensor) -> Tensor:
-        """(S, C) → (S, d)"""
-        overlap = round(SHARED * self.hearing)
-        starts = window_starts(len(aligned), self.hearing, overlap)
-        parts = ((start, aligned[None, start : start + self.hearing]) for start in starts)
+        """(S, C) → (S // joins, d). Windows begin with whole steps of the memory."""
+        n = self.joins
+        window = self.hearing // n
+        overlap = round(SHARED * window)
+        starts = window_starts(len(aligned) // n, window, overlap)
+        parts = ((start, aligned[None, n * start : n * start + self.hearing]) for start in starts)
         return joined(((start, self.encode(part, slice(None))[0]) for start, part in parts), overlap)
 
     def listen_to(self, speeches: Sequence[Speech]) -> tuple[Tensor, list[int]]:
@@ -137,7 +142,7 @@ class ListeningFace(nn.Module):
             raise ValueError("losses need clips with vertices and frames")
         lengths, frames = clips.feature_lengths.tolist(), clips.frames.tolist()
         frames = [self.frames_to_learn(count, length) for count, length in zip(frames, lengths, strict=True)]
-        if min(frames) == 0:
+        if min(frames) == 0 or min(lengths) == 0:
             raise DataError("a clip to train on has no motion frame, or speech too short for one; leave it out")
         return Lesson(self.listen(clips.features, lengths, frames), frames, clips.vertices[:, : max(frames)])
 
@@ -178,6 +183,17 @@ def clip_mean(errors: Tensor, frames: Sequence[int]) -> Tensor:
     return clip_means(per_frame, Padding.of(frames, per_frame.shape[1], errors.device)).mean()
 
 
+def speech_encoder(facts: DataFacts, tuning: FineTuning, small: Mapping[str, Any]) -> SpeechEncoder:
+    """The one whose convolutions made the features, without pretrained weights; for log-mel features one of the
+    configuration `small`. DataError where the data's features are of other sizes."""
+    if facts.encoder == LOG_MEL:
+        return SpeechEncoder(small, tuning, convolutions=False)
+    encoder = SpeechEncoder(facts.encoder_config, tuning)
+    if encoder.channels != facts.channels:
+        raise DataError(f"features have {facts.channels} channels, speech encoder {facts.encoder!r} {encoder.channels}")
+    return encoder
+
+
 def _speech_encoder(settings: ListeningSettings, facts: DataFacts) -> SpeechEncoder:
     tuning = FineTuning(
         dropout=settings.encoder_dropout,
@@ -186,13 +202,8 @@ def _speech_encoder(settings: ListeningSettings, facts: DataFacts) -> SpeechEnco
         mask_prob=settings.mask_time_prob,
         mask_length=settings.mask_time_length,
     )
-    if facts.encoder == LOG_MEL:
-        width, layers, heads = settings.encoder_width, settings.encoder_layers, settings.encoder_heads
-        return SpeechEncoder(small_config(facts.channels, width, layers, heads), tuning, convolutions=False)
-    encoder = SpeechEncoder(facts.encoder_config, tuning)
-    if encoder.channels != facts.channels:
-        raise DataError(f"features have {facts.channels} channels, speech encoder {facts.encoder!r} {encoder.channels}")
-    return encoder
+    width, layers, heads = settings.encoder_width, settings.encoder_layers, settings.encoder_heads
+    return speech_encoder(facts, tuning, small_config(facts.channels, width, layers, heads))
 
 
 def _check(settings: ListeningSettings, facts: DataFacts) -> None:

@@ -30,11 +30,7 @@ def projected_error(hidden: Tensor, layer: nn.Linear | Affine, truth: Tensor) ->
 
     In the precision of the layer's weights, whatever autocast says: sums are over D terms. No gradient for `truth`.
     """
-    learned = [hidden.to(layer.weight.dtype), layer.weight, layer.bias]
-    if not torch.is_grad_enabled():  # inside the function nobody can tell
-        learned = [tensor.detach() for tensor in learned]
-    error: Tensor = _ProjectedError.apply(*learned, truth)
-    return error
+    return _measured(hidden, layer, truth, 1.0, None).loss
 
 
 class MotionErrors(NamedTuple):
@@ -49,45 +45,38 @@ def projected_errors(
     hidden: Tensor, layer: nn.Linear, truth: Tensor, position_weight: float, velocity_weight: float
 ) -> MotionErrors:
     """As `projected_error`, with the mean squared error of changes from each frame to the next: of a single frame 0."""
+    return _measured(hidden, layer, truth, position_weight, velocity_weight)
+
+
+def _measured(
+    hidden: Tensor, layer: nn.Linear | Affine, truth: Tensor, position: float, velocity: float | None
+) -> MotionErrors:
+    """velocity: None where nobody asks for it; then it is 0."""
     learned = [hidden.to(layer.weight.dtype), layer.weight, layer.bias]
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled():  # inside the function nobody can tell
         learned = [tensor.detach() for tensor in learned]
-    return MotionErrors(*_ProjectedErrors.apply(*learned, truth, position_weight, velocity_weight))
-
-
-class _ProjectedError(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, truth: Tensor) -> Tensor:
-        with precise(hidden.device):
-            residual = torch.addmm(bias, hidden, weight.T).sub_(truth)
-            error = _mean_square(residual)
-            if any(ctx.needs_input_grad):
-                residual.mul_(2 / residual.numel())
-                ctx.save_for_backward(residual @ weight, residual.T @ hidden, residual.sum(0))
-        return error
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return (*(grads[0] * part for part in ctx.saved_tensors), None)
+    return MotionErrors(*_ProjectedErrors.apply(*learned, truth, position, velocity))
 
 
 class _ProjectedErrors(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, truth: Tensor, position: float, velocity: float
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, truth: Tensor, position: float, velocity: float | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         with precise(hidden.device):
             residual = torch.addmm(bias, hidden, weight.T).sub_(truth)
-            change = residual.diff(dim=0)
-            errors = _mean_square(residual), _mean_square(change) if len(change) else residual.new_zeros(())
+            change = residual[:0] if velocity is None else residual.diff(dim=0)
+            error, change_error = _mean_square(residual), _mean_square(change)
+            loss = position * error + (velocity or 0.0) * change_error
             if any(ctx.needs_input_grad):
                 residual.mul_(2 * position / residual.numel())
-                change.mul_(2 * velocity / max(1, change.numel()))
-                residual[1:] += change
-                residual[:-1] -= change
+                if len(change) and velocity:
+                    change.mul_(2 * velocity / change.numel())
+                    residual[1:] += change
+                    residual[:-1] -= change
                 ctx.save_for_backward(residual @ weight, residual.T @ hidden, residual.sum(0))
-        ctx.mark_non_differentiable(*errors)
-        return position * errors[0] + velocity * errors[1], *errors
+        ctx.mark_non_differentiable(error, change_error)
+        return loss, error, change_error
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -95,5 +84,6 @@ class _ProjectedErrors(torch.autograd.Function):
 
 
 def _mean_square(residual: Tensor) -> Tensor:
+    """0 of no frame."""
     # Summed in pairs; `dot` adds up millions of terms one by one, and loses digits with every clip's length.
-    return torch.stack([rows.square().sum() for rows in residual.split(ROWS)]).sum() / residual.numel()
+    return torch.stack([rows.square().sum() for rows in residual.split(ROWS)]).sum() / max(1, residual.numel())

@@ -25,6 +25,8 @@ HEAD = 64
 MOST_NAMED = 3
 BASE = (768, 12, 512)
 """Width, layers and convolution channels of the encoder that most papers start from."""
+LARGE = (1024, 24, 512)
+"""The same of the large ones."""
 LISTENING = (
     "audio_feature_map.weight",
     "audio_encoder.feature_extractor.conv_layers.0.conv.weight",

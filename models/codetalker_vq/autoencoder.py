@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faces.errors import DataError
@@ -23,6 +22,7 @@ from models.codetalker_vq.coders import Decoder, Encoder
 from models.codetalker_vq.published import check_sizes
 from models.codetalker_vq.settings import Settings
 from models.official import fit
+from models.outward import placed
 from models.padding import Padding, clip_means
 from models.quantiser import Codebook, count_codes, perplexity, quantiser_errors, straight_through
 from models.talking_face import Clips, DataFacts
@@ -115,9 +115,7 @@ class MotionAutoencoder(nn.Module):
 
     def to_vertices(self, hidden: Tensor, template: Tensor) -> Tensor:
         """(…, h) and (D,) → absolute positions (…, D), in the data's unit."""
-        scale, outward = self.settings.motion_scale, self.vertice_map_reverse
-        added = template if outward.bias is None else outward.bias * scale + template
-        return F.linear(hidden if scale == 1 else hidden * scale, outward.weight, added)
+        return placed(hidden, self.vertice_map_reverse, self.settings.motion_scale, template)
 
     # -- training ------------------------------------------------------------------------------------------------------
 

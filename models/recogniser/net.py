@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faces.edits import edit_distance
 from faces.errors import DataError
-from models.listening import LOG_MEL
+from models.ctc_errors import ctc_errors
+from models.listening import speech_encoder
 from models.recogniser.settings import Settings
 from models.speech import FineTuning, SpeechEncoder, small_config
 from models.talking_face import Clips, DataFacts
@@ -103,20 +103,9 @@ class Recogniser(nn.Module):
         return logits
 
     def _loss(self, clips: Clips, logits: Tensor) -> Tensor:
-        """On the processor, wherever the network is: there its gradient adds up in one order only."""
         if clips.text is None or clips.text_lengths is None:
             raise ValueError("losses need clips with text")
-        letters = clips.text_lengths.cpu()
-        surprises = F.ctc_loss(
-            logits.float().log_softmax(-1).transpose(0, 1).cpu(),  # (L, B, classes)
-            clips.text.cpu(),
-            clips.feature_lengths.cpu(),
-            letters,
-            blank=self.letters.blank,
-            reduction="none",
-            zero_infinity=True,
-        )
-        return (surprises / letters.clamp(min=1)).mean().to(logits.device)
+        return ctc_errors(logits, clips.feature_lengths, clips.text, clips.text_lengths, self.letters.blank).mean()
 
     def _texts(self, clips: Clips) -> list[str]:
         assert clips.text is not None, "refused by the loss"
@@ -127,11 +116,5 @@ class Recogniser(nn.Module):
 
 def _speech_encoder(settings: Settings, facts: DataFacts) -> SpeechEncoder:
     tuning = FineTuning(settings.dropout, settings.layerdrop, settings.mask_time_prob, settings.mask_time_length)
-    if facts.encoder == LOG_MEL:
-        config = small_config(facts.channels, settings.width, settings.layers, settings.heads)
-        config["num_conv_pos_embeddings"] = settings.context
-        return SpeechEncoder(config, tuning, convolutions=False)
-    encoder = SpeechEncoder(facts.encoder_config, tuning)
-    if encoder.channels != facts.channels:
-        raise DataError(f"features have {facts.channels} channels, speech encoder {facts.encoder!r} {encoder.channels}")
-    return encoder
+    small = small_config(facts.channels, settings.width, settings.layers, settings.heads)
+    return speech_encoder(facts, tuning, {**small, "num_conv_pos_embeddings": settings.context})

@@ -23,14 +23,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from faces.errors import DataError
-from models.blending import joined, window_starts
-from models.folded import precise
+from models.ctc_errors import ctc_errors
 from models.full_attention import Decoder, inside_of
-from models.listening import BLOCK, SHARED, Lesson, ListeningFace, clip_mean
+from models.listening import BLOCK, Lesson, ListeningFace, clip_mean
 from models.official import OfficialState, fit, modern_name
+from models.outward import placed
 from models.projected_error import MotionErrors, projected_error, projected_errors
 from models.resample import FEATURE_RATE, frame_count
-from models.selftalk.interpreter import Interpreter, ctc_errors, lip_rows, sizes
+from models.selftalk.interpreter import Interpreter, lip_rows, sizes
 from models.selftalk.settings import Settings
 from models.talking_face import Clips, DataFacts, Speech
 from models.text import Vocabulary
@@ -55,7 +55,8 @@ class SelfTalk(ListeningFace):
     def __init__(self, settings: Settings, facts: DataFacts) -> None:
         super().__init__(settings, facts)
         d, wide = settings.feature_dim, 3 * facts.vertices
-        self.audio_feature_map = nn.Linear(self.per_frame * self.audio_encoder.width, d)
+        self.joins = self.per_frame
+        self.audio_feature_map = nn.Linear(self.joins * self.audio_encoder.width, d)
         feedforward = settings.feedforward or 2 * d
         self.transformer_decoder = Decoder(
             d, settings.heads, feedforward, settings.layers, settings.dropout, normed=False
@@ -112,28 +113,20 @@ class SelfTalk(ListeningFace):
             return super().listen(features, lengths, frames)
         features = features.to(self.audio_feature_map.weight.dtype)
         if self.hearing and not self.training and max(lengths) > self.hearing:
-            clips = zip(features, frames, strict=True)
-            return pad_sequence([self._listen_in_windows(clip[: 2 * count]) for clip, count in clips], batch_first=True)
+            clips = zip(features, lengths, strict=True)
+            heard = pad_sequence([self._listen_in_windows(clip[:length]) for clip, length in clips], batch_first=True)
+            return heard[:, : max(frames)]
         return self._joined(self.audio_encoder(features, lengths)[:, : 2 * max(frames)])
 
     def encode(self, aligned: Tensor, own: slice) -> Tensor:
         """Features at the encoder's rate (1, S, C) → z of those of these steps that make whole frames (1, n, d)."""
         encoded = self.audio_encoder(aligned, [aligned.shape[1]])[:, own]
-        return self._joined(encoded[:, : self.per_frame * (encoded.shape[1] // self.per_frame)])
+        return self._joined(encoded[:, : self.joins * (encoded.shape[1] // self.joins)])
 
     def _joined(self, encoded: Tensor) -> Tensor:
-        """(B, T·per_frame, W) → (B, T, d)"""
-        memory: Tensor = self.audio_feature_map(encoded.unflatten(1, (-1, self.per_frame)).flatten(2))
+        """(B, T·joins, W) → (B, T, d)"""
+        memory: Tensor = self.audio_feature_map(encoded.unflatten(1, (-1, self.joins)).flatten(2))
         return memory
-
-    def _listen_in_windows(self, aligned: Tensor) -> Tensor:
-        """(S, C) → (S / per_frame, d). Windows begin with whole frames."""
-        n = self.per_frame
-        window = self.hearing // n
-        overlap = round(SHARED * window)
-        starts = window_starts(len(aligned) // n, window, overlap)
-        parts = ((start, aligned[None, n * start : n * (start + window)]) for start in starts)
-        return joined(((start, self.encode(part, slice(None))[0]) for start, part in parts), overlap)
 
     def voice(self, memories: Iterable[Tensor], template: Tensor, style: Tensor) -> NoReturn:
         """DataError: no frame is known before the last one was heard."""
@@ -151,10 +144,7 @@ class SelfTalk(ListeningFace):
 
     def to_vertices(self, hidden: Tensor, template: Tensor) -> Tensor:
         """Decoder output (…, d) and (D,) → absolute positions (…, D), in the data's unit."""
-        outward = self.vertice_map_r
-        with precise(hidden.device):
-            motion = F.linear(hidden.to(outward.weight.dtype), outward.weight, outward.bias)
-            return motion * self.settings.motion_scale + template
+        return placed(hidden, self.vertice_map_r, self.settings.motion_scale, template)
 
     def lips_of(self, hidden: Tensor) -> Tensor:
         """Decoder output (…, d) → offsets of the lips (…, 3 n), in the network's unit: no other rows are multiplied."""
@@ -214,9 +204,8 @@ class SelfTalk(ListeningFace):
         features = self.interpret(self.lips_of(hidden), frames, steps)  # (B, N, H)
         heard = clips.text_hidden[:, : max(steps)]
         latent = clip_mean((features.float() - heard.float()).square(), steps)
-        counts = torch.tensor(steps, device=hidden.device)
-        text = ctc_errors(self.lm_head(features), counts, clips.text, clips.text_lengths, self.blank).mean()
-        return latent, text
+        logits = self.lm_head(features)
+        return latent, ctc_errors(logits, torch.tensor(steps), clips.text, clips.text_lengths, self.blank).mean()
 
     # -- reading lips ----------------------------------------------------------------------------------------------
 

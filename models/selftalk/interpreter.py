@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -41,17 +40,6 @@ class Interpreter(nn.Module):
         inside = inside_of(steps, x.shape[1], x.device)
         features: Tensor = self.decoder(x, self.encoder(x, inside), inside)
         return features
-
-
-def ctc_errors(logits: Tensor, steps: Tensor, text: Tensor, lengths: Tensor, blank: int) -> Tensor:
-    """CTC loss (Graves et al., ICML 2006) of each clip, divided by its number of letters: (B,), float32.
-
-    logits: (B, N, classes), `steps` (B,) of them per clip. text: (B, S) classes, `lengths` (B,) of them. A text that
-    no path of so few steps spells costs nothing; an empty one costs the path of blanks.
-    """
-    chances = F.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-    errors: Tensor = F.ctc_loss(chances, text, steps, lengths, blank=blank, reduction="none", zero_infinity=True)
-    return errors / lengths.clamp(min=1)
 
 
 def lip_rows(settings: Settings, facts: DataFacts) -> Tensor:

@@ -5,7 +5,7 @@ They hold the frozen recogniser, too, which only tells what the speech encoder i
 
 from __future__ import annotations
 
-from models.recognise import LISTENING, Released, Shapes, decoder, has_all, layers, speech_encoder
+from models.recognise import LARGE, LISTENING, Released, Shapes, decoder, has_all, layers, speech_encoder
 
 SIGNATURE = (
     "lip_map.weight",
@@ -17,8 +17,6 @@ SIGNATURE = (
     *LISTENING,
 )
 XLSR = "jonatasgrosman/wav2vec2-large-xlsr-53-english"
-LARGE = (1024, 24, 512)
-"""Its width, layers and convolution channels."""
 NOBODY = "anyone"
 """The only style: these networks have none."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.recognise import LISTENING, Released, Shapes, decoder, has_all, speech_encoder
+from models.recognise import LARGE, LISTENING, Released, Shapes, decoder, has_all, speech_encoder
 
 SIGNATURE = (
     "style_encoder.obj_vector.weight",
@@ -12,7 +12,7 @@ SIGNATURE = (
     "vertice_decoder.weight",
     *LISTENING,
 )
-PUBLISHED_ENCODER = ("facebook/hubert-large-ls960-ft", (1024, 24, 512))
+PUBLISHED_ENCODER = ("facebook/hubert-large-ls960-ft", LARGE)
 
 
 def recognise(shapes: Shapes) -> Released | None:

@@ -217,7 +217,7 @@ def _predict_audio_hidden(run: SelfTalkRunner) -> Tensor:
 @output(r"forward(_short|_long|_other)?_vertices")
 @torch.no_grad()
 def _vertices(run: SelfTalkRunner, which: str | None) -> Tensor:
-    return run.network.to_vertices(run.learnt(which or "").hidden, run.template[:, None])
+    return run.network.to_vertices(run.learnt(which or "").hidden, run.template[0])
 
 
 @output(r"forward(_short|_long|_other)?_lip_features")

@@ -6,63 +6,60 @@ import pytest
 import torch
 
 from faces.errors import DataError
-from models.talking_face import Speech
-from tests.models.tiny import BOTH, SUBJECTS, VERTICES, VOCASET, clips, network
-
-both = pytest.mark.parametrize("settings", BOTH, ids=["vocaset", "biwi"])
-STYLES = torch.eye(len(SUBJECTS))[:2]
+from tests.models.all_faces import every_face, speech
+from tests.models.tiny import VERTICES, VOCASET, network
 
 
-def speech(length: int) -> Speech:
-    batch = clips([length], [2])
-    return Speech(batch.features[0], batch.template[0], STYLES)
-
-
-@both
+@every_face
 @pytest.mark.parametrize("block", [1, 7, 1000])
-def test_motion_in_blocks_is_the_whole_motion(settings, block):
-    made, said = network(settings), speech(91)
+def test_motion_in_blocks_is_the_whole_motion(face, block):
+    made, said = face.network(), speech(91)
     parts = list(made.predict_blocks(said, block))
     assert max(part.shape[1] for part in parts) <= block
     torch.testing.assert_close(torch.cat(parts, dim=1), made.predict_all([said])[0], atol=1e-6, rtol=0)
 
 
-def test_a_block_is_formed_only_when_it_is_asked_for(monkeypatch):
-    made, formed = network(VOCASET), []
+@every_face
+def test_a_block_is_formed_only_when_it_is_asked_for(monkeypatch, face):
+    made, formed = face.network(), []
     original = type(made).to_vertices
     monkeypatch.setattr(type(made), "to_vertices", lambda *given: formed.append(1) or original(*given))
-    parts = made.predict_blocks(speech(91), 10)
-    first = next(parts)
+    first = next(made.predict_blocks(speech(91), 10))
     assert (first.shape, formed) == ((2, 10, 3 * VERTICES), [1])
 
 
-@both
-def test_a_window_of_all_is_exact(settings):
-    made, said = network(settings), speech(140)
+@every_face
+@pytest.mark.parametrize("length", [140, 141])
+def test_a_window_of_all_is_exact(face, length):
+    made, said = face.network(), speech(length)
     exact = made.predict_all([said])[0]
-    made.bound_hearing(2.8)
+    made.bound_hearing(2.82)
     assert torch.equal(made.predict_all([said])[0], exact)
     made.bound_hearing(0)
     assert torch.equal(made.predict_all([said])[0], exact)
 
 
-@both
-def test_hearing_in_windows_stays_near(settings):
-    made, said = network(settings), speech(400)
+@every_face
+@pytest.mark.parametrize("seconds", [2.0, 1.98])
+def test_hearing_in_windows_stays_near(face, seconds):
+    made, said = face.network(), speech(401)
     exact = made.predict_all([said])[0]
     heard = []
     made.audio_encoder.register_forward_pre_hook(lambda module, given: heard.append(given[0].shape[1]))
-    made.bound_hearing(2.0)
+    made.bound_hearing(seconds)
     near = made.predict_all([said])[0]
-    assert set(heard) == {round(2.0 * (50 if settings.alignment == "pairs" else 30))}
+    # Whole frames, of two features in pairs.
+    assert set(heard) == {100 if face.settings.alignment == "pairs" else round(seconds * 30)}
+    assert near.shape == exact.shape
     assert 0 < (near - exact).square().mean().sqrt() < 0.3 * exact.std()
 
 
-@both
-def test_clips_heard_in_windows_together_equal_each_alone(settings):
-    made = network(settings)
+@every_face
+def test_clips_heard_in_windows_together_equal_each_alone(face):
+    """The one that fits in a window, too, whose last feature makes no frame."""
+    made = face.network()
     made.bound_hearing(1.0)
-    speeches = [speech(length) for length in (30, 140, 91)]
+    speeches = [speech(length) for length in (31, 141, 90)]
     for said, motion in zip(speeches, made.predict_all(speeches), strict=True):
         torch.testing.assert_close(made.predict_all([said])[0], motion, atol=1e-5, rtol=0)
 

@@ -1,9 +1,7 @@
-"""SelfTalk beyond the golden cases: batches, lengths, lips and text, training mode, devices."""
+"""SelfTalk beyond the golden cases, and beyond what all faces do (`test_all_faces`): lips and text."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -13,7 +11,7 @@ from faces.errors import DataError
 from models.selftalk.face import SelfTalk
 from models.selftalk.settings import Settings
 from models.settings import Wants
-from models.talking_face import Speech
+from tests.models.all_faces import EYE, speech
 from tests.models.tiny import SUBJECTS, VERTICES
 from tests.models.tiny_selftalk import (
     BIWI,
@@ -34,37 +32,16 @@ both = pytest.mark.parametrize("settings", BOTH, ids=["vocaset", "biwi"])
 NAMES = {"loss", "position", "velocity", "latent", "text"}
 
 
-def speech(length: int, styles: int = 2) -> Speech:
-    batch = clips([length], [2])
-    return Speech(batch.features[0], batch.template[0], torch.eye(len(SUBJECTS))[:styles])
-
-
 # -- motion ------------------------------------------------------------------------------------------------------------
 
 
 @both
-def test_an_untrained_network_returns_the_template(settings):
-    made, said = SelfTalk.build(settings, facts(settings)).eval(), speech(50)
-    motion = made.predict(said.features, said.template, said.styles)
-    assert torch.equal(motion, said.template.expand_as(motion))
-
-
-@both
 def test_every_style_is_one_motion_that_is_held_once(settings):
-    made, said = network(settings), speech(50, styles=3)
+    made, said = network(settings), speech(50, EYE)
     motion = made.predict(said.features, said.template, said.styles)
     assert motion.shape == (3, made.frames_for(50), 3 * VERTICES)
     assert motion.stride(0) == 0
     assert torch.equal(motion[0], made.predict(said.features, said.template, said.styles[1:2])[0])
-
-
-@both
-def test_clips_together_equal_each_alone(settings):
-    made, speeches = network(settings), [speech(41, 1), speech(81, 3), speech(20)]
-    for said, motion in zip(speeches, made.predict_all(speeches), strict=True):
-        alone = made.predict(said.features, said.template, said.styles)
-        assert motion.shape == (len(said.styles), made.frames_for(len(said.features)), 3 * VERTICES)
-        torch.testing.assert_close(alone, motion, atol=1e-5, rtol=0)
 
 
 @both
@@ -103,30 +80,13 @@ def test_vocaset_speech_is_stretched_to_its_motion():
 
 
 @both
-def test_a_padded_batch_is_the_mean_of_its_clips(settings):
-    made, batch = network(settings), clips([60, 41, 83], [33, 18, 36], [5, 0, 9])
-    losses = made.losses(batch)
-    assert losses.keys() == NAMES
-    singles = [made.losses(one(batch, i)) for i in range(3)]
-    alone = {name: torch.stack([found[name] for found in singles]).mean() for name in NAMES}
-    for name in NAMES:
-        torch.testing.assert_close(losses[name], alone[name], rtol=1e-5, atol=0)
-    parameters = [p for p in made.parameters() if p.requires_grad]
-    together, apart = (torch.autograd.grad(found["loss"], parameters, allow_unused=True) for found in (losses, alone))
-    largest = max(float(grad.abs().max()) for grad in apart if grad is not None)
-    for padded, single in zip(together, apart, strict=True):
-        assert (padded is None) == (single is None)
-        assert padded is None or torch.allclose(padded, single, rtol=0, atol=1e-5 * largest)
-
-
-@both
 def test_losses_are_those_of_the_formulas(settings):
     made, batch = network(settings), clips([60], [33])
     lesson = made.hear(batch)
     count = lesson.frames[0]
     steps = 2 * count if settings.alignment == "pairs" else 60
     hidden = made.decode(lesson.memory, lesson.frames)
-    motion, truth = made.to_vertices(hidden, batch.template), lesson.vertices
+    motion, truth = made.to_vertices(hidden, batch.template[0]), lesson.vertices
     offsets = (motion - batch.template)[0].unflatten(1, (-1, 3))
     features = made.interpret(offsets[:, list(LIPS)].flatten(1)[None], [count], [steps])
     chances = made.lm_head(features)[0].log_softmax(-1)
@@ -208,13 +168,6 @@ def test_validation_is_the_error_of_positions(settings):
     torch.testing.assert_close(made.validation_losses(single), made.validation_losses(one(batch, 0)))
 
 
-@both
-def test_training_mode_without_noise_equals_evaluation(settings):
-    made, batch = network(replace(settings, **CALM)), clips([60, 41], [30, 20])
-    calm = made.losses(batch)["loss"]
-    torch.testing.assert_close(made.train().losses(batch)["loss"], calm, rtol=1e-5, atol=0)
-
-
 def test_the_encoders_dropouts_are_the_published_ones():
     made = SelfTalk.build(Settings(interpreter_layers=1, interpreter_heads=4), facts(VOCASET))
     layer = made.audio_encoder.encoder.layers[0]
@@ -226,7 +179,7 @@ def test_the_encoders_dropouts_are_the_published_ones():
 @both
 def test_training_learns_all_four(settings):
     torch.manual_seed(0)
-    made, batch = SelfTalk.build(replace(settings, **CALM), facts(settings)), clips([40, 30], [20, 15])
+    made, batch = SelfTalk.build(replace(settings, **CALM), facts(settings)), clips([40, 30], [20, 15], [3, 4])
     optimiser = torch.optim.Adam([p for p in made.parameters() if p.requires_grad], lr=3e-3)
     history = []
     for _ in range(100):
@@ -305,52 +258,28 @@ def test_clips_without_text_are_refused():
         network(VOCASET).losses(batch)
 
 
-# -- where and how precisely -------------------------------------------------------------------------------------------
+@both
+def test_lips_are_read_where_the_network_is(settings):
+    """The meta device refuses to mix with the CPU as a GPU does, and everybody has one."""
+    made, batch = network(settings).to("meta"), clips([60], [30]).to("meta")
+    assert made.read_lips(batch.vertices[0], batch.template[0]).device.type == "meta"
 
 
 @both
-def test_half_precision_features_and_autocast(settings):
-    made, batch = network(settings), clips([60, 41], [30, 20])
-    exact = made.losses(batch)
-    halves = replace(batch, features=batch.features.half(), text_hidden=batch.text_hidden.half())
-    torch.testing.assert_close(made.losses(halves)["loss"], exact["loss"], rtol=1e-2, atol=0)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        rough = made.losses(batch)
-        made.train().losses(batch)["loss"].backward()
-        motion = made.eval().predict_all([speech(50)])[0]
-    assert {value.dtype for value in rough.values()} == {torch.float32}
-    torch.testing.assert_close(rough, exact, rtol=0.1, atol=0)
-    assert motion.dtype == torch.float32
-    assert all(p.grad is None or p.grad.isfinite().all() for p in made.parameters())
-
-
-@both
-def test_every_tensor_follows_the_network_to_its_device(settings):
-    """The meta device refuses to mix with the CPU as a GPU does, and everybody has one. (Padding needs values.)"""
-    with torch.device("meta"):
-        made = SelfTalk.build(settings, facts(settings)).train()
-    batch = clips([60, 60], [30, 30])
-    moved = replace(batch.to("meta"), feature_lengths=batch.feature_lengths, frames=batch.frames)
-    assert made.validation_losses(moved)["loss"].device.type == "meta"
-    motion = made.eval().predict(moved.features[0], moved.template[0], moved.style)
-    assert motion.shape == (2, made.frames_for(60), 3 * VERTICES)
-    assert made.read_lips(moved.vertices[0], moved.template[0]).shape[1] == len(VOCABULARY)
-
-
-@both
-def test_the_unit_of_motion_changes_no_motion(settings):
-    """Released weights loaded into a network that counts in other units speak and read as before."""
+def test_the_unit_of_motion_changes_no_reading(settings):
+    """Released weights loaded into a network that counts in other units read as before."""
     plain = network(settings)
     scaled = SelfTalk.build(replace(settings, motion_scale=0.01), facts(settings)).eval()
     scaled.load_official(plain.state_dict())
-    batch, said = clips([50], [24]), speech(50)
-    spoken = [made.predict_all([said])[0] for made in (plain, scaled)]
-    torch.testing.assert_close(spoken[0], spoken[1], atol=1e-5, rtol=1e-5)
+    batch = clips([50], [24])
     read = [made.read_lips(batch.vertices[0], batch.template[0]) for made in (plain, scaled)]
     torch.testing.assert_close(read[0], read[1], atol=1e-4, rtol=0)
     losses, others = plain.losses(batch), scaled.losses(batch)
     for name, unit in {"position": 0.01**2, "velocity": 0.01**2, "latent": 1.0, "text": 1.0}.items():
         torch.testing.assert_close(others[name] * unit, losses[name], atol=0, rtol=1e-4)
+
+
+# -- what the stages ask -----------------------------------------------------------------------------------------------
 
 
 def test_the_layers_that_repeat_are_worth_compiling():
@@ -362,16 +291,6 @@ def test_a_stream_must_wait_for_the_end_of_the_sound():
     made = network(VOCASET)
     with pytest.raises(DataError, match="every frame of selftalk looks at the whole sound"):
         next(made.stream(iter([]), torch.zeros(3 * VERTICES), torch.ones(len(SUBJECTS))))
-
-
-def test_the_package_is_light_to_import():
-    heavy = "{'torch', 'numpy', 'transformers'}"
-    code = (
-        "import sys, models.selftalk as s, models.selftalk.released; s.Settings();"
-        f"print(sorted({heavy} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_hidden_states_are_as_wide_as_the_interpreter():

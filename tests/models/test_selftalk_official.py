@@ -18,8 +18,8 @@ from models.selftalk.settings import Settings
 from models.talking_face import DataFacts
 from models.text import ENGLISH
 from stages.bench.sizes import LARGE_ENCODER
+from tests.models.all_faces import speech
 from tests.models.released_files import ENCODER
-from tests.models.test_selftalk import speech
 from tests.models.tiny import SPEECH, SUBJECTS
 from tests.models.tiny_selftalk import BIWI, BOTH, SILENT, VOCABULARY, VOCASET, clips, network, published
 

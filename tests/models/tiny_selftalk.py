@@ -56,9 +56,9 @@ def network(settings: Settings, seed: int = 0, **about: Any) -> SelfTalk:
 
 
 def clips(lengths: list[int], frames: list[int], letters: list[int] | None = None, seed: int = 1) -> Clips:
-    """A padded batch; a clip's numbers do not depend on the others. letters: of each text; 3 of the first, …"""
+    """A padded batch; a clip's numbers do not depend on the others. letters: of each text; by itself one is empty"""
     batch = tiny.clips(lengths, frames, seed)
-    counts = letters or [3 + i for i in range(len(lengths))]
+    counts = letters or [(3, 0, 9)[i % 3] for i in range(len(lengths))]
     hidden = torch.zeros(len(lengths), max(lengths), WIDTH)
     text = torch.zeros(len(lengths), max(counts), dtype=torch.int64)
     for i, (length, count) in enumerate(zip(lengths, counts, strict=True)):

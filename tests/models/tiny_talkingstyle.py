@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
+from faces.errors import DataError
 from models.talking_face import DataFacts
 from models.talkingstyle.face import TalkingStyle
 from models.talkingstyle.settings import Settings
@@ -17,6 +19,7 @@ VOCASET = Settings(feature_dim=16, layers=3, encoder_width=32, encoder_layers=2,
 BIWI = replace(VOCASET, alignment="pairs", period=25)
 BOTH = (VOCASET, BIWI)
 MOUTH = (2, 7, 7, 0, 9)
+CALM = {"dropout": 0.0, "encoder_dropout": 0.0, "layerdrop": 0.0, "mask_time_prob": 0.0}
 
 
 def facts(settings: Settings, encoder: str = "log-mel", config: dict[str, Any] | None = None) -> DataFacts:
@@ -38,3 +41,9 @@ def stirred(made: TalkingStyle) -> TalkingStyle:
         for parameter in made.transformer_decoder.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return made
+
+
+def refusal(settings: Settings, about: DataFacts) -> str:
+    with pytest.raises(DataError) as caught:
+        TalkingStyle.build(settings, about)
+    return str(caught.value)
