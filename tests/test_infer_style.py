@@ -92,6 +92,16 @@ def test_another_sound_fits_nothing_again_and_another_clip_does(network, clips, 
     assert "2 of 3 clips are as they were" in text
 
 
+def test_clips_are_held_against_each_network_and_face(network, clips, sound, data, capsys):  # noqa: F811
+    """Motion that was read for one face says nothing of another: what fits it must be looked at again."""
+    words = (network, "--audio", sound, "--style-from", clips, *QUICK)
+    assert infer(*words) == 0
+    assert "warning" not in capsys.readouterr().out
+    write_ply(clips / "neutral.ply", data.templates["Synthetic_01"], data.faces)
+    assert infer(*words) == 0
+    assert "warning: s1.npy stays " in capsys.readouterr().out
+
+
 def test_a_recipe_and_one_clip_and_the_face_of_the_subject(trained, clips, sound, capsys):  # noqa: F811
     """Without a neutral face beside it, the clip departs from the face that is to speak; (T, D) will do."""
     (clips / "neutral.ply").unlink()

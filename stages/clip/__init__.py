@@ -69,9 +69,10 @@ class Clip(Stage):
         return parts
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
-        """A pair, of its two files alone: the face only checks it."""
+        """A pair: of its two files, and of the face and the network that they are held against."""
         names = [name.removeprefix("motion ") for name in sources if name.startswith("motion ")]
-        return Items({name: [sources[f"motion {name}"], sources[f"sound {name}"]] for name in names})
+        each = {name: [sources[f"motion {name}"], sources[f"sound {name}"]] for name in names}
+        return Items(each, [self.reads(given), sources.get("mesh")])
 
     def needs(self) -> Needs:
         return Needs(threads="any")
