@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from faces.ply import write_ply
-from pipeline.errors import StageError
-from stages.clip.pairs import pairs_in, without_sound
+from pipeline.errors import RecipeError, StageError
+from stages.clip.pairs import newcomer, pairs_in, without_sound
 from stages.kinds.sequences import Sequences
 from tests.recipe_runs import here, store  # noqa: F401  fixtures
 from tests.stages.voices import write_tone
@@ -211,6 +211,11 @@ def test_a_stream_fits_nothing(network, clips, capsys):
 def test_a_style_that_nobody_has(network, clips, sound, capsys):  # noqa: F811
     said = refused(capsys, network, "--audio", sound, "--style-from", clips, "--style", "carl")
     assert "'carl' is no style of this network, which was trained on Synthetic_01, Synthetic_02, karl" in said
+
+
+def test_a_network_without_styles_takes_nobody_in(clips):
+    with pytest.raises(RecipeError, match="--style-from: selftalk has no styles and speaks in one manner"):
+        newcomer(str(clips), "selftalk", ["A"])
 
 
 def test_pairs_of_a_folder(tmp_path):
