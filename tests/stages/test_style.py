@@ -34,7 +34,7 @@ from stages.train import Train
 from tests.models import tiny_codetalker
 from tests.stages import fake_face
 from tests.stages.fake_job import FakeJob
-from tests.stages.test_infer import features_of
+from tests.stages.speaking_runs import features_of, trained
 from tests.stages.tiny import VERTICES, make_sequences
 
 SMALL = Settings(
@@ -53,12 +53,7 @@ TABLE = "obj_vector.weight"
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small FaceFormer that A and B have taught; C and D are new."""
-    root = tmp_path_factory.mktemp("inputs")
-    found = {"data": make_sequences(root / "sequences")}
-    found["features"] = features_of(found["data"], root / "f")
-    job = FakeJob.under(root / "t", found)
-    Train(TrainParams(model="faceformer", epochs=3, lr=1e-3), {"model": SMALL}).run(job)
-    return found | {"checkpoint": job.out}
+    return trained(tmp_path_factory.mktemp("inputs"), "faceformer", SMALL, epochs=3, lr=1e-3)
 
 
 def style(folder: Path, inputs: dict[str, Path], **params: Any) -> FakeJob:
