@@ -48,6 +48,7 @@ def test_published_conditions_and_names(inputs: dict[str, Path], tmp_path: Path)
     assert {key: info[key] for key in ("fps", "units", "dataset", "model")} == {
         "fps": 30.0, "units": "m", "dataset": "tiny", "model": fake_face.NAME,
     }  # fmt: skip
+    assert made.info.in_style("lips", item) == "lips, style of A"
 
 
 def test_motion_is_what_the_network_says(inputs: dict[str, Path], tmp_path: Path) -> None:
