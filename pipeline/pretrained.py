@@ -14,8 +14,8 @@ from cache.statcache import StatCache
 from pipeline.errors import StageError
 
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors", "pytorch_model.bin")
-_TEXT_FILES = ("vocab.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-"""What a recogniser's classes stand for."""
+TEXT_FILES = ("vocab.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""Files that say what a recogniser's classes stand for; most checkpoints lack some."""
 
 
 class NotDownloaded(StageError):
@@ -47,7 +47,7 @@ def fetch(source: str) -> None:
     from huggingface_hub import snapshot_download
 
     try:
-        snapshot_download(source, allow_patterns=[*_FILES, *_TEXT_FILES])
+        snapshot_download(source, allow_patterns=[*_FILES, *TEXT_FILES])
     except Exception as error:
         raise StageError(
             f"the pretrained encoder {source!r} could not be downloaded ({type(error).__name__}); check the name and "

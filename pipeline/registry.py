@@ -135,6 +135,12 @@ def load_component(table: str, name: str) -> Any:
     return load_module(lookup(table, name))
 
 
+def speaks(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, turns speech into motion: neither a motion prior,
+    which hears nothing, nor a recogniser, which moves nothing."""
+    return bool(getattr(settings, "hears", True) and getattr(settings, "moves", True))
+
+
 def load_command(name: str) -> Callable[..., Any]:
     """What a command of the command line does where that is not the engine's business, such as looking into data."""
     path = lookup("commands", name)

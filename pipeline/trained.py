@@ -14,7 +14,7 @@ from pipeline.errors import RecipeError
 from pipeline.forms import PLAIN, Form
 from pipeline.plan import Planned, State, plan
 from pipeline.recipe import Recipe, Step, load
-from pipeline.registry import load_command
+from pipeline.registry import load_command, speaks
 from pipeline.stored import named, step_for
 from pipeline.toml import shown
 from pipeline.workspace import Workspace
@@ -121,7 +121,7 @@ def _speaking_step(recipe: Recipe) -> str:
     """The step whose network the recipe's inference uses, or the only one that trains a network that speaks."""
     used = {step.inputs["checkpoint"] for step in recipe.steps.values() if step.stage.name == INFER}
     trains = [step for step in recipe.steps.values() if step.stage.name == TRAIN]
-    speaking = {step.name for step in trains if _speaks(step.stage.settings.get("model"))}
+    speaking = {step.name for step in trains if speaks(step.stage.settings.get("model"))}
     found = sorted(used or speaking)
     if len(found) != 1:
         what = f"trains several ({', '.join(found)})" if found else "trains no network that speaks"
@@ -129,11 +129,6 @@ def _speaking_step(recipe: Recipe) -> str:
             f"{shown(recipe.path)} {what}: name a checkpoint as `pipe cache ls` shows it, or pin a sweep with --set"
         )
     return found[0]
-
-
-def _speaks(settings: Any) -> bool:
-    """Neither a motion prior, which hears nothing, nor a recogniser, which moves nothing."""
-    return bool(getattr(settings, "hears", True) and getattr(settings, "moves", True))
 
 
 def _of_artifact(artifact: Artifact, workspace: Workspace) -> Trained:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from faces.ply import write_ply
-from pipeline.errors import StageError
-from stages.clip.pairs import pairs_in, without_sound
+from pipeline.errors import RecipeError, StageError
+from stages.clip.pairs import newcomer, pairs_in, without_sound
 from stages.kinds.sequences import Sequences
 from tests.recipe_runs import here, store  # noqa: F401  fixtures
 from tests.stages.voices import write_tone
@@ -90,6 +90,16 @@ def test_another_sound_fits_nothing_again_and_another_clip_does(network, clips, 
     text = capsys.readouterr().out
     assert said_of(text)["style"] == "done"
     assert "2 of 3 clips are as they were" in text
+
+
+def test_clips_are_held_against_each_network_and_face(network, clips, sound, data, capsys):  # noqa: F811
+    """Motion that was read for one face says nothing of another: what fits it must be looked at again."""
+    words = (network, "--audio", sound, "--style-from", clips, *QUICK)
+    assert infer(*words) == 0
+    assert "warning" not in capsys.readouterr().out
+    write_ply(clips / "neutral.ply", data.templates["Synthetic_01"], data.faces)
+    assert infer(*words) == 0
+    assert "warning: s1.npy stays " in capsys.readouterr().out
 
 
 def test_a_recipe_and_one_clip_and_the_face_of_the_subject(trained, clips, sound, capsys):  # noqa: F811
@@ -201,6 +211,11 @@ def test_a_stream_fits_nothing(network, clips, capsys):
 def test_a_style_that_nobody_has(network, clips, sound, capsys):  # noqa: F811
     said = refused(capsys, network, "--audio", sound, "--style-from", clips, "--style", "carl")
     assert "'carl' is no style of this network, which was trained on Synthetic_01, Synthetic_02, karl" in said
+
+
+def test_a_network_without_styles_takes_nobody_in(clips):
+    with pytest.raises(RecipeError, match="--style-from: selftalk has no styles and speaks in one manner"):
+        newcomer(str(clips), "selftalk", ["A"])
 
 
 def test_pairs_of_a_folder(tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.errors import RecipeError
-from pipeline.registry import load_command, load_component, lookup, names, nearest
+from pipeline.registry import load_command, load_component, lookup, names, nearest, speaks
 
 
 def bench(models: Sequence[str], wishes: dict[str, Any], *, as_json: bool) -> bool:
@@ -40,5 +40,4 @@ def talking() -> list[str]:
 
 
 def talks(model: str) -> bool:
-    settings = load_component("models", model).Settings
-    return bool(getattr(settings, "hears", True) and getattr(settings, "moves", True))
+    return speaks(load_component("models", model).Settings)

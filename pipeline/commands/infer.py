@@ -97,7 +97,7 @@ def settle(wanted: Wanted, wish: Wish, workspace: Workspace) -> Speaking:
     subject, mesh = load_command("infer face")(word, data, trained.splits, where)
     speaker, styles, newcomer = trained.speaker, wish.styles, None
     if wish.style_from:
-        newcomer = load_command("infer clip")(os.path.expanduser(wish.style_from), speaker.subjects)
+        newcomer = load_command("infer clip")(os.path.expanduser(wish.style_from), speaker.model, speaker.subjects)
         speaker, styles = replace(speaker, subjects=[*speaker.subjects, newcomer.name]), styles or [newcomer.name]
     conditions = load_command("infer styles")(styles, subject, speaker)
     weights = wish.weights or trained.values.get(INFER, {}).get("weights", "best")

@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from faces import region_table
-from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
+from pipeline.stage import Given, Items, Job, Sources, Upstream, param
 from stages.clip.pairs import pairs_in
-from stages.kinds.checkpoint import CONFIG
-from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
-from stages.voice import of_one_face
+from stages.voice.one_face import OfOneFace
 
 SPLIT = "clip"
 """The only split of what is made."""
@@ -33,17 +30,11 @@ class Params:
     mesh: str | None = param(None, path=True, help="the neutral face itself, a .ply or .obj")
 
 
-class Clip(Stage):
+class Clip(OfOneFace):
     """Motion with its sound, for the network of a `checkpoint` → `sequences`."""
 
     name = "clip"
     Params = Params
-    inputs: ClassVar[Mapping[str, Slot]] = {
-        "checkpoint": Slot("checkpoint", uses=(CONFIG,)),
-        "data": Slot("sequences", uses=(INDEX, TEMPLATES, TOPOLOGY, REGIONS), optional=True),
-    }
-    output = "sequences"
-    libraries = ("numpy", "av")
 
     def check(self) -> Iterable[str]:
         if bool(self.params.subject) == bool(self.params.mesh):
@@ -56,25 +47,13 @@ class Clip(Stage):
         files = dict[str, Path]()
         for name, pair in pairs_in(Path(self.params.motion)).items():
             files |= {f"motion {name}": pair.motion, f"sound {name}": pair.sound}
-        if self.params.mesh:
-            files |= {"mesh": Path(self.params.mesh), region_table.WHAT: region_table.FILE}
-        return Sources(files=files)
-
-    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
-        """Of the data one template, and what is true of all."""
-        parts = {slot: entry.content for slot, entry in given.items()}
-        if "data" in given:
-            subject = None if self.params.mesh else self.params.subject
-            parts["data"] = of_one_face(Sequences(given["data"].path), given["data"], subject)
-        return parts
+        return Sources(files=files | self.mesh_files())
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
-        """A pair, of its two files alone: the face only checks it."""
+        """A pair: of its two files, and of the face and the network that they are held against."""
         names = [name.removeprefix("motion ") for name in sources if name.startswith("motion ")]
-        return Items({name: [sources[f"motion {name}"], sources[f"sound {name}"]] for name in names})
-
-    def needs(self) -> Needs:
-        return Needs(threads="any")
+        each = {name: [sources[f"motion {name}"], sources[f"sound {name}"]] for name in names}
+        return Items(each, [self.reads(given), sources.get("mesh")])
 
     def run(self, job: Job) -> None:
         from stages.clip.prepare import prepare

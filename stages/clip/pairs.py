@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import RecipeError, StageError
+from stages.kinds.checkpoint import speaks_in_styles
 from stages.voice.sound_files import ENDINGS, in_order, plain_id
 
 MOTION = ".npy"
@@ -52,11 +53,13 @@ def without_sound(clip: Path) -> list[Path]:
     return [file for file in _motions(clip) if _sound_of(file) is None] if clip.is_dir() else []
 
 
-def newcomer(word: str, subjects: Sequence[str]) -> Newcomer:
-    """Who speaks in the clips that the word after --style-from names, called after them.
+def newcomer(word: str, model: str, subjects: Sequence[str]) -> Newcomer:
+    """Who speaks in the clips that the word after --style-from names, called after them. subjects: the model's so far.
 
-    RecipeError where there are none, or where a training subject is called so.
+    RecipeError where there are no clips, where the model has no styles, or where a training subject is called so.
     """
+    if not speaks_in_styles(model):
+        raise RecipeError(f"--style-from: {model} has no styles and speaks in one manner for everybody; leave it out")
     clip = Path(word)
     try:
         pairs_in(clip)

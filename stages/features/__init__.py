@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline.pretrained import TEXT_FILES
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds import LOG_MEL
 from stages.kinds.checkpoint import BEST, CONFIG, modules_behind
@@ -27,8 +28,6 @@ NO_SOURCE = (LOG_MEL, CHECKPOINT)
 """Encoders that are neither downloaded nor a folder of the outside."""
 XLSR = "jonatasgrosman/wav2vec2-large-xlsr-53-english"
 """The recogniser of SelfTalk (ACM MM 2023)."""
-VOCABULARY = ("vocab.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-"""Files that say what a recogniser's classes stand for; most checkpoints lack some."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class ExtractFeatures(Stage):
         folder = Path(source).expanduser()
         if not source or not folder.is_dir():
             return {}
-        return {f"{name}?": folder / name for name in VOCABULARY}
+        return {f"{name}?": folder / name for name in TEXT_FILES}
 
     def needs(self) -> Needs:
         """The band filters run in NumPy, a network where the device is."""

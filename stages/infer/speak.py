@@ -151,4 +151,5 @@ def _index(inputs: Inputs, wanted: Mapping[str, Sequence[Style]], folder: Path) 
             frames = len(np.load(folder / f"{made}.npy", mmap_mode="r"))
             items[made] = Item(name, entry.subject, style.name, entry.split, frames)
     data = inputs.data.info
-    return Info(data.fps, data.units, data.dataset, inputs.checkpoint.config.model, items)
+    model = inputs.checkpoint.config.model
+    return Info(data.fps, data.units, data.dataset, model, items, speaks_in_styles(model))

@@ -9,7 +9,8 @@ what it should be is a `DataError`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,16 +72,11 @@ class Features:
 
     def length(self, name: str) -> int:
         """L, without reading the features."""
-        if name not in self:
-            raise DataError(f"{self.path / FILE} has no sequence {name}: run the features step on the same data")
-        file = self._file
-        with remade_by("features", self.path / FILE):
-            return int(h5_dataset(file, name, axes=2).shape[0])
+        return self._shape(name)[0]
 
     def hidden(self, name: str) -> NDArray[np.floating]:
         """(L, H), the last hidden state of the encoder or of the recogniser. DataError where none was kept."""
-        if HIDDEN not in self:
-            raise DataError(f"{self.path / FILE} holds no hidden states: set hidden = true in the features step")
+        self._check_hidden()
         return self._read(f"{HIDDEN}/{name}")
 
     def logits(self, name: str) -> NDArray[np.floating]:
@@ -92,8 +88,8 @@ class Features:
     @property
     def text_width(self) -> int:
         """H of the hidden states. DataError where none were kept."""
-        first = next(iter(self.ids()), "")
-        return int(self.hidden(first).shape[1])
+        self._check_hidden()
+        return self._shape(f"{HIDDEN}/{next(iter(self.ids()), '')}")[1]
 
     def ids(self) -> list[str]:
         file = self._file
@@ -126,11 +122,25 @@ class Features:
             self._opened[1].close()
             self._opened = None
 
+    def _check_hidden(self) -> None:
+        if HIDDEN not in self:
+            raise DataError(f"{self.path / FILE} holds no hidden states: set hidden = true in the features step")
+
     def _read(self, name: str) -> NDArray[np.floating]:
+        with self._found(name) as file:
+            return read_h5(file, name, axes=2)
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        with self._found(name) as file:
+            return tuple(h5_dataset(file, name, axes=2).shape)
+
+    @contextmanager
+    def _found(self, name: str) -> Iterator[h5py.File]:
+        """The file. What is not in it, or cannot be read, is told."""
         file = self._file
         try:
             with remade_by("features", self.path / FILE):
-                return read_h5(file, name, axes=2)
+                yield file
         except KeyError:
             raise DataError(
                 f"{self.path / FILE} has no sequence {name}: run the features step on the same data"

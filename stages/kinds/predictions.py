@@ -59,13 +59,19 @@ class Text:
 
 @dataclass(frozen=True)
 class Info:
-    """What `predictions.json` says. fps: frames per second. units: of the positions, as in `sequences`."""
+    """What `predictions.json` says. fps: frames per second. units: of the positions, as in `sequences`. styles: whether
+    the network speaks in the style that it is given."""
 
     fps: float
     units: str
     dataset: str
     model: str
     items: Mapping[str, Item]
+    styles: bool = True
+
+    def in_style(self, what: str, item: Item) -> str:
+        """A caption of `what` with the style that it is in, where the network has any."""
+        return f"{what}, style of {item.condition}" if self.styles else what
 
 
 def prediction_name(sentence: str, condition: str) -> str:

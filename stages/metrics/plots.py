@@ -41,11 +41,11 @@ def opening_curve(stem: Path, data: Sequences, take: Take, parts: Parts, model: 
     pair = data.vertices(take.item.id)[: take.frames], take.predictions.motion(take.name)[: take.frames]
     truth, prediction = (scale * opening(motion, *lips) for motion in pair)
     rest = scale * opening(data.templates[take.item.subject][None], *lips)[0]
-    time, condition = np.arange(take.frames) / data.fps, take.item.condition
-    style = "own style" if condition == take.item.subject else f"style of {condition}"
+    time = np.arange(take.frames) / data.fps
     agreement = correlation(truth, prediction)
     shown = "" if np.isnan(agreement) else f", r = {agreement:.2f}"
-    figure, axes = figures.panel(f"{take.item.id}: lip opening, {style}{shown}", "time (s)", f"lip opening ({unit})")
+    title = take.predictions.info.in_style(f"{take.item.id}: lip opening", take.item)
+    figure, axes = figures.panel(f"{title}{shown}", "time (s)", f"lip opening ({unit})")
     axes.axhline(rest, color=figures.OTHER[1], linestyle=":", linewidth=1, label="neutral template")
     axes.plot(time, truth, color=figures.TRUTH, linewidth=1.4, label="ground truth")
     axes.plot(time, prediction, color=figures.MODEL, linewidth=1.8, label=model)

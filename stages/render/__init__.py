@@ -93,7 +93,7 @@ class Render(Stage):
         clips = choose(data, made, self.params.columns, self.params.splits, self.params.limit)
         shared = [
             {top: hash_ for top, hash_ in given["data"].content.items() if top in (TOPOLOGY, REGIONS)},
-            [data.fps, data.units, data.info.up, data.info.vertices, made.info.model],
+            [data.fps, data.units, data.info.up, data.info.vertices, made.info.model, made.info.styles],
         ]
         return Items({clip.name: facts(clip) for clip in clips}, shared)
 

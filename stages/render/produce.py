@@ -149,8 +149,8 @@ def _still_name(clip: Clip, number: int) -> str:
 
 
 def _titles(shoot: Shoot, clip: Clip) -> list[str]:
-    made = f"{shoot.predictions.info.model}, style of {clip.item.condition}"
-    words = {"truth": "ground truth", "prediction": made, "error": "error"}
+    info = shoot.predictions.info
+    words = {"truth": "ground truth", "prediction": info.in_style(info.model, clip.item), "error": "error"}
     return [words[column] for column in clip.columns]
 
 

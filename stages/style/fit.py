@@ -145,9 +145,9 @@ class _Search:
                 group["lr"] = descent.rate(rate, step)
             optimiser.step()
         with torch.no_grad():
-            losses.append(sum(_loss(self.network, batch, self.newcomer).item() for batch in self.heard))
-        self._judge(losses[-1], rate, descent.steps)
-        return losses
+            last = sum(_loss(self.network, batch, self.newcomer).item() for batch in self.heard)
+        self._judge(last, rate, descent.steps)
+        return [*losses, last] if math.isfinite(last) else losses
 
     def end(self) -> None:
         """The network keeps the best."""

@@ -17,8 +17,8 @@ from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_we
 from stages.kinds.features import ENCODER
 from stages.kinds.sequences import INDEX, REGIONS, TRANSCRIPTS, Sequences, of_data
 
-WRITTEN = "written"
-"""What networks want that learn from transcripts."""
+WRITTEN, HEARD = "written", "heard"
+"""What networks want that learn from transcripts, or from what a recogniser made of the sound."""
 LIPS = "lips"
 LIP_REGIONS = (LIPS, "lip_upper", "lip_lower")
 """The data set's regions that the network's health is told of; all others change nothing."""

@@ -25,9 +25,8 @@ from models.text import BLANK, SPACE, UNKNOWN, Vocabulary
 from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
-from stages.train import WRITTEN
+from stages.train import HEARD, WRITTEN
 
-HEARD = "heard"
 NOTHING = Wants()
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from faces import region_table
-from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
-from stages.kinds.checkpoint import CONFIG
-from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
+from pipeline.stage import Given, Items, Job, Sources, Upstream, param
+from stages.voice.one_face import OfOneFace
 from stages.voice.sound_files import plain_id, sounds_in
 
 SPLIT = "voice"
@@ -34,17 +32,11 @@ class Params:
     )
 
 
-class Voice(Stage):
+class Voice(OfOneFace):
     """Sound and a face, for the network of a `checkpoint` → `sequences` without vertices."""
 
     name = "voice"
     Params = Params
-    inputs: ClassVar[Mapping[str, Slot]] = {
-        "checkpoint": Slot("checkpoint", uses=(CONFIG,)),
-        "data": Slot("sequences", uses=(INDEX, TEMPLATES, TOPOLOGY, REGIONS), optional=True),
-    }
-    output = "sequences"
-    libraries = ("numpy", "av")
 
     def check(self) -> Iterable[str]:
         if not self.params.subject and not self.params.mesh:
@@ -61,36 +53,14 @@ class Voice(Stage):
     def sources(self) -> Sources:
         """Each sound for itself, so that another file in the folder that is none changes nothing."""
         files = {f"{SOUND}{name}": file for name, file in sounds_in(Path(self.params.audio)).items()}
-        if self.params.mesh:
-            files |= {"mesh": Path(self.params.mesh), region_table.WHAT: region_table.FILE}
-        return Sources(files=files)
-
-    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
-        """Of the data one template, and what is true of all: a sentence more changes no voice."""
-        parts = {slot: entry.content for slot, entry in given.items()}
-        if "data" in given:
-            # A mesh of the user's is held against any face of the data: all stand in one order.
-            subject = None if self.params.mesh else self.subject
-            parts["data"] = of_one_face(Sequences(given["data"].path), given["data"], subject)
-        return parts
+        return Sources(files=files | self.mesh_files())
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sound, of its file alone. One that cannot be used is none, so that they are not counted before."""
         sounds = {name.removeprefix(SOUND): digest for name, digest in sources.items() if name.startswith(SOUND)}
         return Items(sounds, whole=False)
 
-    def needs(self) -> Needs:
-        return Needs(threads="any")
-
     def run(self, job: Job) -> None:
         from stages.voice.prepare import prepare
 
         prepare(job, self.params.audio, self.subject, self.params.mesh)
-
-
-def of_one_face(data: Sequences, given: Given, subject: str | None) -> dict[str, str]:
-    """Part → digest: what is true of all faces of the data, and the template of one, where it is named."""
-    info = data.info
-    template = {} if subject is None else {TEMPLATES: of_json(data.template_digests.get(subject))}
-    facts = of_json([info.dataset, info.fps, info.units, info.up, info.vertices])
-    return {top: given.content.get(top, "") for top in (TOPOLOGY, REGIONS)} | template | {INDEX: facts}

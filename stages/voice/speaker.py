@@ -120,7 +120,7 @@ def choose_styles(words: Sequence[str], subject: str, speaker: Speaker) -> str |
         if named := [word for word in wanted if word not in RULES]:
             raise RecipeError(
                 f"--style {', '.join(named)}: {speaker.model} has no styles and speaks in one manner for everybody; "
-                "leave --style and --style-from out"
+                "leave --style out"
             )
         return MEAN
     if not wanted:

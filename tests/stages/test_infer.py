@@ -12,34 +12,21 @@ import torch
 from faces.errors import DataError
 from pipeline.errors import StageError
 from pipeline.stage import Input, Upstream
-from stages.features import ExtractFeatures
-from stages.features import Params as FeatureParams
 from stages.infer import Infer, Params
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.features import Features
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
-from stages.train import Params as TrainParams
-from stages.train import Train
 from tests.stages import fake_face
 from tests.stages.fake_job import FakeJob
+from tests.stages.speaking_runs import trained
 from tests.stages.tiny import VERTICES, make_sequences
-
-
-def features_of(data: Path, folder: Path) -> Path:
-    job = FakeJob.under(folder, {"data": data})
-    ExtractFeatures(FeatureParams(encoder="log-mel")).run(job)
-    return job.out
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("inputs")
-    found = {"data": make_sequences(root / "sequences")}
-    found["features"] = features_of(found["data"], root / "f")
-    job = FakeJob.under(root / "t", found)
-    Train(TrainParams(model=fake_face.NAME, epochs=5, lr=1e-2), {"model": fake_face.Settings()}).run(job)
-    return found | {"checkpoint": job.out}
+    return trained(root, fake_face.NAME, fake_face.Settings(), epochs=5, lr=1e-2)
 
 
 def run(folder: Path, inputs: dict[str, Path], **params: Any) -> Predictions:
@@ -61,6 +48,7 @@ def test_published_conditions_and_names(inputs: dict[str, Path], tmp_path: Path)
     assert {key: info[key] for key in ("fps", "units", "dataset", "model")} == {
         "fps": 30.0, "units": "m", "dataset": "tiny", "model": fake_face.NAME,
     }  # fmt: skip
+    assert made.info.in_style("lips", item) == "lips, style of A"
 
 
 def test_motion_is_what_the_network_says(inputs: dict[str, Path], tmp_path: Path) -> None:

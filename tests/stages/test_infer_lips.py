@@ -21,7 +21,7 @@ from stages.train import Params as TrainParams
 from stages.train import Train
 from tests.stages import lip_face
 from tests.stages.fake_job import FakeJob
-from tests.stages.test_infer import features_of
+from tests.stages.speaking_runs import features_of
 from tests.stages.tiny import make_sequences
 
 HEARD = {"D_s01": "a bad cab", "D_s02": ""}

@@ -19,12 +19,9 @@ from stages.infer import Infer, Params, long
 from stages.infer.long import check_room, write_motions
 from stages.infer.pace import Pace
 from stages.kinds.predictions import Predictions
-from stages.train import Params as TrainParams
-from stages.train import Train
 from tests.stages.fake_job import FakeJob
-from tests.stages.test_infer import features_of
+from tests.stages.speaking_runs import trained
 from tests.stages.test_infer import inputs as fake_inputs
-from tests.stages.tiny import make_sequences
 
 __all__ = ["fake_inputs"]
 SMALL = Settings(feature_dim=8, heads=2, encoder_width=16, encoder_layers=1, encoder_heads=1, motion_scale=0.01)
@@ -32,12 +29,7 @@ SMALL = Settings(feature_dim=8, heads=2, encoder_width=16, encoder_layers=1, enc
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("inputs")
-    found = {"data": make_sequences(root / "sequences")}
-    found["features"] = features_of(found["data"], root / "f")
-    job = FakeJob.under(root / "t", found)
-    Train(TrainParams(model="faceformer", epochs=2, lr=1e-2), {"model": SMALL}).run(job)
-    return found | {"checkpoint": job.out}
+    return trained(tmp_path_factory.mktemp("inputs"), "faceformer", SMALL, epochs=2, lr=1e-2)
 
 
 def run(folder: Path, inputs: dict[str, Path], **params: Any) -> FakeJob:

@@ -72,9 +72,10 @@ def test_it_is_trained_and_speaks(inputs: dict[str, Input], tmp_path: Path) -> N
 def test_without_styles_a_sentence_has_one_motion(silent: dict[str, Input], tmp_path: Path, rule: str) -> None:
     job = new_job(tmp_path, silent)
     Infer(InferParams(splits=["train", "test"], conditions=rule)).run(job)
-    items = Predictions(job.out).items
-    assert {item.condition for item in items.values()} == {"mean"}
-    assert {"A_s01_condition_mean", "D_s01_condition_mean"} <= items.keys()
+    info = Predictions(job.out).info
+    assert {item.condition for item in info.items.values()} == {"mean"}
+    assert {"A_s01_condition_mean", "D_s01_condition_mean"} <= info.items.keys()
+    assert info.in_style(info.model, info.items["D_s01_condition_mean"]) == "selftalk"
 
 
 def test_a_style_that_is_named_where_there_are_none(silent: dict[str, Input], tmp_path: Path) -> None:

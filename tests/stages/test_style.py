@@ -34,7 +34,7 @@ from stages.train import Train
 from tests.models import tiny_codetalker
 from tests.stages import fake_face
 from tests.stages.fake_job import FakeJob
-from tests.stages.test_infer import features_of
+from tests.stages.speaking_runs import features_of, trained
 from tests.stages.tiny import VERTICES, make_sequences
 
 SMALL = Settings(
@@ -53,12 +53,7 @@ TABLE = "obj_vector.weight"
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small FaceFormer that A and B have taught; C and D are new."""
-    root = tmp_path_factory.mktemp("inputs")
-    found = {"data": make_sequences(root / "sequences")}
-    found["features"] = features_of(found["data"], root / "f")
-    job = FakeJob.under(root / "t", found)
-    Train(TrainParams(model="faceformer", epochs=3, lr=1e-3), {"model": SMALL}).run(job)
-    return found | {"checkpoint": job.out}
+    return trained(tmp_path_factory.mktemp("inputs"), "faceformer", SMALL, epochs=3, lr=1e-3)
 
 
 def style(folder: Path, inputs: dict[str, Path], **params: Any) -> FakeJob:
@@ -211,22 +206,31 @@ def test_talkingstyle_with_its_two_tables(inputs, tmp_path):
     assert Predictions(infer.out).items
 
 
-def test_rates_that_lead_astray_are_left(inputs):
-    """A network that gives no number somewhere: what was best before stays."""
+@pytest.mark.parametrize(("call", "lengths"), [(7, [3, 6]), (9, [5, 6])])
+def test_rates_that_lead_astray_are_left(inputs, call, lengths):
+    """A network that gives no number somewhere, or behind the last step: what was best before stays."""
     data, heard_features = Sequences(inputs["data"]), features(inputs)
     network: Any = Checkpoint(inputs["checkpoint"]).load_network()
     real, calls = network.lesson_losses, []
 
     def breaking(lesson: Any, clips: Any) -> Any:
         calls.append(1)
-        return {"loss": real(lesson, clips)["loss"] * (float("nan") if len(calls) == 7 else 1.0)}
+        return {"loss": real(lesson, clips)["loss"] * (float("nan") if len(calls) == call else 1.0)}
 
     network.lesson_losses = breaking
     names = batches(network, data, heard_features, ["D_s01", "D_s02"], 8)
     heard = [hear(network, read(data, heard_features, group, 2), 2) for group in names]
     found = fit(network, heard, ["A", "B"], Descent([0.1, 0.5], 5))
-    assert [len(losses) for losses in found.losses] == [3, 6]  # three starts, and the fourth step gave no number
-    assert np.isfinite(found.loss)
+    assert [len(losses) for losses in found.losses] == lengths  # behind three starts
+    assert all(np.isfinite(loss) for losses in found.losses for loss in [*losses, found.loss])
+
+
+def test_a_rate_that_ends_in_no_number_is_written_down(inputs, tmp_path):
+    """JSON has no infinity."""
+    made = style(tmp_path, inputs, subject="D", rates=[1e30, 0.1], steps=1).out
+    fitted = Checkpoint(made).training()["style"]
+    assert fitted["rate"] == 0.1
+    assert [len(losses) for losses in fitted["losses"]] == [1, 2]
 
 
 def test_it_can_be_stopped(inputs, tmp_path):
