@@ -177,6 +177,8 @@ def with_nan(motion: np.ndarray) -> np.ndarray:
         ),
         (rewritten(with_nan), "s1.npy, frame 4: NaN or infinite vertices; export it again"),
         (rewritten(lambda motion: motion[:0]), "s1.npy holds no frame: export it again"),
+        (rewritten(lambda motion: motion[:, :8, 0]), "it must be (frames, vertices, 3) or (frames, 3·vertices) in C"),
+        (rewritten(lambda motion: np.repeat(motion[:1], len(motion), axis=0)), "s1.npy stands still: all its frames"),
         (rewritten(lambda motion: motion[:, ::-1]), "s1.npy has as many vertices as the neutral face, and"),
         (rewritten(lambda motion: 1000 * motion), "as large as the neutral face: give it in m"),
         (
