@@ -111,6 +111,10 @@ def test_a_recipe_and_one_clip_and_the_face_of_the_subject(trained, clips, sound
     assert infer(*words, "--subject", "Synthetic_04") == 0
     told = capsys.readouterr().out
     assert all(step in told for step in ("clip", "clip-features", "style", "voice", "infer"))
+    assert infer(*words, "--subject", "Synthetic_04", *QUICK, "--set", "step.render.size=64") == 0
+    assert "parameter steps" not in capsys.readouterr().err
+    assert "there is no step 'stile'" in refused(capsys, *words, "--set", "step.stile.steps=2")
+    assert "unknown key 'stepps' for stage 'style'" in refused(capsys, *words, "--set", "step.style.stepps=2")
 
 
 def test_somebody_elses_neutral_face_is_told(network, clips, sound, capsys):  # noqa: F811
