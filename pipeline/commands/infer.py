@@ -127,8 +127,8 @@ def network_steps(trained: Trained) -> list[Step]:
 
 
 def _shared_out(wanted: Wanted) -> tuple[Wanted, list[str]]:
-    """What is wanted but for `--set` words of this command's own steps, and these words: all beside a checkpoint; beside
-    a recipe those of `ONLY_HERE`, unless it has such a step."""
+    """What is wanted but for `--set` words of this command's own steps, and these words: beside a checkpoint all,
+    beside a recipe those of `ONLY_HERE`, unless it has such a step."""
     if not wanted.target.endswith(".toml"):
         return wanted, list(wanted.settings)
     meant = {word: word.split(".")[1] for word in wanted.settings if word.startswith(ONLY_HERE)}
