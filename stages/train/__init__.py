@@ -15,7 +15,7 @@ from models.settings import moves, wants_of
 from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.features import ENCODER
-from stages.kinds.sequences import INDEX, REGIONS, TRANSCRIPTS, Sequences, of_data
+from stages.kinds.sequences import INDEX, REGIONS, SOUND, TOPOLOGY, TRANSCRIPTS, Sequences, of_data
 
 WRITTEN, HEARD = "written", "heard"
 """What networks want that learn from transcripts, or from what a recogniser made of the sound."""
@@ -128,10 +128,14 @@ class Train(Stage):
         return Sources(files={"weights": Path(self.params.weights)}) if self.params.weights else Sources()
 
     def uses(self, slot: str) -> tuple[str, ...]:
-        """Of the prior's two weight files, only the one that is frozen."""
+        """Of the prior's two weight files, only the one that is frozen; of the data, sound and mesh only where wanted."""
         if slot == "prior":
             return tuple(part for part in super().uses(slot) if part != other_weights(self.params.prior_weights))
-        return super().uses(slot)
+        return super().uses(slot) + (self._wanted() if slot == "data" else ())
+
+    def _wanted(self) -> tuple[str, ...]:
+        wanted = wants_of(self.settings.get("model"))
+        return ((SOUND,) if wanted.sound else ()) + ((TOPOLOGY,) if wanted.mouth else ())
 
     def rereads(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The speech encoder whose transformer is trained on; the features tell its weights."""
@@ -146,15 +150,21 @@ class Train(Stage):
         regions = of_json([given["data"].files.get(f"{REGIONS}/{region}.txt") for region in looked_at])
         texts = {TRANSCRIPTS: of_json([data.transcripts.get(name) for name in names])} if wanted.text == WRITTEN else {}
         looks = of_data(data, names, given["data"]) | {REGIONS: regions}
-        if not moves(self.settings.get("model")):
+        if not (moves(self.settings.get("model")) or wanted.mouth):
             looks = {INDEX: looks[INDEX]}
-        parts = {"data": looks | texts}
+        parts = {"data": looks | texts | self._more(names, given["data"])}
         for slot in ("features", "codes"):
             if slot in given:
                 learnt = {name: given[slot].item(name) for name in names}
                 facts = {top: hash_ for top, hash_ in given[slot].content.items() if top == ENCODER}
                 parts[slot] = facts | {"items": of_json(learnt)}
         return {slot: parts.get(slot, entry.content) for slot, entry in given.items()}
+
+    def _more(self, names: Iterable[str], data: Given) -> dict[str, str]:
+        """Part → digest of what only some networks want."""
+        wanted = self._wanted()
+        sound = {SOUND: of_json([data.files.get(f"{SOUND}/{name}.wav") for name in names])} if SOUND in wanted else {}
+        return sound | ({TOPOLOGY: data.files.get(TOPOLOGY, "")} if TOPOLOGY in wanted else {})
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The model behind the prior: editing it trains anew."""

@@ -1,7 +1,7 @@
 """Batches of clips, read when they are wanted: vertices from memory maps, features from HDF5, styles by name.
 
 What a network does not take is not there: a motion prior's batches hold no speech, those of a recogniser no vertices,
-only a network that is built upon a prior gets codes, and regions and text are read where its settings want them
+only a network that is built upon a prior gets codes, and regions, text and sound are read where its settings want them
 (`models.settings.Wants`).
 """
 
@@ -22,6 +22,7 @@ from faces.errors import DataError
 from models.settings import Wants
 from models.talking_face import Clips, DataFacts
 from models.text import BLANK, SPACE, UNKNOWN, Vocabulary
+from stages.audio import speech
 from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
@@ -38,13 +39,14 @@ class Take(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What is read of one sequence: (L, C), (T, D), (T', Q), (L, H), (S, 1)."""
+    """What is read of one sequence: (L, C), (T, D), (T', Q), (L, H), (S, 1), (N, 1)."""
 
     features: NDArray[np.float32]
     vertices: NDArray[np.float32] | None
     codes: NDArray[Any] | None
     hidden: NDArray[np.float32] | None
     text: NDArray[np.int64] | None
+    sound: NDArray[np.float32] | None
 
 
 class ClipReader:
@@ -159,6 +161,7 @@ class ClipReader:
         codes = [part.codes for part in parts if part.codes is not None]
         hidden = [part.hidden for part in parts if part.hidden is not None]
         texts = [part.text for part in parts if part.text is not None]
+        sounds = [part.sound for part in parts if part.sound is not None]
         return Clips(
             features=padded(features),
             feature_lengths=torch.tensor([len(item) for item in features]),
@@ -170,13 +173,16 @@ class ClipReader:
             text_hidden=padded(hidden) if hidden else None,
             text=padded(texts)[..., 0] if texts else None,
             text_lengths=torch.tensor([len(item) for item in texts]) if texts else None,
+            sound=padded(sounds)[..., 0] if sounds else None,
+            sound_lengths=torch.tensor([len(item) for item in sounds]) if sounds else None,
         )
 
     def _parts(self, name: str) -> Parts:
         with telling_name(name):
             codes = None if self.codes is None else self.codes[name]
-            vertices = flat(self.data.vertices(name)) if self.moves else None
-            return Parts(self.speech(name), vertices, codes, self._hidden(name), self._text(name))
+            vertices = flat(self.data.vertices(name)) if self.moves or self.wants.mouth else None
+            hidden, text, sound = self._hidden(name), self._text(name), self._sound(name)
+            return Parts(self.speech(name), vertices, codes, hidden, text, sound)
 
     def _hidden(self, name: str) -> NDArray[np.float32] | None:
         if self.wants.text != HEARD or self.features is None:
@@ -188,6 +194,10 @@ class ClipReader:
         if not self.wants.text:
             return None
         return np.array(self.vocabulary.classes_of(self.said(name)), np.int64).reshape(-1, 1)
+
+    def _sound(self, name: str) -> NDArray[np.float32] | None:
+        """(N, 1)"""
+        return speech(self.data.wav(name))[:, None] if self.wants.sound else None
 
     def said(self, name: str) -> str:
         """What a sequence says: as the recogniser heard it, or as it is written. DataError where nobody knows."""
