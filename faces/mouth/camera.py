@@ -105,10 +105,14 @@ class MouthCamera:
         """Doubled area of a triangle in square pixels below which it is left out; also the guard of divisions by it."""
         return EPSILON * self.half**2
 
+    @property
+    def factors(self) -> tuple[float, float, float]:
+        """What the three coordinates are multiplied by."""
+        return self.scale * self.half, -self.scale * self.half, self.scale
+
     def project(self, vertices: Tensor) -> Tensor:
         """(…, 3) of the mesh → (…, 3): pixels right and down of the picture's middle, half pictures to the viewer."""
-        factors = vertices.new_tensor([self.scale * self.half, -self.scale * self.half, self.scale])
-        return (vertices - vertices.new_tensor(self.middle)) * factors
+        return (vertices - vertices.new_tensor(self.middle)) * vertices.new_tensor(self.factors)
 
 
 def _lips_of(template: NDArray[np.floating], lips: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -116,7 +120,9 @@ def _lips_of(template: NDArray[np.floating], lips: NDArray[np.integer]) -> NDArr
     if template.ndim != 2 or template.shape[1] != 3:
         raise DataError(f"a mouth camera is fitted to a template (V, 3), not to an array of shape {template.shape}")
     if lips.ndim != 1 or not lips.size or lips.dtype.kind not in "iu":
-        raise DataError("a mouth camera is fitted to a list of lip vertices, whole numbers, of which there must be some")
+        raise DataError(
+            "a mouth camera is fitted to a list of lip vertices, whole numbers, of which there must be some"
+        )
     if lips.min() < 0 or lips.max() >= len(template):
         wrong = lips.min() if lips.min() < 0 else lips.max()
         raise DataError(f"the lips name vertex {wrong} of a mesh of {len(template)}; use the region of this topology")

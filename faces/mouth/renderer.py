@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from faces.errors import DataError
+from faces.mouth import compiled
 from faces.mouth.camera import EYE, MouthCamera, Window
 from faces.mouth.light import ALBEDO, normals_of_seen, shade
 from faces.mouth.surface import hits, mixed, weights
-from faces.mouth.visibility import Backend, visible
+from faces.mouth.visibility import Backend, chosen, visible
 
 ShadingGradient = Literal["attached", "detached"]
 GREY = 0.2989 + 0.587 + 0.114
@@ -31,8 +32,9 @@ class MouthRenderer:
 
     faces: (F, 3), counter-clockwise seen from outside. shading_gradient: "attached", or "detached" as the published
     code was released: the light then has no gradient, and what is left is an artefact of a division's guard.
-    chunk: frames drawn at once. recompute: keep nothing of a chunk for the gradient but which triangles are seen, and
-    draw it again then; memory is that of one chunk, at the price of one more drawing. backend: of `visible`.
+    backend: "numba" on the processor and "torch" elsewhere are "auto"; pictures and gradients are the same up to
+    rounding. Numba keeps nothing for the gradient but the vertices and which triangles are seen. PyTorch draws `chunk`
+    frames at once and, with `recompute`, keeps as little and draws each chunk again for the gradient.
     """
 
     def __init__(
@@ -73,28 +75,30 @@ class MouthRenderer:
         screen = self.camera.project(vertices.detach().to(torch.float32))
         screen[..., 2].masked_fill_(screen[..., 2] >= EYE, -torch.inf)
         area = self.camera.least_area
-        return visible(screen, self._faces_on(vertices), window or self.camera.window, least_area=area, backend=self.backend)
+        return visible(
+            screen, self._faces_on(vertices), window or self.camera.window, least_area=area, backend=self.backend
+        )
 
     def draw(self, vertices: Tensor, owner: Tensor) -> Tensor:
         """(T, 1, height, width): the video of float vertices (T, V, 3) where what is seen is given by `visible`."""
-        faces = self._faces_on(vertices)
-        keep = not self.recompute or len(vertices) <= self.chunk or not torch.is_grad_enabled()
-        parts = zip(vertices.split(self.chunk), owner.split(self.chunk), strict=True)
-        frames = [
-            self._draw(part, seen, faces)
-            if keep
-            else checkpoint(self._draw, part, seen, faces, use_reentrant=False, preserve_rng_state=False)
-            for part, seen in parts
-        ]
-        return torch.cat(frames)
+        light = self.light(vertices, owner, self.camera.window)
+        return ((light * GREY - self.camera.mean) / self.camera.std)[:, None]
 
     def light(self, vertices: Tensor, owner: Tensor, window: Window) -> Tensor:
         """(T, height, width): light, 0 … 0.8, of any window, not normalised. owner: `visible` there."""
-        return self._light(vertices, owner, self._faces_on(vertices), window)
-
-    def _draw(self, vertices: Tensor, owner: Tensor, faces: Tensor) -> Tensor:
-        light = self._light(vertices, owner, faces, self.camera.window)
-        return ((light * GREY - self.camera.mean) / self.camera.std)[:, None]
+        faces = self._faces_on(vertices)
+        if chosen(self.backend, vertices) == "numba":
+            job = compiled.Job(faces.cpu(), self.camera, window, self.shading_gradient == "attached")
+            return compiled.light(vertices.cpu(), owner.cpu(), job).to(vertices.device)
+        keep = not self.recompute or len(vertices) <= self.chunk or not torch.is_grad_enabled()
+        parts = zip(vertices.split(self.chunk), owner.split(self.chunk), strict=True)
+        frames = [
+            self._light(part, seen, faces, window)
+            if keep
+            else checkpoint(self._light, part, seen, faces, window, use_reentrant=False, preserve_rng_state=False)
+            for part, seen in parts
+        ]
+        return torch.cat(frames)
 
     def _light(self, vertices: Tensor, owner: Tensor, faces: Tensor, window: Window) -> Tensor:
         seen = hits(owner, faces, window, vertices.dtype)
@@ -110,8 +114,8 @@ class MouthRenderer:
     def _checked(self, vertices: Tensor) -> Tensor:
         if vertices.ndim != 3 or vertices.shape[2] != 3 or not vertices.is_floating_point() or not len(vertices):
             raise DataError(
-                f"a clip to draw must be (frames, vertices, 3) numbers with a frame at least, not {vertices.dtype} of shape"
-                f" {tuple(vertices.shape)}"
+                f"a clip to draw must be (frames, vertices, 3) numbers with a frame at least, not {vertices.dtype} of"
+                f" shape {tuple(vertices.shape)}"
             )
         if vertices.shape[1] < self._least_vertices:
             named, count = self._least_vertices - 1, vertices.shape[1]
@@ -137,7 +141,8 @@ def _checked_faces(faces: NDArray[np.integer] | Tensor) -> Tensor:
     sound = array.ndim == 2 and array.shape[1] == 3 and len(array) > 0 and not array.is_floating_point()
     if not sound or int(array.min()) < 0:
         raise DataError(
-            f"triangles must be (F, 3) vertex indices from 0 on, at least one, not an array of shape {tuple(array.shape)}"
+            "triangles must be (F, 3) vertex indices from 0 on, at least one, not an array of shape"
+            f" {tuple(array.shape)}"
         )
     return array.to(torch.int64).contiguous()
 

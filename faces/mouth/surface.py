@@ -65,7 +65,8 @@ def mixed(values: Tensor, seen: Hits, shares: list[Tensor]) -> Tensor:
     """(P, D) of values (V, T, D) at the corners."""
     rows = values.reshape(-1, values.shape[-1])
     index = seen.corners * values.shape[1] + seen.frame
-    return sum(share[:, None] * rows.index_select(0, at) for share, at in zip(shares, index, strict=True))
+    first, second, third = (share[:, None] * rows.index_select(0, at) for share, at in zip(shares, index, strict=True))
+    return first + second + third
 
 
 def interpolate(

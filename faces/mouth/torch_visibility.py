@@ -39,7 +39,7 @@ class Planes(NamedTuple):
     starts: tuple[Tensor, Tensor]
     slopes: tuple[Tensor, Tensor, Tensor]
     falls: tuple[Tensor, Tensor]
-    z: tuple[Tensor, Tensor, Tensor]
+    z: tuple[Tensor, ...]
 
 
 @torch.no_grad()
@@ -110,9 +110,7 @@ def _covered(planes: Planes, part: Tensor) -> tuple[Tensor, Tensor, Tensor, Tens
     column = number - row * wide
     x, y = column.float(), row.float()
     slopes = tuple(slope[which] for slope in planes.slopes)
-    w1, w2 = (
-        start[which] + fall[which] * y for start, fall in zip(planes.starts, planes.falls, strict=True)
-    )
+    w1, w2 = (start[which] + fall[which] * y for start, fall in zip(planes.starts, planes.falls, strict=True))
     w0 = 1 - w1 - w2
     low, high = torch.zeros_like(x), (wide - 1).float()
     for weight, slope in zip((w0, w1, w2), slopes, strict=True):

@@ -7,7 +7,6 @@ seen from both sides. A sample whose centre lies on an edge belongs to it, so th
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 from typing import Literal
@@ -20,6 +19,7 @@ from torch import Tensor
 from faces.errors import DataError
 from faces.mouth import torch_visibility
 from faces.mouth.camera import Window
+from faces.mouth.shares import in_shares
 
 Backend = Literal["auto", "numba", "torch"]
 FAR = 1e6
@@ -38,18 +38,25 @@ def visible(
     """(T, height, width) int32 on the same device: the triangle that is seen in each pixel, -1 for none.
 
     screen: (T, V, 3) pixels right and down of the picture's middle, and what grows towards the eye and is linear in the
-    picture: z in an orthographic one, 1 / distance in perspective. faces: (F, 3) integers. Of equally near triangles the
-    first is seen. Left out are those of a doubled area below least_area square pixels, and those with a corner whose
-    third number is not above `least`. With Numba, frames are shared out over as many threads as PyTorch has.
+    picture: z in an orthographic one, 1 / distance in perspective. faces: (F, 3) integers. Of equally near triangles
+    the first is seen. Left out are those of a doubled area below least_area square pixels, and those with a corner
+    whose third number is not above `least`. With Numba, frames are shared out over as many threads as PyTorch has.
     """
     cut = screen.detach().to(torch.float32)
     cut = cut.where(cut == -np.inf, cut.clamp(-FAR, FAR))
-    if backend == "torch" or (backend == "auto" and (screen.device.type != "cpu" or not has_numba())):
+    if chosen(backend, screen) == "torch":
         return torch_visibility.visible(cut, faces.long(), window, least_area, least)
-    if not has_numba():
-        raise DataError("the back end numba cannot be used: numba is not installed; install it or choose torch")
     arrays = cut.cpu().contiguous().numpy(), faces.cpu().to(torch.int32).contiguous().numpy()
     return torch.from_numpy(_compiled(*arrays, window, least_area, least)).to(screen.device)
+
+
+def chosen(backend: Backend, tensor: Tensor) -> Literal["numba", "torch"]:
+    """The back end for a tensor. DataError where Numba is asked for and is not there."""
+    if backend == "auto":
+        return "numba" if tensor.device.type == "cpu" and has_numba() else "torch"
+    if backend == "numba" and not has_numba():
+        raise DataError("the back end numba cannot be used: numba is not installed; install it or choose torch")
+    return backend
 
 
 @cache
@@ -73,10 +80,5 @@ def _compiled(
             depth[:] = least
             exactly_visible(screen[frame], faces, depth, owner[frame], *numbers)
 
-    shares = min(torch.get_num_threads(), len(screen))
-    if shares < 2:
-        some(range(len(screen)))
-    else:
-        with ThreadPoolExecutor(shares) as pool:  # the loops hold no lock
-            list(pool.map(some, [range(first, len(screen), shares) for first in range(shares)]))
+    in_shares(len(screen), some)
     return owner

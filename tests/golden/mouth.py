@@ -63,9 +63,7 @@ class RasteriserRunner:
         vertices = torch.from_numpy(self.case.input(f"{kind}_vertices")).requires_grad_()
         attributes = torch.from_numpy(self.case.input("attributes")).requires_grad_()
         screen, area = self.screen(vertices, perspective), EPSILON * (self.size / 2) ** 2
-        owner = visible(
-            screen, self.faces, self.window, least_area=area, least=0.0 if perspective else -np.inf
-        )
+        owner = visible(screen, self.faces, self.window, least_area=area, least=0.0 if perspective else -np.inf)
         values = torch.cat([attributes, vertices[:, 2:]], dim=1)[None]
         drawn = interpolate(screen, values, self.faces, owner, self.window, guard=area, perspective=perspective)[0]
         return vertices, attributes, owner[0], drawn
