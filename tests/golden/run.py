@@ -20,6 +20,9 @@ from tests.golden.facts import model_of, read_raw, tolerance_of
 # The word under `model` in a case → where its runner is.
 RUNNERS: Mapping[str, str] = {
     "FaceFormer": "tests.golden.faceformer:FaceFormerRunner",
+    "auto_avsr audio-visual": "tests.golden.lipreader:LipReaderRunner",
+    "auto_avsr decoding": "tests.golden.lipreader:DecodingRunner",
+    "auto_avsr video front end": "tests.golden.lipreader:FrontEndRunner",
     "codetalker_stage1": "tests.golden.codetalker_vq:CodeTalkerVqRunner",
     "codetalker_stage2": "tests.golden.codetalker_s2:CodeTalkerRunner",
     "metrics": "tests.golden.metrics_cases:MetricsRunner",
