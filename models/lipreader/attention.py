@@ -95,5 +95,7 @@ def by_pair(scores: Tensor, frames: int) -> Tensor:
     T keys from column Q − 1 − a on: in the flat array, each row's beginning is one place nearer to the one before.
     """
     queries, distances = scores.shape[-2:]
+    if queries == 1:
+        return scores  # by key already, and a row is too short for what follows
     flat = scores.flatten(-2)[..., queries - 1 : queries * distances - 1]
     return flat.unflatten(-1, (queries, distances - 1))[..., :frames]

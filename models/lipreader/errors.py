@@ -41,7 +41,7 @@ def attention_loss(logits: Tensor, wanted: Tensor, smoothing: float) -> Tensor:
     """KL divergence, in nats, of logits (B, L, V) from smoothed targets: 1 − smoothing for the class in `wanted`
     (B, L), the rest in equal parts for all others; nothing where it is `IGNORED`."""
     classes = logits.shape[-1]
-    chances = F.log_softmax(logits.float(), dim=-1)
+    chances = F.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
     right = chances.gather(-1, wanted.clamp(min=0)[..., None])[..., 0]
     other = smoothing / (classes - 1)
     said = (1 - smoothing) * right + other * (chances.sum(-1) - right)

@@ -15,8 +15,8 @@ from models.lipreader.errors import taught
 from models.lipreader.front_ends import VideoFrontEnd
 from models.lipreader.inputs import DEVIATION, MEAN, SAMPLES_PER_FRAME, prepare_audio
 from models.lipreader.net import CtcHead, LipReader
-from models.lipreader.reading import BeamSearch, Hypothesis, read_greedily
 from models.lipreader.published import settings_of
+from models.lipreader.reading import BeamSearch, Hypothesis, read_greedily
 from models.official import fit
 from models.recognise import layers
 from tests.golden.case import Case, NoNetwork, UnknownOutput, reason
