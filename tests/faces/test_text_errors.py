@@ -49,7 +49,8 @@ def test_our_table_has_every_phoneme_once() -> None:
 @pytest.mark.parametrize(
     ("word", "phonemes"),
     [
-        ("the", "DH IY"), ("she", "SH IY"), ("they", "DH EY"), ("people", "P EH AA P AH L"), ("quick", "K W IH K"), ("fox", "F AA K S"), ("lazy", "L AE Z IY"), ("knight", "N AY T"),
+        ("the", "DH IY"), ("she", "SH IY"), ("they", "DH EY"), ("people", "P EH AA P AH L"),
+        ("quick", "K W IH K"), ("fox", "F AA K S"), ("lazy", "L AE Z IY"), ("knight", "N AY T"),
         ("phone", "F OW N"), ("thought", "TH AO T"), ("church", "CH ER CH"), ("happy", "HH AE P IY"), ("my", "M AY"),
         ("wanted", "W AE N T IH D"), ("walked", "W AE L K D"), ("nation", "N AE SH AH N"), ("where", "W IH R"),
         ("pure", "P Y UH R"), ("thinking", "TH IH NG K IH NG"), ("make", "M EY K"), ("bigger", "B IH G ER"),
