@@ -19,6 +19,20 @@ CHUNK = 64
 """Frames that are looked at together where that changes no number: what a long clip takes does not grow with it."""
 
 
+class FiveFrames(nn.Conv3d):
+    """(B, n + 4, 88, 88) → (B·n, w, 44, 44): a convolution over five frames, 7 x 7 pixels each.
+
+    As one over pictures whose channels are five frames: the same numbers, and a gradient in a quarter of the time.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(1, width, (2 * AROUND + 1, 7, 7), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        five = x.unfold(1, 2 * AROUND + 1, 1).flatten(0, 1).permute(0, 3, 1, 2)  # (B·n, 5, 88, 88)
+        return F.conv2d(five, self.weight[:, 0], stride=2, padding=3)
+
+
 class VideoFrontEnd(nn.Module):
     """(B, T, 1, 88, 88) → (B, T, 8 w): a convolution over five frames, then a ResNet-18 for each picture.
 
@@ -31,21 +45,21 @@ class VideoFrontEnd(nn.Module):
         super().__init__()
         self.checkpoint_frames = 0
         self.frontend3D = nn.Sequential(
-            nn.Conv3d(1, width, (5, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),  # time is padded by `forward`
-            nn.BatchNorm3d(width),
+            FiveFrames(width),
+            nn.BatchNorm2d(width),
             nn.SiLU(),
-            nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+            nn.MaxPool2d(3, 2, 1),
         )
         self.trunk = Trunk(2, width)
 
     def forward(self, video: Tensor) -> Tensor:
         frames = video.shape[1]
-        x = F.pad(video.transpose(1, 2), (0, 0, 0, 0, AROUND, AROUND))  # (B, 1, T + 4, 88, 88)
+        x = F.pad(video[:, :, 0], (0, 0, 0, 0, AROUND, AROUND))  # (B, T + 4, 88, 88)
         if self.training:
             return self._look(x)
         step = self.checkpoint_frames or CHUNK
         ends = [(start, min(start + step, frames)) for start in range(0, frames, step)]
-        return torch.cat([self._chunk(x[:, :, start : end + 2 * AROUND]) for start, end in ends], dim=1)
+        return torch.cat([self._chunk(x[:, start : end + 2 * AROUND]) for start, end in ends], dim=1)
 
     def _chunk(self, x: Tensor) -> Tensor:
         if self.checkpoint_frames and torch.is_grad_enabled():
@@ -54,10 +68,9 @@ class VideoFrontEnd(nn.Module):
         return self._look(x)
 
     def _look(self, x: Tensor) -> Tensor:
-        """(B, 1, n + 4, 88, 88) → (B, n, 8 w)"""
-        stem = self.frontend3D(x).transpose(1, 2)  # (B, n, w, 22, 22)
-        seen: Tensor = self.trunk(stem.flatten(0, 1)).mean(dim=(-2, -1))
-        return seen.unflatten(0, stem.shape[:2])
+        """(B, n + 4, 88, 88) → (B, n, 8 w)"""
+        seen: Tensor = self.trunk(self.frontend3D(x)).mean(dim=(-2, -1))  # of (B·n, 8 w, 3, 3)
+        return seen.unflatten(0, (len(x), -1))
 
 
 class AudioTrunk(Trunk):

@@ -93,7 +93,7 @@ class FrontEndRunner:
         for name, part in parts.items():
             part.register_forward_hook(lambda module, given, out, name=name: found.update({name: out}))
         features = network(normalised(self.case))
-        return {**found, "stem": found["stem"][0], "features": features}
+        return {**found, "stem": found["stem"].transpose(0, 1), "features": features}
 
 
 @front(r"(stem|layer[1-4])")

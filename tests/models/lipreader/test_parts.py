@@ -13,7 +13,7 @@ from models.lipreader import attention
 from models.lipreader.attention import Attention, RelativeAttention
 from models.lipreader.decoder import Decoder
 from models.lipreader.errors import IGNORED, accuracy, attention_loss, ctc_loss, taught
-from models.lipreader.front_ends import VideoFrontEnd
+from models.lipreader.front_ends import FiveFrames, VideoFrontEnd
 from models.lipreader.inputs import fitted, hide_spans, prepare_audio, prepare_video
 from models.lipreader.positions import sinusoids
 
@@ -86,6 +86,13 @@ def test_attention_drops_weights_in_training():
     kept = layer.keys_values(x)
     assert not torch.equal(layer(x, kept), layer(x, kept))
     assert torch.equal(layer.eval()(x, kept), layer(x, kept))
+
+
+def test_a_convolution_over_five_frames():
+    torch.manual_seed(0)
+    layer, x = FiveFrames(3), torch.randn(2, 9, 20, 20)
+    literal = torch.nn.functional.conv3d(x[:, None], layer.weight, stride=(1, 2, 2), padding=(0, 3, 3))
+    torch.testing.assert_close(layer(x), literal.transpose(1, 2).flatten(0, 1), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 64])
