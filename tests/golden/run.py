@@ -21,6 +21,9 @@ from tests.golden.facts import model_of, read_raw, tolerance_of
 RUNNERS: Mapping[str, str] = {
     "AV guidance": "tests.golden.mouth:GuidanceRunner",
     "FaceFormer": "tests.golden.faceformer:FaceFormerRunner",
+    "auto_avsr audio-visual": "tests.golden.lipreader:LipReaderRunner",
+    "auto_avsr decoding": "tests.golden.lipreader:DecodingRunner",
+    "auto_avsr video front end": "tests.golden.lipreader:FrontEndRunner",
     "av-guidance mouth renderer": "tests.golden.mouth:MouthRunner",
     "codetalker_stage1": "tests.golden.codetalker_vq:CodeTalkerVqRunner",
     "codetalker_stage2": "tests.golden.codetalker_s2:CodeTalkerRunner",
