@@ -33,12 +33,14 @@ TABLE: dict[str, dict[str, str]] = {
         "style": "stages.style:Style",
     },
     "models": {
+        "avguidance": "models.avguidance",
         "codetalker": "models.codetalker",
         "codetalker-vq": "models.codetalker_vq",
         "faceformer": "models.faceformer",
         "selftalk": "models.selftalk",
         "talkingstyle": "models.talkingstyle",
         "recogniser": "models.recogniser",
+        "lipreader": "models.lipreader",
     },
     "datasets": {
         "biwi": "stages.preprocess.biwi",

@@ -12,8 +12,10 @@ from models.avguidance.settings import Settings
 
 if TYPE_CHECKING:
     from models.avguidance.face import GuidedFaceFormer
+    from models.sight import Spelling
+    from models.talking_face import DataFacts
 
-__all__ = ["Settings", "network"]
+__all__ = ["Settings", "network", "spelling"]
 
 
 def network() -> type[GuidedFaceFormer]:
@@ -21,3 +23,12 @@ def network() -> type[GuidedFaceFormer]:
     from models.avguidance.face import GuidedFaceFormer
 
     return GuidedFaceFormer
+
+
+def spelling(settings: Settings, expert: DataFacts) -> Spelling:
+    """The expert's own."""
+    from models.avguidance.settings import RELEASED
+    from models.lipreader.spelling import Spelled
+    from models.lipreader.tokeniser import tokeniser_of
+
+    return Spelled(tokeniser_of(expert.tokeniser), settings.casing == RELEASED)

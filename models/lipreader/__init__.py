@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING
 from models.lipreader.settings import Settings
 
 if TYPE_CHECKING:
-    from models.lipreader.net import LipReader
+    from models.lipreader.learning import LearningLipReader
+    from models.sight import Spelling
+    from models.talking_face import DataFacts
 
-__all__ = ["Settings", "network"]
+__all__ = ["Settings", "network", "spelling"]
 
 
-def network() -> type[LipReader]:
+def network() -> type[LearningLipReader]:
     """The network's class."""
-    from models.lipreader.net import LipReader
+    from models.lipreader.learning import LearningLipReader
 
-    return LipReader
+    return LearningLipReader
+
+
+def spelling(settings: Settings, expert: DataFacts | None = None) -> Spelling:
+    """What cuts its transcripts into pieces. DataError where the files of a tokeniser cannot be read."""
+    from models.lipreader.spelling import of_settings
+
+    return of_settings(settings)

@@ -30,7 +30,7 @@ from models.lipreader.front_ends import AudioFrontEnd, VideoFrontEnd
 from models.lipreader.fusion import Fusion
 from models.lipreader.inputs import SAMPLES_PER_FRAME, SIDE
 from models.lipreader.published import own_state
-from models.lipreader.settings import Settings
+from models.lipreader.sizes import Sizes
 from models.official import OfficialState, fit
 from models.padding import Padding
 
@@ -53,7 +53,7 @@ class LipReader(nn.Module):
 
     name: ClassVar[str] = "lipreader"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Sizes) -> None:
         super().__init__()
         for problem in settings.problems():
             raise DataError(problem)
@@ -63,7 +63,7 @@ class LipReader(nn.Module):
             VideoFrontEnd(s.front_width), 8 * s.front_width, s.width, s.heads, s.feedforward, s.layers, s.kernel,
             s.dropout,
         )  # fmt: skip
-        if s.hears:
+        if s.listens:
             self.aux_encoder = Encoder(
                 AudioFrontEnd(s.front_width), 8 * s.front_width, s.width_of_audio, s.heads_of_audio,
                 s.feedforward_of_audio, s.layers_of_audio, s.kernel, s.dropout,
@@ -73,11 +73,6 @@ class LipReader(nn.Module):
         self.decoder = Decoder(
             s.classes, s.width, s.heads_of_decoder, s.feedforward_of_decoder, s.decoder_layers, s.dropout
         )
-
-    @classmethod
-    def build(cls, settings: Settings) -> LipReader:
-        """A freshly initialised network. DataError where settings do not go together."""
-        return cls(settings)
 
     def load_official(self, state: Mapping[str, Tensor]) -> None:
         """Load a released state dict (`models.official.read_official`), old or new. DataError where it does not fit."""
@@ -119,7 +114,7 @@ class LipReader(nn.Module):
 
         Of a frozen expert a constant of the clip. frames: of each clip; None: all have T. DataError for a video reader.
         """
-        if not self.settings.hears:
+        if not self.settings.listens:
             raise DataError("this lip reader was built for video alone and hears nothing: give it no sound")
         if audio.ndim != 2 or not audio.shape[1] or audio.shape[1] % SAMPLES_PER_FRAME:
             raise DataError(
@@ -152,8 +147,8 @@ class LipReader(nn.Module):
                 f"pictures must be (clips, frames, 1, {SIDE}, {SIDE}), one frame at least, not {tuple(video.shape)}"
             )
         batch, count = video.shape[:2]
-        if self.settings.hears != (audio is not None):
-            wanted = "audio-visual and needs sound" if self.settings.hears else "for video alone and takes no sound"
+        if self.settings.listens != (audio is not None):
+            wanted = "audio-visual and needs sound" if self.settings.listens else "for video alone and takes no sound"
             raise DataError(f"this lip reader is {wanted}")
         if audio is not None:
             wide = (batch, count, self.settings.width_of_audio)
@@ -168,7 +163,7 @@ class LipReader(nn.Module):
 
     # -- training ------------------------------------------------------------------------------------------------------
 
-    def losses(
+    def reading_losses(
         self,
         video: Tensor,
         audio: Tensor | None,

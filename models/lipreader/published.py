@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from faces.errors import DataError
-from models.lipreader.settings import AUDIO_VISUAL, VIDEO, Settings
+from models.lipreader.sizes import AUDIO_VISUAL, VIDEO, Sizes
 from models.recognise import Shapes, layers
 
 V = TypeVar("V")
@@ -60,7 +60,7 @@ def own_state(state: Mapping[str, V]) -> dict[str, V]:
     return {own_name(name): value for name, value in state.items() if not _TABLE.search(name)}
 
 
-def settings_of(shapes: Shapes, source: str) -> Settings:
+def settings_of(shapes: Shapes, source: str) -> Sizes:
     """Sizes of the network in a released file, from names (ours or theirs) and shapes. source: it is called in errors.
 
     The decoder's heads show in no shape: they are as many as the encoder's, as published. DataError for other files.
@@ -85,7 +85,7 @@ def settings_of(shapes: Shapes, source: str) -> Settings:
     return settings
 
 
-def _sizes(own: Shapes) -> Settings:
+def _sizes(own: Shapes) -> Sizes:
     encoder = _encoder(own, "encoder")
     told = {
         **encoder,
@@ -104,7 +104,7 @@ def _sizes(own: Shapes) -> Settings:
     # What is as the video encoder's says so, so that equal networks have equal settings.
     same = {f"audio_{name}": value for name, value in encoder.items()} | {"decoder_feedforward": encoder["feedforward"]}
     told = {name: 0 if same.get(name) == value else value for name, value in told.items()}
-    return Settings(modality=AUDIO_VISUAL if hears else VIDEO, **told)
+    return Sizes(modality=AUDIO_VISUAL if hears else VIDEO, **told)
 
 
 def _encoder(own: Shapes, part: str) -> dict[str, int]:

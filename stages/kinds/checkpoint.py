@@ -36,6 +36,10 @@ BEST = "model.safetensors"
 LAST = "last.safetensors"
 PRIOR = "prior.safetensors"
 """The frozen motion prior under a network that predicts codes; it is not among the network's own weights."""
+EXPERT = "expert"
+"""Folder of an expert that learnt along with a guided network: a checkpoint of its own."""
+MOUTHS = "mouths"
+"""Folder of the videos that a guided network's validations leave."""
 CONFIG = "config.json"
 TRAINING = "training.json"
 """How training went, for the reader's eyes: apart from what inference reads, so that it reruns nothing."""
@@ -258,6 +262,11 @@ def network_class(model: str) -> type[Any]:
 def prior_of(model: str) -> str:
     """The name of the motion prior that a model is built upon; "" for none."""
     return str(getattr(registry.load_component("models", model).Settings, "prior", ""))
+
+
+def expert_model_of(model: str) -> str:
+    """The name of the expert that a model is guided by; "" for none."""
+    return str(getattr(registry.load_component("models", model).Settings, "expert_model", ""))
 
 
 def makes_motion(model: str) -> bool:

@@ -7,7 +7,7 @@ only a network that is built upon a prior gets codes, and regions, text and soun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -20,13 +20,14 @@ from torch import Tensor
 
 from faces.errors import DataError
 from models.settings import Wants
+from models.sight import Spelling
 from models.talking_face import Clips, DataFacts
 from models.text import BLANK, SPACE, UNKNOWN, Vocabulary
 from stages.audio import speech
 from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
-from stages.train import HEARD, WRITTEN
+from stages.train import HEARD, PIECES, READ
 
 NOTHING = Wants()
 
@@ -52,7 +53,8 @@ class Parts(NamedTuple):
 class ClipReader:
     """Reads takes into padded batches. DataError where data and features do not belong together.
 
-    moves: whether they are for a network that makes motion.
+    moves: whether they are for a network that makes motion. spelling: what cuts transcripts into a lip reader's pieces,
+    where the network wants these.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class ClipReader:
         wants: Wants = NOTHING,
         *,
         moves: bool = True,
+        spelling: Spelling | None = None,
     ) -> None:
         self.data = data
         self.features = features
         self.codes = codes
         self.wants = wants
         self.moves = moves
+        self.spelling = spelling
         self.subjects = data.train_subjects
         if not self.subjects:
             raise DataError(f"{data.path} names no training subject: give the data set a train split")
@@ -76,14 +80,19 @@ class ClipReader:
     def facts(self) -> DataFacts:
         vertices, fps, subjects = self.data.info.vertices, self.data.fps, tuple(self.subjects)
         if self.features is None:
-            return DataFacts(vertices, fps, subjects, channels=0, encoder="")
+            return DataFacts(
+                vertices, fps, subjects, channels=0, encoder="", regions=self._regions(), tokeniser=self._tokeniser()
+            )
         encoder = self.features.encoder
         facts = DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config, self._regions())
-        if not self.wants.text:
+        if not self.wants.text or self.wants.text == PIECES:
             return facts
         classes = self.vocabulary.classes  # first: features without text are refused with what they lack
         width = self.features.text_width if self.wants.text == HEARD else 0
         return replace(facts, vocabulary=classes, text_width=width)
+
+    def _tokeniser(self) -> Mapping[str, Any]:
+        return {} if self.spelling is None else self.spelling.content()
 
     def _regions(self) -> dict[str, list[int]]:
         found = {name: self.data.region(name) for name in self.wants.regions}
@@ -127,8 +136,8 @@ class ClipReader:
         # What is missing is refused here, before an epoch is spent.
         if self.moves:
             self.data.template_of(name)
-        if self.wants.text == WRITTEN:
-            self.said(name)
+        if self.wants.text in READ:
+            self._text(name)
         if self.features is None or not self.moves:
             return [Take(name, 0)]
         own = [self.subjects.index(subject)] if subject in self.subjects else range(len(self.subjects))
@@ -193,7 +202,16 @@ class ClipReader:
         """(S, 1)"""
         if not self.wants.text:
             return None
-        return np.array(self.vocabulary.classes_of(self.said(name)), np.int64).reshape(-1, 1)
+        said = self.said(name)
+        if self.wants.text != PIECES:
+            return np.array(self.vocabulary.classes_of(said), np.int64).reshape(-1, 1)
+        assert self.spelling is not None, "the session gives it where it is wanted"
+        if not (pieces := self.spelling.pieces(said)):
+            raise DataError(
+                f"the transcript of {name}, {said[:40]!r}, has no letter from a to z, and a lip reader reads no other: "
+                "write what is said, or leave it out with skip"
+            )
+        return np.array(pieces, np.int64).reshape(-1, 1)
 
     def _sound(self, name: str) -> NDArray[np.float32] | None:
         """(N, 1)"""

@@ -129,7 +129,7 @@ class LipReaderRunner:
             "label_smoothing": "smoothing",
         }  # fmt: skip
         given = {ours: config[theirs] for theirs, ours in names.items() if theirs in config}
-        made = LipReader.build(type(told)(**{**vars(told), **given})).eval()
+        made = LipReader(type(told)(**{**vars(told), **given})).eval()
         made.load_official(state)
         return made
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from faces.errors import DataError
-from models.lipreader import Settings
+from models.lipreader import Sizes
 from models.lipreader import network as network_class
 from models.lipreader.errors import ctc_loss
 from models.lipreader.inputs import SAMPLES_PER_FRAME
@@ -21,7 +21,7 @@ MODALITIES = pytest.mark.parametrize("settings", BOTH, ids=["audio-visual", "vid
 
 def test_the_class_is_found_and_moves_no_face():
     assert network_class() is LipReader
-    assert not moves(Settings)
+    assert not moves(Sizes)
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ def test_the_class_is_found_and_moves_no_face():
 )
 def test_published_sizes(modality, parameters, entries):
     with torch.device("meta"):
-        made = LipReader.build(Settings(modality=modality))
+        made = LipReader(Sizes(modality=modality))
     assert sum(parameter.numel() for parameter in made.parameters()) == parameters
     assert len(made.state_dict()) == entries
 
 
 def test_published_sizes_of_the_parts():
     with torch.device("meta"):
-        made = LipReader.build(Settings())
+        made = LipReader(Sizes())
     counts = {name: sum(p.numel() for p in part.parameters()) / 1e6 for name, part in made.named_children()}
     counts |= {
         f"{part} front": sum(p.numel() for p in made.get_submodule(part).frontend.parameters()) / 1e6
@@ -53,7 +53,7 @@ def test_what_is_heard_once_serves_again(settings):
     with torch.no_grad():
         whole = made.encode(pictures, sound_for(settings, 6))
         assert whole.shape == (1, 6, 16)
-        if settings.hears:
+        if settings.listens:
             torch.testing.assert_close(made.encode(pictures, made.hear(audio(6))), whole)
             assert not torch.allclose(made.encode(pictures, audio(6, seed=9)), whole, atol=1e-3)
 
@@ -63,7 +63,7 @@ def test_clips_as_long_as_each_other_get_what_they_get_alone(settings):
     made = network(settings)
     clips = [(video(5, seed), sound_for(settings, 5, seed + 10)) for seed in (1, 2)]
     pictures = torch.cat([one for one, _ in clips])
-    sound = torch.cat([one for _, one in clips if one is not None]) if settings.hears else None
+    sound = torch.cat([one for _, one in clips if one is not None]) if settings.listens else None
     with torch.no_grad():
         together = made.encode(pictures, sound, [5, 5])
         for own, (one, heard) in zip(together, clips, strict=True):
@@ -82,7 +82,7 @@ def test_padding_reaches_a_clip_by_its_convolutions_alone(settings):
             padded = torch.cat((pictures, torch.zeros(1, 3, 1, 88, 88)), dim=1)
             longer = None if heard is None else torch.cat((heard, torch.zeros(1, 3 * SAMPLES_PER_FRAME)), dim=1)
             alone, beside = made.encode(pictures, heard), made.encode(padded, longer, [4])[:, :4]
-            if leaks or settings.hears:
+            if leaks or settings.listens:
                 assert not torch.allclose(alone, beside, atol=1e-4)
             else:
                 torch.testing.assert_close(alone, beside, atol=1e-5, rtol=1e-5)
@@ -91,7 +91,7 @@ def test_padding_reaches_a_clip_by_its_convolutions_alone(settings):
 @MODALITIES
 def test_losses(settings):
     made = network(settings)
-    found = made.losses(video(6), sound_for(settings, 6), [[3, 1, 4]])
+    found = made.reading_losses(video(6), sound_for(settings, 6), [[3, 1, 4]])
     assert set(found) == {"loss", "ctc", "attention", "accuracy"}
     torch.testing.assert_close(found["loss"], 0.1 * found["ctc"] + 0.9 * found["attention"])
     assert 0 <= found["accuracy"] <= 1
@@ -118,14 +118,14 @@ def test_gradients_reach_the_pixels_of_a_frozen_one(settings, checkpoint):
     made.checkpoint_frames = checkpoint
     assert made.checkpoint_frames == checkpoint
     pictures = video(5).double().requires_grad_()
-    heard = made.hear(audio(5).double()) if settings.hears else None
-    made.losses(pictures, heard, [[3, 1, 4]])["loss"].backward()
+    heard = made.hear(audio(5).double()) if settings.listens else None
+    made.reading_losses(pictures, heard, [[3, 1, 4]])["loss"].backward()
     assert pictures.grad is not None
     assert all(parameter.grad is None for parameter in made.parameters())
     step = 1e-6 * torch.randn(pictures.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         ahead, behind = (
-            made.losses(pictures + sign * step, heard, [[3, 1, 4]])["attention"].item() for sign in (1, -1)
+            made.reading_losses(pictures + sign * step, heard, [[3, 1, 4]])["attention"].item() for sign in (1, -1)
         )
         ctc = [made.ctc(made.encode(pictures + sign * step, heard)) for sign in (1, -1)]
     # CTC is in float32, too coarse for a difference: of it, the way up to its logits is checked.
@@ -156,7 +156,7 @@ def test_it_learns(settings):
     losses = []
     for _ in range(25):
         optimiser.zero_grad()
-        loss = made.losses(pictures, heard, texts)["loss"]
+        loss = made.reading_losses(pictures, heard, texts)["loss"]
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
@@ -206,7 +206,7 @@ def test_encoders_may_differ():
     assert made.hear(audio(3)).shape == (1, 3, 8)
     assert made.encode(video(3), audio(3)).shape == (1, 3, 16)
     assert len(made.aux_encoder.encoders) == 1
-    assert Settings(**asdict(settings)) == settings
+    assert Sizes(**asdict(settings)) == settings
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_encoders_may_differ():
 )
 def test_settings_that_do_not_go_together(change, said):
     with pytest.raises(DataError) as caught:
-        LipReader.build(replace(SMALL, **change))
+        LipReader(replace(SMALL, **change))
     assert said in str(caught.value)
 
 
@@ -250,10 +250,10 @@ def test_what_is_refused():
     with pytest.raises(DataError, match=r"frames = \[4\] must give 1 clips 1 to 3 frames each"):
         lips.encode(video(3), None, [4])
     with pytest.raises(DataError, match=r"class 11 is no piece of text: those of this lip reader are 1 to 10"):
-        lips.losses(video(3), None, [[3, 11]])
+        lips.reading_losses(video(3), None, [[3, 11]])
     with pytest.raises(DataError, match=r"class 0 is no piece"):
-        lips.losses(video(3), None, [[0]])
+        lips.reading_losses(video(3), None, [[0]])
     with pytest.raises(DataError, match="1 clips need as many texts, not 2"):
-        lips.losses(video(3), None, [[1], [2]])
+        lips.reading_losses(video(3), None, [[1], [2]])
     with pytest.raises(DataError, match="cannot be trained on a single frame"):
         lips.train().encode(video(1), None)

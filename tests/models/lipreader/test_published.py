@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
-from models.lipreader import Settings
+from models.lipreader import Sizes
 from models.lipreader.expert import read_expert
 from models.lipreader.net import LipReader
 from models.lipreader.published import settings_of
@@ -74,8 +74,8 @@ def test_sizes_are_told_by_the_file():
     shapes = {name: tuple(value.shape) for name, value in network(settings).state_dict().items()}
     assert settings_of(shapes, "a file") == settings
     with torch.device("meta"):
-        official = LipReader.build(Settings())
-    assert settings_of({n: tuple(v.shape) for n, v in official.state_dict().items()}, "a file") == Settings()
+        official = LipReader(Sizes())
+    assert settings_of({n: tuple(v.shape) for n, v in official.state_dict().items()}, "a file") == Sizes()
 
 
 def test_a_recogniser_of_sound_alone(tmp_path):

@@ -7,23 +7,23 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.lipreader import Settings
+from models.lipreader import Sizes
 from models.lipreader.inputs import SAMPLES_PER_FRAME
 from models.lipreader.net import LipReader
 
-SMALL = Settings(
+SMALL = Sizes(
     classes=12, front_width=4, width=16, layers=2, heads=2, feedforward=24, kernel=5, fusion_width=20, decoder_layers=2
 )
-LIPS = Settings(
+LIPS = Sizes(
     modality="video", classes=12, front_width=4, width=16, layers=2, heads=2, feedforward=24, kernel=5, decoder_layers=2
 )
 BOTH = (SMALL, LIPS)
 
 
-def network(settings: Settings, seed: int = 0) -> LipReader:
+def network(settings: Sizes, seed: int = 0) -> LipReader:
     """In eval mode, with batch norms that do something."""
     torch.manual_seed(seed)
-    made = LipReader.build(settings).eval()
+    made = LipReader(settings).eval()
     for parameter in made.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=math.prod(parameter.shape[1:]) ** -0.5)
@@ -44,5 +44,5 @@ def audio(frames: int, seed: int = 2) -> Tensor:
     return torch.randn(1, SAMPLES_PER_FRAME * frames, generator=torch.Generator().manual_seed(seed))
 
 
-def sound_for(settings: Settings, frames: int, seed: int = 2) -> Tensor | None:
-    return audio(frames, seed) if settings.hears else None
+def sound_for(settings: Sizes, frames: int, seed: int = 2) -> Tensor | None:
+    return audio(frames, seed) if settings.listens else None

@@ -1,0 +1,104 @@
+"""A moving face as a lip reader sees it: 25 pictures of the mouth a second, with gradients back to the motion.
+
+The published guidance takes frames of any rate for frames of 25 a second ("released"): VOCASET's 30 then run slow
+against the sound. Here positions are taken between frames, evenly in time, so that lips and sound stay together.
+Shapes: T motion frames, D = 3 V coordinates, T' pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faces.camera import UP_AXES
+from faces.errors import DataError
+from faces.mouth.camera import PUBLISHED, MouthCamera
+from faces.mouth.renderer import MouthRenderer
+from models.sight import PICTURES_PER_SECOND, Sight
+
+FITTED = "fitted"
+LEAST_SEEN = 0.2
+"""Share of a window that a face must fill; the published views are filled all over."""
+
+
+class Mouth:
+    """renderer: draws the mouths of one topology. rotation: (3, 3), from the data's axes to right, up, to the viewer;
+    None where they are those. fps: of the motion; 0: as if it had 25 frames a second, as released."""
+
+    def __init__(self, renderer: MouthRenderer, fps: float, rotation: Sequence[Sequence[float]] | None = None) -> None:
+        self.renderer = renderer
+        self.fps = fps
+        self.rotation = None if rotation is None else torch.tensor(rotation, dtype=torch.float32)
+
+    @classmethod
+    def of(cls, sight: Sight, camera: str, std: float, *, resampled: bool = True, **options: Any) -> Mouth:
+        """camera: "vocaset" or "biwi", as published for these topologies, or "fitted" to the lips. std: what grey is
+        divided by. resampled: whether pictures are taken in time, or frame by frame. options: of `MouthRenderer`.
+        DataError where the camera cannot be fitted, or does not show this face."""
+        if sight.up not in UP_AXES:
+            raise DataError(
+                f"{sight.source} has {sight.up!r} pointing up, and a mouth can be drawn where y, z or -y does: "
+                "preprocess the data with its axes said"
+            )
+        rotation = UP_AXES[sight.up]
+        upright = sight.template @ np.array(rotation, np.float64).T
+        view = replace(_fitted(sight, upright) if camera == FITTED else PUBLISHED[camera], std=std)
+        mouth = cls(
+            MouthRenderer(sight.faces, view, **options),
+            sight.fps if resampled else 0.0,
+            None if sight.up == "y" else rotation,
+        )
+        mouth._check_view(upright, camera, sight.source)
+        return mouth
+
+    def _check_view(self, upright: np.ndarray, camera: str, source: str) -> None:
+        seen = self.renderer.visible(torch.from_numpy(upright)[None].float()) >= 0
+        if seen.float().mean() < LEAST_SEEN:
+            raise DataError(
+                f"the camera {camera!r} does not show the face of {source}, whose units or place are others: "
+                "set camera = 'fitted'"
+            )
+
+    def frames(self, motion_frames: int) -> int:
+        """T' of T."""
+        return motion_frames if not self.fps else max(1, round(motion_frames * PICTURES_PER_SECOND / self.fps))
+
+    def at_rate(self, motion: Tensor) -> Tensor:
+        """(T, …) → (T', …): positions at 0, 1/25, 2/25 … s, in between the two frames around, at the end the last."""
+        count = self.frames(len(motion))
+        if not self.fps or self.fps == PICTURES_PER_SECOND:
+            return motion[:count]
+        places = torch.arange(count, device=motion.device, dtype=torch.float64) * (self.fps / PICTURES_PER_SECOND)
+        before = places.floor().long().clamp(max=len(motion) - 1)
+        after = (before + 1).clamp(max=len(motion) - 1)
+        share = (places - before).clamp(max=1.0).to(motion.dtype).view(-1, *[1] * (motion.ndim - 1))
+        return motion[before] * (1 - share) + motion[after] * share
+
+    def pictures(self, motion: Tensor, shift: Tensor | None = None) -> Tensor:
+        """(T, D) positions → (T', 1, 88, 88), normalised. shift: (2,) pixels, right and down, that all is moved by."""
+        vertices = self.at_rate(motion).unflatten(1, (-1, 3))
+        if self.rotation is not None:
+            vertices = vertices @ self.rotation.to(vertices).T
+        if shift is not None:
+            vertices = vertices + self._moved(shift).to(vertices)
+        return self.renderer(vertices)
+
+    def _moved(self, shift: Tensor) -> Tensor:
+        camera = self.renderer.camera
+        pixel = 1 / (camera.half * camera.scale)
+        right, down = (shift.double() * pixel).tolist()
+        return torch.tensor([right, -down, 0.0])
+
+
+def _fitted(sight: Sight, upright: np.ndarray) -> MouthCamera:
+    if sight.lips is None:
+        raise DataError(
+            f"{sight.source} has no region 'lips', on which the mouth's camera is fitted: give preprocess its list of "
+            "vertices (docs/regions.md), or take a published camera"
+        )
+    return MouthCamera.fit(upright, sight.lips)
