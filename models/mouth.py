@@ -33,7 +33,7 @@ class Mouth:
     def __init__(self, renderer: MouthRenderer, fps: float, rotation: Sequence[Sequence[float]] | None = None) -> None:
         self.renderer = renderer
         self.fps = fps
-        self.rotation = None if rotation is None else torch.tensor(rotation, dtype=torch.float32)
+        self.rotation = rotation
 
     @classmethod
     def of(cls, sight: Sight, camera: str, std: float, *, resampled: bool = True, **options: Any) -> Mouth:
@@ -79,20 +79,19 @@ class Mouth:
         share = (places - before).clamp(max=1.0).to(motion.dtype).view(-1, *[1] * (motion.ndim - 1))
         return motion[before] * (1 - share) + motion[after] * share
 
-    def pictures(self, motion: Tensor, shift: Tensor | None = None) -> Tensor:
-        """(T, D) positions → (T', 1, 88, 88), normalised. shift: (2,) pixels, right and down, that all is moved by."""
+    def widened(self, rim: int) -> Mouth:
+        """The same with so many more pixels on every side."""
+        camera, renderer = self.renderer.camera, self.renderer
+        (top, bottom), (left, right) = camera.rows, camera.columns
+        wide = replace(camera, rows=(top - rim, bottom + rim), columns=(left - rim, right + rim))
+        return Mouth(MouthRenderer(renderer.faces, wide), self.fps, self.rotation)
+
+    def pictures(self, motion: Tensor) -> Tensor:
+        """(T, D) positions → (T', 1, 88, 88), normalised."""
         vertices = self.at_rate(motion).unflatten(1, (-1, 3))
         if self.rotation is not None:
-            vertices = vertices @ self.rotation.to(vertices).T
-        if shift is not None:
-            vertices = vertices + self._moved(shift).to(vertices)
+            vertices = vertices @ torch.tensor(self.rotation).to(vertices).T
         return self.renderer(vertices)
-
-    def _moved(self, shift: Tensor) -> Tensor:
-        camera = self.renderer.camera
-        pixel = 1 / (camera.half * camera.scale)
-        right, down = (shift.double() * pixel).tolist()
-        return torch.tensor([right, -down, 0.0])
 
 
 def _fitted(sight: Sight, upright: np.ndarray) -> MouthCamera:

@@ -1,8 +1,9 @@
 """A lip reader that learns from faces: their mouths are drawn, their transcripts say what is to be read.
 
 Auto-AVSR is trained on films of people. This one is trained, or tuned, on the meshes of a data set, which are drawn as
-guidance draws them; in training, the mouth is moved by a few pixels at random where Auto-AVSR cuts 88 of 96 at random,
-and spans of the sound are hidden. Clip by clip, since neighbours in a padded batch would be felt (`models.lipreader`).
+guidance draws them. In training, pictures are cut out of larger ones at random and spans of the sound are hidden, as
+there; a clip's large pictures never change, and are drawn once. Clips are read one by one, since in a padded batch they
+would feel each other (`models.lipreader.net`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from faces.edits import error_rate
 from faces.errors import DataError
-from models.lipreader.inputs import fitted, hide_spans, prepare_audio
+from models.lipreader.drawn import Drawn
+from models.lipreader.inputs import SIDE, fitted, hide_spans, prepare_audio
 from models.lipreader.net import LipReader
 from models.lipreader.reading import read_greedily
 from models.lipreader.settings import Settings
@@ -43,6 +45,7 @@ class LearningLipReader(LipReader):
         self.tokeniser = tokeniser_of(facts.tokeniser)
         super().__init__(replace(settings, classes=len(self.tokeniser.classes)))
         self.mouth: Mouth | None = None
+        self._drawn: Drawn | None = None
 
     @classmethod
     def build(cls, settings: Settings, facts: DataFacts, prior: MotionPrior | None = None) -> LearningLipReader:
@@ -67,6 +70,7 @@ class LearningLipReader(LipReader):
     def watch(self, sight: Sight) -> None:
         """Whose mouths it looks at from now on."""
         self.mouth = Mouth.of(sight, self.settings.camera, self.settings.pixel_std)
+        self._drawn = Drawn(self.mouth.widened(self.settings.rim))
 
     def frames_to_learn(self, frames: int, feature_length: int) -> int:
         """All of them."""
@@ -102,12 +106,16 @@ class LearningLipReader(LipReader):
         ]
 
     def _look(self, clips: Clips, number: int, frames: int) -> Tensor:
-        if self.mouth is None or clips.vertices is None:
+        if self._drawn is None or clips.vertices is None:
             raise ValueError("a lip reader learns once it was told what it looks at")
-        jitter = self.settings.jitter if self.training else 0.0
-        shift = (2 * torch.rand(2) - 1) * jitter if jitter else None
-        pictures = self.mouth.pictures(clips.vertices[number, :frames], shift)[None]
+        pictures = self._cut(self._drawn(clips.vertices[number, :frames]))[None]
         return self.encode(pictures, self._sound(clips, number, pictures.shape[1]))
+
+    def _cut(self, large: Tensor) -> Tensor:
+        """(T', 1, 88 + 2 rim, …) → (T', 1, 88, 88): the middle, in training anywhere."""
+        rim = self.settings.rim
+        top, left = torch.randint(2 * rim + 1, (2,)).tolist() if self.training else (rim, rim)
+        return large[..., top : top + SIDE, left : left + SIDE]
 
     def _sound(self, clips: Clips, number: int, pictures: int) -> Tensor | None:
         """(1, 640·T') prepared; in training with hidden spans, or silent."""

@@ -36,9 +36,10 @@ class Settings(Sizes):
     pixel_std: float = setting(
         0.165, "what grey is divided by, behind its mean 0.421; 0.165 as the published weights were trained", low=1e-3
     )
-    jitter: float = setting(
-        4.0, "pixels that the mouth is moved by at random in training; 4 as 88 of 96 are cut out at random", low=0.0
-    )
+    rim: int = setting(
+        4, "pixels around the mouth, out of which a picture is cut at random in training; 4: 88 of 96, as published",
+        low=0, high=60,
+    )  # fmt: skip
     silence: float = setting(
         0.0, "share of training clips that are shown without their sound, so that lips count", low=0.0, high=1.0
     )
