@@ -31,6 +31,7 @@ TABLE: dict[str, dict[str, str]] = {
         "metrics": "stages.metrics:Metrics",
         "clip": "stages.clip:Clip",
         "style": "stages.style:Style",
+        "lipread": "stages.lipread:LipRead",
     },
     "models": {
         "avguidance": "models.avguidance",

@@ -9,7 +9,7 @@ would feel each other (`models.lipreader.net`).
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,9 +21,10 @@ from faces.errors import DataError
 from models.lipreader.drawn import Drawn
 from models.lipreader.inputs import SIDE, fitted, hide_spans, prepare_audio
 from models.lipreader.net import LipReader
-from models.lipreader.reading import read_greedily
+from models.lipreader.reading import BEAM, CTC_WEIGHT, read_greedily
+from models.lipreader.reading import read as search
 from models.lipreader.settings import Settings
-from models.lipreader.tokeniser import tokeniser_of
+from models.lipreader.tokeniser import cleaned, tokeniser_of
 from models.mouth import Mouth
 from models.sight import Sight
 from models.talking_face import Clips, DataFacts
@@ -92,6 +93,27 @@ class LearningLipReader(LipReader):
             wrong.append(error_rate(true.lower(), read.lower()))
         means = {name: torch.stack([one[name] for one in found]).mean() for name in (*LOSSES, "accuracy")}
         return means | {"letter_errors": torch.tensor(wrong, device=means["loss"].device).mean()}
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def read(self, motion: Tensor, wave: Tensor | None, *, beam: int = BEAM, ctc_weight: float = CTC_WEIGHT) -> str:
+        """What a motion (T, D), absolute positions, says, with its sound (N,) at 16 kHz where the reader listens.
+        beam: hypotheses of the search; 0: what CTC writes frame by frame. Meant for eval mode."""
+        if self.mouth is None:
+            raise ValueError("a lip reader reads once it was told what it looks at")
+        pictures = self.mouth.pictures(motion)[None]
+        sound = None if wave is None else prepare_audio(wave, pictures.shape[1])[None].to(motion.device)
+        features = self.encode(pictures, sound)
+        if beam:
+            pieces: Sequence[int] = search(self, features[0], beam, ctc_weight)[0].pieces
+        else:
+            pieces = read_greedily(self.ctc(features)[0])
+        return self.tokeniser.text_of(pieces)
+
+    def as_written(self, text: str) -> str:
+        """A transcript as this reader would write it: what it reads is held against that."""
+        return cleaned(text)
 
     def _read(self, clips: Clips) -> list[tuple[Tensor, list[int]]]:
         """Per clip its features (1, T', D) and the classes of its text."""

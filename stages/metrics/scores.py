@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.metrics_definitions import DEFINITIONS, TO_TRUTH, UNCUT, Definition, find
-from faces.metrics_measures import HEARD
 from faces.metrics_parts import Parts
 from faces.metrics_statistics import bootstrap_interval, weighted_mean
 from pipeline.errors import StageError
@@ -67,7 +66,7 @@ def _score(by_sequence: Mapping[str, Sequence[Measured]], definition: Definition
     kept = []
     for name, items in by_sequence.items():
         value = np.mean([item.values.get(definition.measure, np.nan) for item in items])
-        weight = definition.weight(items[0].frames, round(items[0].values.get(HEARD, 0)))
+        weight = definition.weight(items[0].frames, round(items[0].values.get(definition.tokens, 0)))
         if np.isfinite(value) and weight:
             kept.append((name, items[0].subject, float(value), weight, items[0].frames))
     ids, subjects, values, weights, frames = zip(*kept, strict=True) if kept else ((), (), (), (), ())
@@ -105,6 +104,8 @@ def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str, 
         return early
     if item.threshold and not threshold:
         return "no threshold is published: set lip_threshold, in the data's unit of length"
+    if item.expert:
+        return "" if has_readings else "no expert has read the lips: give readings of the stage lipread as lipread"
     if item.reads and not any(map(_is_read, cases)):
         return (
             "no text was heard in the sound and read off the lips: it takes a network that reads lips, and features "
