@@ -33,15 +33,18 @@ def wire(steps: Mapping[str, Wiring], report: Report) -> dict[str, dict[str, str
         slots = step.stage.slots()
         for slot in step.given:
             if slot not in slots:
-                known = list(slots)
-                report(
-                    name,
-                    f"stage {step.stage.name!r} has no input {slot!r}; it has {', '.join(known) or 'none'}."
-                    f"{nearest(slot, known)}",
-                )
+                report(name, _no_slot(step.stage, slot, list(slots)))
         found = {slot: _source(step, slot, spec, steps, report) for slot, spec in slots.items()}
         wired[name] = {slot: source for slot, source in found.items() if source}
     return wired
+
+
+def _no_slot(stage: Stage, slot: str, known: list[str]) -> str:
+    """What is said of an input that a stage never has, or does not read with these parameters."""
+    there = ", ".join(known) or "none"
+    if slot in stage.inputs:
+        return f"stage {stage.name!r} reads no input {slot!r} as its parameters stand; it reads {there}."
+    return f"stage {stage.name!r} has no input {slot!r}; it has {there}.{nearest(slot, known)}"
 
 
 def _source(step: Wiring, slot: str, spec: Slot, steps: Mapping[str, Wiring], report: Report) -> str:

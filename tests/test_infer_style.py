@@ -111,6 +111,10 @@ def test_a_recipe_and_one_clip_and_the_face_of_the_subject(trained, clips, sound
     assert infer(*words, "--subject", "Synthetic_04") == 0
     told = capsys.readouterr().out
     assert all(step in told for step in ("clip", "clip-features", "style", "voice", "infer"))
+    assert infer(*words, "--subject", "Synthetic_04", *QUICK, "--set", "step.render.size=64") == 0
+    assert "parameter steps" not in capsys.readouterr().err
+    assert "there is no step 'stile'" in refused(capsys, *words, "--set", "step.stile.steps=2")
+    assert "unknown key 'stepps' for stage 'style'" in refused(capsys, *words, "--set", "step.style.stepps=2")
 
 
 def test_somebody_elses_neutral_face_is_told(network, clips, sound, capsys):  # noqa: F811
@@ -177,6 +181,8 @@ def with_nan(motion: np.ndarray) -> np.ndarray:
         ),
         (rewritten(with_nan), "s1.npy, frame 4: NaN or infinite vertices; export it again"),
         (rewritten(lambda motion: motion[:0]), "s1.npy holds no frame: export it again"),
+        (rewritten(lambda motion: motion[:, :8, 0]), "it must be (frames, vertices, 3) or (frames, 3·vertices) in C"),
+        (rewritten(lambda motion: np.repeat(motion[:1], len(motion), axis=0)), "s1.npy stands still: all its frames"),
         (rewritten(lambda motion: motion[:, ::-1]), "s1.npy has as many vertices as the neutral face, and"),
         (rewritten(lambda motion: 1000 * motion), "as large as the neutral face: give it in m"),
         (

@@ -13,13 +13,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import assembled
 from pipeline.commands.infer_show import Place, show
 from pipeline.errors import RecipeError
 from pipeline.plan import Planned, State, plan
-from pipeline.recipe import Recipe, Step
+from pipeline.recipe import Recipe, Step, load
 from pipeline.registry import load_command
 from pipeline.stored import step_for
 from pipeline.trained import ADOPT, CLIP, INFER, RENDER, STYLE, VOICE, Trained, Wanted, find
@@ -37,6 +38,8 @@ FITTED = (CLIP, HEARD, STYLE)
 SPOKEN = (VOICE, FEATURES, INFER, RENDER)
 OURS = (*FITTED, *SPOKEN)
 STAGES = (CLIP, STYLE, *SPOKEN)
+ONLY_HERE = tuple(f"step.{name}." for name in (CLIP, STYLE, VOICE))
+"""Settings of steps that few recipes have: beside one that has none of that name they are for this command's."""
 NOT_TAKEN = ("splits", "columns", "limit", "conditions")
 """Parameters of a recipe's steps that say which of its own sentences are made and shown."""
 
@@ -76,8 +79,9 @@ def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, *, dry: 
     """Make the motion, and the videos if wished, put them where they are looked for and say so."""
     if not wish.audio:
         raise RecipeError("say what is to be spoken: --audio FILE or FOLDER, or --stream for standard input")
-    speaking = settle(wanted, wish, workspace)
-    recipe = _recipe(speaking, wish, _own_settings(wanted))
+    theirs, ours = _shared_out(wanted)
+    speaking = settle(theirs, wish, workspace)
+    recipe = _recipe(speaking, wish, assembled.settings(ours, STAGES))
     if dry:
         from pipeline.commands.run import show_plan
 
@@ -122,9 +126,18 @@ def network_steps(trained: Trained) -> list[Step]:
     return [replace(trained.step, name=NETWORK), *data]
 
 
-def _own_settings(wanted: Wanted) -> dict[str, dict[str, Any]]:
-    """`--set` words for the steps of this command; those for a recipe were the recipe's."""
-    return {} if wanted.target.endswith(".toml") else assembled.settings(wanted.settings, STAGES)
+def _shared_out(wanted: Wanted) -> tuple[Wanted, list[str]]:
+    """What is wanted but for `--set` words of this command's own steps, and these words: beside a checkpoint all,
+    beside a recipe those of `ONLY_HERE`, unless it has such a step."""
+    if not wanted.target.endswith(".toml"):
+        return wanted, list(wanted.settings)
+    meant = {word: word.split(".")[1] for word in wanted.settings if word.startswith(ONLY_HERE)}
+    theirs = [word for word in wanted.settings if word not in meant]
+    if meant:
+        recipe = load(Path(wanted.target).expanduser(), theirs, **wanted.form._asdict())
+        has = {step.base for step in recipe.steps.values()}
+        theirs = [word for word in wanted.settings if word not in meant or meant[word] in has]
+    return replace(wanted, settings=theirs), [word for word in wanted.settings if word not in theirs]
 
 
 def _recipe(speaking: Speaking, wish: Wish, settings: Mapping[str, Mapping[str, Any]]) -> Recipe:

@@ -24,9 +24,11 @@ Words = list[tuple[str, str | None]]
 def run(name: str, arguments: Sequence[str], workspace: Workspace, means: Means, seed: int) -> None:
     """Run one stage with options such as `--dataset vocaset --root DIR --input data=NAME`."""
     if name.startswith("-"):
-        raise RecipeError(
-            f"pipe stage NAME [OPTIONS]: name one of {', '.join(names('stages'))}; --help stands after it"
-        )
+        usage = f"pipe stage NAME [OPTIONS]: name one of {', '.join(names('stages'))}; --help stands after it"
+        if name not in ("--help", "-h"):
+            raise RecipeError(usage)
+        print(usage)
+        return
     words = _words(arguments)
     if any(option in ("help", "h") for option, _ in words):
         print(help_text(name, words))

@@ -54,6 +54,7 @@ def take(job: Job, params: Params) -> None:
         raise StageError(f"model = {params.model!r}, and {source} is of {file.model!r}")
     state = read_weights(source)
     facts = _facts(file, params, state)
+    _tell_rate(job, file, params, state)
     upon = _prior(file, params, facts)
     settings = _settings(file, facts, state)
     network = _filled(file, settings, facts, *(network for _, network in upon))
@@ -94,6 +95,17 @@ def _facts(file: File, params: Params, state: Mapping[str, Tensor]) -> DataFacts
         vocabulary=ENGLISH if released.classes == len(ENGLISH) else (),
         text_width=released.text_width,
     )
+
+
+def _tell_rate(job: Job, file: File, params: Params, state: Mapping[str, Tensor]) -> None:
+    """In all published networks positions repeat after a second of frames: one of another rate than its mesh tells is
+    of another data set with the same mesh, as 3D-MEAD's."""
+    period, home = period_of(state, file.released.table), file.home
+    if home and period and period != home.fps and not params.fps:
+        job.say(
+            f"warning: {file.path.name} is taken as {home.dataset}'s, at {home.fps:g} frames per second; its positions "
+            f"repeat after {period}: if it is of other data, give their rate, --fps {period}"
+        )
 
 
 def _subjects(file: File, params: Params) -> list[str]:

@@ -71,6 +71,8 @@ def read_pair(pair: Pair, face: Face, checkpoint: Checkpoint) -> tuple[Motion, C
     bad = ~np.isfinite(motion).all(axis=(1, 2))
     if bad.any():
         raise DataError(f"{pair.motion}, frame {np.argmax(bad)}: NaN or infinite vertices; export it again")
+    if len(motion) > 1 and not (motion[1:] != motion[0]).any():
+        raise DataError(f"{pair.motion} stands still: all its frames are one; export it again with its motion")
     check_order(pair.motion, motion[0], face.template, face.faces, "the neutral face", checkpoint.config.units)
     sound = _sound(pair.sound)
     seconds, longest = len(motion) / facts.fps, max(len(motion) / facts.fps, sound.seconds)

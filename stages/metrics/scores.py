@@ -81,19 +81,22 @@ def choose_definitions(params: Params, parts: Parts, cases: Sequence[Case]) -> t
     names = params.definitions or list(DEFINITIONS)
     wanted = {item.id for name in names for item in find(name)}
     exact = {item.id for name in params.definitions for item in find(name) if name != item.family}
-    found, early, notes = [], _ending_early(cases), []
+    found, early, notes, problems = [], _ending_early(cases), [], []
     for item in DEFINITIONS.values():
         if item.id not in wanted:
             continue
         problem = _problem(item, parts, cases, early, params.lip_threshold)
         if problem and item.id in exact:
             raise StageError(f"{item.id} cannot be had: {problem}")
-        if not problem:
+        if problem:
+            problems.append(problem)
+        else:
             found.append(item)
     if early and (left := [name for name in wanted if DEFINITIONS[name].lengths == TO_TRUTH]):
         notes.append(f"left out: {', '.join(sorted(left))}; {early}")
     if not found:
-        raise StageError(f"none of {', '.join(names)} can be had of these data: {'; '.join(notes) or 'a region lacks'}")
+        why = "; ".join(dict.fromkeys(problems))
+        raise StageError(f"none of {', '.join(names)} can be had of these data: {why}")
     return found, notes
 
 

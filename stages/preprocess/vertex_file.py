@@ -38,7 +38,8 @@ class VertexFile:
         if flat and len(shape) == 2 and shape[1] % 3 == 0:
             shape = (shape[0], shape[1] // 3, 3)
         if len(shape) != 3 or shape[2] != 3 or header.fortran:
-            raise DataError(f"{path} has the shape {shape}; it must be (frames, vertices, 3) in C order")
+            forms = "(frames, vertices, 3)" + (" or (frames, 3·vertices)" if flat else "")
+            raise DataError(f"{path} has the shape {shape}; it must be {forms} in C order")
         if dtype.kind != "f" or dtype.itemsize < 4:
             raise DataError(f"{path} holds {dtype}; it must hold float32 or float64 positions")
         return cls(path, shape, dtype, header.offset)

@@ -161,7 +161,7 @@ def _texts(shoot: Shoot, clip: Clip) -> list[str]:
         return []
     said = {"truth": ("heard", text.heard), "prediction": ("lips say", text.lip_read)}
     shown = (said.get(column, ("", None)) for column in clip.columns)
-    return ["" if words is None else f"{how}: {words}" for how, words in shown]
+    return ["" if words is None else f"{how}: {words or '(nothing)'}" for how, words in shown]
 
 
 def _sound_file(data: Sequences, clip: Clip) -> Path | None:

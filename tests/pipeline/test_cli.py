@@ -124,6 +124,14 @@ def test_bad_stage_options(here, capsys, words, sentence) -> None:
     assert sentence in capsys.readouterr().err
 
 
+def test_help_of_no_stage_names_them(here, capsys) -> None:
+    assert pipe("stage", "--help") == 0
+    out = capsys.readouterr().out
+    assert "pipe stage NAME [OPTIONS]: name one of preprocess, features, train" in out
+    assert pipe("stage", "--factor=3") == 2
+    assert "name one of preprocess" in capsys.readouterr().err
+
+
 def test_stage_help_lists_its_parameters(here, capsys) -> None:
     assert pipe("stage", "tests.pipeline.toy:Double", "--help") == 0
     out = capsys.readouterr().out

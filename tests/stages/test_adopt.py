@@ -130,6 +130,21 @@ def test_3d_mead_is_faces_of_flame_at_the_rate_that_is_said(tmp_path, fps, align
     assert spoken.shape == (5, 30 if fps == 25 else int(60 / 50 * (fps or 30)), 15069)
 
 
+@pytest.mark.parametrize(
+    ("period", "fps", "told"),
+    [
+        (25.0, 0.0, ["warning: mead.pth is taken as vocaset's, at 30 frames per second"]),
+        (25.0, 25.0, []),
+        (30.0, 0.0, []),
+    ],
+)
+def test_positions_of_another_rate_than_the_data_sets_are_told(tmp_path, period, fps, told):
+    file = write(talkingstyle(5023, subjects=5, fps=period), tmp_path / "mead.pth")
+    job = FakeJob.under(tmp_path / "job")
+    Adopt(Params(weights=str(file), model="talkingstyle", fps=fps)).run(job)
+    assert [line.partition(";")[0] for line in job.said] == told
+
+
 @pytest.mark.parametrize("flavour", ["vocaset", "biwi"])
 def test_codetalker_is_taken_over_with_its_prior(tmp_path, flavour):
     prior = motion_prior(settings=BIWI_PRIOR) if flavour == "biwi" else motion_prior()

@@ -113,7 +113,9 @@ def test_no_network_is_taken_for_a_recogniser_by_accident(tmp_path: Path, monkey
     plain = loaded(RECIPE.replace('"recogniser"', '"a/recogniser"'))
     assert plain.steps["features"].inputs == {"data": "preprocess"}
     both = RECIPE.replace("text = true", 'text = true\nrecogniser = "c/d"\ninputs.recogniser = "train"')
-    with pytest.raises(RecipeError, match=r"stage 'features' has no input 'recogniser'; it has data"):
+    with pytest.raises(
+        RecipeError, match=r"stage 'features' reads no input 'recogniser' as its parameters stand; it reads data"
+    ):
         loaded(both)
     with pytest.raises(RecipeError, match=r"text = true needs a recogniser, and encoder = 'log-mel' is none: name one"):
         loaded(RECIPE.replace('"recogniser"', '"log-mel"'))

@@ -42,7 +42,7 @@ def test_missing_regions_leave_the_rest(tmp_path: Path) -> None:
     assert len(report(job)["notes"]) == 3
     with pytest.raises(StageError, match="lve/codetalker cannot be had: the data have no lips"):
         run(tmp_path / "b", data.path, predictions, definitions=["lve/codetalker"])
-    with pytest.raises(StageError, match="none of fdd can be had of these data"):
+    with pytest.raises(StageError, match="none of fdd can be had of these data: the data have no upper face"):
         run(tmp_path / "c", data.path, predictions, definitions=["fdd"])
 
 

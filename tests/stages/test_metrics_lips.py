@@ -106,6 +106,10 @@ def test_nothing_was_read(data: Sequences, tmp_path: Path) -> None:
     assert not (job.out / "text.md").exists()
     with pytest.raises(StageError, match=rf"^{ERROR} cannot be had: no text was heard in the sound and read off"):
         run(tmp_path / "b", data.path, mute, definitions=[ERROR])
+    with pytest.raises(StageError, match=r"^none of lip_reading_error can be had of these data: no text was heard"):
+        run(tmp_path / "d", data.path, mute, definitions=["lip_reading_error"])
+    with pytest.raises(StageError, match=r"^none of lip_readability can be had of these data: .*set lip_threshold"):
+        run(tmp_path / "e", data.path, mute, definitions=["lip_readability"])
     (mute / "text").mkdir()
     for name in Predictions(mute).items:
         write_text(mute, name, Text(None, "abc"))

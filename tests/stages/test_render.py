@@ -315,10 +315,10 @@ def test_index_says_which_rasteriser_drew(
     assert index(run(tmp_path / "numpy", inputs, stills=0))["rasteriser"] == "numpy"
 
 
-def with_texts(predictions: Path, heard: str | None) -> None:
+def with_texts(predictions: Path, heard: str | None, read: str = "we saw it") -> None:
     (predictions / "text").mkdir(exist_ok=True)
     for name in Predictions(predictions).items:
-        write_text(predictions, name, Text(heard, "we saw it"))
+        write_text(predictions, name, Text(heard, read))
 
 
 def test_texts_stand_below_the_panels(inputs: dict[str, Path], tmp_path: Path) -> None:
@@ -333,6 +333,11 @@ def test_texts_stand_below_the_panels(inputs: dict[str, Path], tmp_path: Path) -
     first, second = picture[140:152], picture[152:]
     ink = [[np.ptp(part) > 60 for part in np.split(line, 3, axis=1)] for line in (first, second)]
     assert ink == [[True, True, False], [True, False, False]]
+    said = []
+    for number, read in enumerate(("", "(nothing)")):
+        with_texts(inputs["predictions"], "", read)
+        said.append(decoded(run(tmp_path / f"{number}", inputs, texts=True, size=128).out / f"{name}.mp4")[3])
+    np.testing.assert_array_equal(*said)
     with_texts(inputs["predictions"], None)
     silent = run(tmp_path / "silent", inputs, texts=True, size=128)
     assert np.ptp(decoded(silent.out / f"{name}.mp4")[3][142:, :120]) < 60
