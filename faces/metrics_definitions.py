@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FRAMES, SEQUENCES, TOKENS = "frames", "sequences", "tokens"
-"""Over what a mean is taken: all frames of all sequences together, each sequence first, or all letters, words or visemes
-of the texts that others are held against."""
+"""Over what a mean is taken: all frames of all sequences together, each sequence first, or all letters, words or
+visemes of the texts that others are held against."""
 TO_TRUTH = "prediction cut to the truth"
 TO_SHORTER = "both cut to the shorter"
 UNCUT = "uncut predictions of equal length"
@@ -38,8 +38,8 @@ class Definition:
     average: over what. lengths: the rule for unequal lengths. template: the rule for the neutral face. styles: which
     predictions count. per_second: the unit is one of speed. percent: it is one of a hundred. repeats: a vertex that
     stands twice in the region counts twice. threshold: it is of what stays below a length that the user names. tokens:
-    of TOKENS, the measure that counts them. expert: it is of what a lip-reading expert read. aliases: other names of the
-    very same number.
+    of TOKENS, the measure that counts them. expert: it is of what a lip-reading expert read. aliases: other names of
+    the very same number.
     """
 
     id: str

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from faces.visemes import TABLE, Visemes
 from pipeline.stage import Job
 from stages.kinds.predictions import Predictions
+from stages.kinds.readings import Readings
 from stages.kinds.sequences import Sequences
-from stages.metrics import Params, kept, report, texts
+from stages.metrics import LIPREAD, LIPREAD_AGAINST, Params, kept, report, texts
 from stages.metrics.baselines import training_mean
-from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, Case, choose, notes_on_lengths
+from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, TRUTH, Case, choose, notes_on_lengths
 from stages.metrics.draw import Drawing, draw_all
 from stages.metrics.measure import Measured, Measurer
 from stages.metrics.read_ahead import read_ahead
@@ -17,19 +19,31 @@ from stages.metrics.regions import find_regions
 from stages.metrics.scores import choose_definitions, score
 from stages.metrics.surface import Surface, mean_surface
 
+ROWS = (MODEL, NEUTRAL, MEAN_MOTION, TRUTH, AGAINST)
+
+
+def visemes_of(params: Params) -> Visemes:
+    """What looks alike, by our table or the user's."""
+    given = (Path(file) if file else None for file in (params.visemes, params.pronunciations))
+    table, dictionary = given
+    return Visemes.read(table or TABLE, dictionary)
+
 
 def evaluate(job: Job, params: Params) -> None:
     """Fill `job.out` with the report."""
     data, predictions = Sequences(job.inputs["data"].path), Predictions(job.inputs["predictions"].path)
     against = Predictions(job.inputs["against"].path) if AGAINST in job.inputs else None
     regions = find_regions(data, params)
-    cases = choose(data, predictions, against, params.splits)
+    slots = {MODEL: LIPREAD, AGAINST: LIPREAD_AGAINST}
+    read = {row: Readings(job.inputs[slot].path) for row, slot in slots.items() if slot in job.inputs}
+    cases = choose(data, predictions, against, params.splits, read)
     parts = regions.parts(data)
     definitions, left_out = choose_definitions(params, parts, cases)
     diverse = any(item.measure == "diversity" for item in definitions)
-    measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold)
+    visemes = visemes_of(params) if read else None
+    measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold, visemes)
     measured, surface = measure_all(job, measurer, cases)
-    every = {row: score(measured, row, definitions) for row in (MODEL, NEUTRAL, MEAN_MOTION, AGAINST)}
+    every = {row: score(measured, row, definitions) for row in ROWS}
     rows = {row: scores for row, scores in every.items() if scores and row != AGAINST}
     tests = report.paired_facts(every, against, data.units) if against else None
     notes = [*regions.notes, *notes_on_lengths(cases), *left_out]
@@ -41,6 +55,9 @@ def evaluate(job: Job, params: Params) -> None:
     readings = texts.readings(cases)
     if readings:
         texts.write(job.out / texts.FILE, readings)
+    by_expert = texts.readings_of_expert(cases)
+    if by_expert:
+        texts.write_read(job.out / texts.EXPERT_FILE, by_expert, read[MODEL].info.modality)
     if params.figures:
         over = regions.captions(definitions)
         draw_all(
@@ -54,6 +71,8 @@ def evaluate(job: Job, params: Params) -> None:
     job.say(report.table(rows, regions, data.units, params.lip_threshold))
     if readings:
         job.say(texts.excerpt(readings))
+    if by_expert:
+        job.say(texts.excerpt(by_expert, texts.EXPERT_FILE))
     if tests:
         job.say(report.paired_table(tests, every, data.units))
 

@@ -31,6 +31,8 @@ HEADLINES = {
     "opening_correlation": "lip r",
     "lip_readability": "LRP",
     "lip_reading_error": "lip CER",
+    "cer": "expert CER",
+    "ver": "expert VER",
 }
 """Families of the terminal's table, one column each; all else is in the files."""
 

@@ -17,6 +17,7 @@ from stages.metrics.choose import AGAINST, MODEL, Case, shorter
 from stages.metrics.measure import Measured
 
 Array = NDArray[np.float64]
+NOT_READ = "no expert has read the lips: give what the stage lipread makes of these predictions as lipread"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +109,7 @@ def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str, 
     if item.threshold and not threshold:
         return "no threshold is published: set lip_threshold, in the data's unit of length"
     if item.expert:
-        return "" if has_readings else "no expert has read the lips: give readings of the stage lipread as lipread"
+        return "" if any(take.reading for case in cases for take in case.of(MODEL)) else NOT_READ
     if item.reads and not any(map(_is_read, cases)):
         return (
             "no text was heard in the sound and read off the lips: it takes a network that reads lips, and features "
