@@ -33,8 +33,8 @@ class MouthRenderer:
     faces: (F, 3), counter-clockwise seen from outside. shading_gradient: "attached", or "detached" as the published
     code was released: the light then has no gradient, and what is left is an artefact of a division's guard.
     backend: "numba" on the processor and "torch" elsewhere are "auto"; pictures and gradients are the same up to
-    rounding. Numba keeps nothing for the gradient but the vertices and which triangles are seen. PyTorch draws `chunk`
-    frames at once and, with `recompute`, keeps as little and draws each chunk again for the gradient.
+    rounding. `chunk` frames are looked at at once. Numba keeps nothing for the gradient but the vertices and which
+    triangles are seen; PyTorch, with `recompute`, no more, and then draws each chunk again for the gradient.
     """
 
     def __init__(
@@ -72,12 +72,14 @@ class MouthRenderer:
     @torch.no_grad()
     def visible(self, vertices: Tensor, window: Window | None = None) -> Tensor:
         """(T, height, width) int32: the triangle seen in each pixel of the camera's window or another, -1 for none."""
-        screen = self.camera.project(vertices.detach().to(torch.float32))
+        parts = [self._visible(part, window or self.camera.window) for part in vertices.detach().split(self.chunk)]
+        return torch.cat(parts)
+
+    def _visible(self, vertices: Tensor, window: Window) -> Tensor:
+        screen = self.camera.project(vertices.to(torch.float32))
         screen[..., 2].masked_fill_(screen[..., 2] >= EYE, -torch.inf)
-        area = self.camera.least_area
-        return visible(
-            screen, self._faces_on(vertices), window or self.camera.window, least_area=area, backend=self.backend
-        )
+        faces, area = self._faces_on(vertices), self.camera.least_area
+        return visible(screen, faces, window, least_area=area, backend=self.backend)
 
     def draw(self, vertices: Tensor, owner: Tensor) -> Tensor:
         """(T, 1, height, width): the video of float vertices (T, V, 3) where what is seen is given by `visible`."""
