@@ -43,9 +43,9 @@ def visible(
     whose third number is not above `least` or of which one is NaN. With Numba, frames are shared out over as many
     threads as PyTorch has.
     """
-    cut = screen.detach().to(torch.float32)
-    known = ~cut.isnan().any(dim=-1)
-    cut = cut.where(cut == -np.inf, cut.clamp(-FAR, FAR)).where(known[..., None], cut.new_tensor([0, 0, -np.inf]))
+    given = screen.detach().to(torch.float32)
+    cut = given.clamp(-FAR, FAR)
+    cut[..., 2].masked_fill_((given[..., 2] == -np.inf) | given.isnan().any(dim=-1), -np.inf)
     if chosen(backend, screen) == "torch":
         return torch_visibility.visible(cut, faces.long(), window, least_area, least)
     if len(faces) and not 0 <= int(faces.min()) <= int(faces.max()) < screen.shape[1]:

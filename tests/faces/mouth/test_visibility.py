@@ -101,6 +101,16 @@ def test_corners_that_are_no_numbers_leave_their_triangles_out() -> None:
         assert set(seen.unique().tolist()) == {-1, 2, 3}
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_infinite_corners_are_far_ones(sign: int) -> None:
+    for column in range(2):
+        screen = torch.cat([square(-4, 4, -4, 4), square(-6, 6, -6, 6, -1.0)], dim=1)
+        far = screen.clone()
+        screen[0, 2, column], far[0, 2, column] = sign * torch.inf, sign * 1e6
+        faces = torch.cat([SQUARE, SQUARE + 4])
+        assert torch.equal(both(screen, faces, WINDOW), both(far, faces, WINDOW))
+
+
 def test_triangles_of_another_mesh_are_refused() -> None:
     for faces in (SQUARE + 1, SQUARE - 1):
         with pytest.raises(DataError, match="other vertices than the 4 of the mesh"):
