@@ -26,10 +26,9 @@ def _edges(points, a, b, c):
 
 
 @inlined
-def _weights(right, down, x0, y0, x1, y1, x2, y2, guard):
+def _weights(right, down, x0, y0, x1, y1, x2, y2, guard, one):
     """The three weights of a pixel, and one over the guarded area."""
-    area = (x2 - x0) * (y1 - y0) - (y2 - y0) * (x1 - x0) + guard
-    inverse = 1 / area
+    inverse = one / ((x2 - x0) * (y1 - y0) - (y2 - y0) * (x1 - x0) + guard)
     w0 = ((right - x1) * (y2 - y1) - (down - y1) * (x2 - x1)) * inverse
     w1 = ((right - x2) * (y0 - y2) - (down - y2) * (x0 - x2)) * inverse
     w2 = ((right - x0) * (y1 - y0) - (down - y0) * (x1 - x0)) * inverse
@@ -77,6 +76,7 @@ def light(
     factors (3,): of the projection. lamps (L, 3): unit vectors; strength: of each, times albedo. The last but one line
     of arguments is room to work in.
     """
+    zero, one = guard - guard, guard / guard  # of the vertices' type: a number written out would make float64 of all
     _prepare(points, faces, owner, middle, factors, least, near, screen, lengths, normals)
     for row in range(owner.shape[0]):
         for column in range(owner.shape[1]):
@@ -87,14 +87,14 @@ def light(
             a, b, c = faces[i, 0], faces[i, 1], faces[i, 2]
             w0, w1, w2, _ = _weights(
                 rights[column], downs[row], screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1],
-                screen[c, 0], screen[c, 1], guard,
+                screen[c, 0], screen[c, 1], guard, one,
             )  # fmt: skip
             x = w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0]
             y = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
             z = w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2]
-            total = guard - guard
+            total = zero
             for k in range(lamps.shape[0]):
-                total += min(max(x * lamps[k, 0] + y * lamps[k, 1] + z * lamps[k, 2], guard - guard), lamps[0, 0] ** 0)
+                total += min(max(x * lamps[k, 0] + y * lamps[k, 1] + z * lamps[k, 2], zero), one)
             picture[row, column] = total * strength * (w0 + w1 + w2)
 
 
@@ -110,8 +110,7 @@ def light_gradient(
     _prepare(points, faces, owner, middle, factors, least, near, screen, lengths, normals)
     gradient[:] = 0
     slopes[:] = 0
-    zero = guard - guard
-    one = lamps[0, 0] ** 0
+    zero, one = guard - guard, guard / guard
     for row in range(owner.shape[0]):
         for column in range(owner.shape[1]):
             i = owner[row, column]
@@ -122,7 +121,7 @@ def light_gradient(
             x0, y0, x1, y1, x2, y2 = (
                 screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1],
             )  # fmt: skip
-            w0, w1, w2, inverse = _weights(right, down, x0, y0, x1, y1, x2, y2, guard)
+            w0, w1, w2, inverse = _weights(right, down, x0, y0, x1, y1, x2, y2, guard, one)
             x = w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0]
             y = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
             z = w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2]

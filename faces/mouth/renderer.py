@@ -33,8 +33,8 @@ class MouthRenderer:
     faces: (F, 3), counter-clockwise seen from outside. shading_gradient: "attached", or "detached" as the published
     code was released: the light then has no gradient, and what is left is an artefact of a division's guard.
     backend: "numba" on the processor and "torch" elsewhere are "auto"; pictures and gradients are the same up to
-    rounding. Numba keeps nothing for the gradient but the vertices and which triangles are seen. PyTorch draws `chunk`
-    frames at once and, with `recompute`, keeps as little and draws each chunk again for the gradient.
+    rounding. `chunk` frames are looked at at once. Numba keeps nothing for the gradient but the vertices and which
+    triangles are seen; PyTorch, with `recompute`, no more, and then draws each chunk again for the gradient.
     """
 
     def __init__(
@@ -72,12 +72,16 @@ class MouthRenderer:
     @torch.no_grad()
     def visible(self, vertices: Tensor, window: Window | None = None) -> Tensor:
         """(T, height, width) int32: the triangle seen in each pixel of the camera's window or another, -1 for none."""
-        screen = self.camera.project(vertices.detach().to(torch.float32))
+        self._check_count(vertices)
+        frames = max(self.chunk, torch.get_num_threads())
+        parts = [self._visible(part, window or self.camera.window) for part in vertices.detach().split(frames)]
+        return torch.cat(parts)
+
+    def _visible(self, vertices: Tensor, window: Window) -> Tensor:
+        screen = self.camera.project(vertices.to(torch.float32))
         screen[..., 2].masked_fill_(screen[..., 2] >= EYE, -torch.inf)
-        area = self.camera.least_area
-        return visible(
-            screen, self._faces_on(vertices), window or self.camera.window, least_area=area, backend=self.backend
-        )
+        faces, area = self._faces_on(vertices), self.camera.least_area
+        return visible(screen, faces, window, least_area=area, backend=self.backend)
 
     def draw(self, vertices: Tensor, owner: Tensor) -> Tensor:
         """(T, 1, height, width): the video of float vertices (T, V, 3) where what is seen is given by `visible`."""
@@ -86,6 +90,12 @@ class MouthRenderer:
 
     def light(self, vertices: Tensor, owner: Tensor, window: Window) -> Tensor:
         """(T, height, width): light, 0 … 0.8, of any window, not normalised. owner: `visible` there."""
+        self._check_count(vertices)
+        if owner.shape != (len(vertices), window.height, window.width) or int(owner.max()) >= len(self.faces):
+            raise DataError(
+                f"what is seen must be ({len(vertices)}, {window.height}, {window.width}) of {len(self.faces)}"
+                f" triangles, not of shape {tuple(owner.shape)} up to {int(owner.max())}; take it from `visible`"
+            )
         faces = self._faces_on(vertices)
         if chosen(self.backend, vertices) == "numba":
             job = compiled.Job(faces.cpu(), self.camera, window, self.shading_gradient == "attached")
@@ -117,9 +127,7 @@ class MouthRenderer:
                 f"a clip to draw must be (frames, vertices, 3) numbers with a frame at least, not {vertices.dtype} of"
                 f" shape {tuple(vertices.shape)}"
             )
-        if vertices.shape[1] < self._least_vertices:
-            named, count = self._least_vertices - 1, vertices.shape[1]
-            raise DataError(f"the triangles name vertex {named} of a mesh of {count}; use its own topology")
+        self._check_count(vertices)
         exact = vertices if vertices.dtype == torch.float64 else vertices.to(torch.float32)
         wrong = ~exact.detach().isfinite().all(dim=2)
         if wrong.any():
@@ -128,6 +136,12 @@ class MouthRenderer:
                 f"{int(wrong.sum())} vertices of the clip are NaN or infinite, the first is {vertex} of frame {frame}"
             )
         return exact
+
+    def _check_count(self, vertices: Tensor) -> None:
+        """Compiled loops look at no bounds."""
+        if vertices.shape[1] < self._least_vertices:
+            named, count = self._least_vertices - 1, vertices.shape[1]
+            raise DataError(f"the triangles name vertex {named} of a mesh of {count}; use its own topology")
 
     def _faces_on(self, vertices: Tensor) -> Tensor:
         """The triangles, moved once to where the vertices are."""

@@ -40,12 +40,18 @@ def visible(
     screen: (T, V, 3) pixels right and down of the picture's middle, and what grows towards the eye and is linear in the
     picture: z in an orthographic one, 1 / distance in perspective. faces: (F, 3) integers. Of equally near triangles
     the first is seen. Left out are those of a doubled area below least_area square pixels, and those with a corner
-    whose third number is not above `least`. With Numba, frames are shared out over as many threads as PyTorch has.
+    whose third number is not above `least` or of which one is NaN. With Numba, frames are shared out over as many
+    threads as PyTorch has.
     """
-    cut = screen.detach().to(torch.float32)
-    cut = cut.where(cut == -np.inf, cut.clamp(-FAR, FAR))
+    given = screen.detach().to(torch.float32)
+    cut = given.clamp(-FAR, FAR)
+    cut[..., 2].masked_fill_((given[..., 2] == -np.inf) | given.isnan().any(dim=-1), -np.inf)
     if chosen(backend, screen) == "torch":
         return torch_visibility.visible(cut, faces.long(), window, least_area, least)
+    if len(faces) and not 0 <= int(faces.min()) <= int(faces.max()) < screen.shape[1]:
+        raise DataError(
+            f"the triangles name other vertices than the {screen.shape[1]} of the mesh; use its own topology"
+        )
     arrays = cut.cpu().contiguous().numpy(), faces.cpu().to(torch.int32).contiguous().numpy()
     return torch.from_numpy(_compiled(*arrays, window, least_area, least)).to(screen.device)
 

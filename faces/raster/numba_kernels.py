@@ -126,7 +126,7 @@ def _fill_nearest(screen, faces, depth, owner, first_x, first_y, slack, min_area
         right = min(np.floor(max(x0, x1, x2) - first_x - HALF), rightmost)
         top = max(np.ceil(min(y0, y1, y2) - first_y - HALF), ZERO)
         bottom = min(np.floor(max(y0, y1, y2) - first_y - HALF), bottommost)
-        if left > right or top > bottom:
+        if not (left <= right and top <= bottom):  # also where one is no number
             continue
         inverse = ONE / doubled
         slope1, slope2 = (y2 - y0) * inverse, (y0 - y1) * inverse

@@ -185,6 +185,12 @@ def test_bad_input_is_refused_in_a_sentence(clip: Tensor) -> None:
         made(clip.long())
     with pytest.raises(DataError, match="name vertex 5022 of a mesh of 5000"):
         made(clip[:, :5000])
+    seen = made.visible(clip)
+    for owner in (seen[:2], seen[:, :40], torch.full_like(seen, len(faces))):
+        with pytest.raises(DataError, match=r"what is seen must be \(5, 88, 88\) of \d+ triangles"):
+            made.draw(clip, owner)
+    with pytest.raises(DataError, match="name vertex 5022 of a mesh of 4000"):
+        made.draw(clip[:, :4000], seen)
     for wrong in (faces - 1, faces[:, :2], faces.double(), faces[:0]):
         with pytest.raises(DataError, match=r"triangles must be \(F, 3\) vertex indices"):
             MouthRenderer(wrong, VOCASET)

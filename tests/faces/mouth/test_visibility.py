@@ -92,6 +92,31 @@ def test_a_corner_not_nearer_than_the_least_hides_its_triangle(backend: Backend)
     assert sorted(seen.unique().tolist()) == [-1, 1]
 
 
+def test_corners_that_are_no_numbers_leave_their_triangles_out() -> None:
+    for column in range(3):
+        broken = torch.cat([square(-6, 6, -6, 6, 2.0), square(-4, 4, -4, 4)], dim=1)
+        broken[0, 2, column] = torch.nan
+        seen = both(broken, torch.cat([SQUARE, SQUARE + 4]), WINDOW)
+        assert torch.equal(seen, both(broken[:, 4:], SQUARE, WINDOW).where(seen < 0, seen))
+        assert set(seen.unique().tolist()) == {-1, 2, 3}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_infinite_corners_are_far_ones(sign: int) -> None:
+    for column in range(2):
+        screen = torch.cat([square(-4, 4, -4, 4), square(-6, 6, -6, 6, -1.0)], dim=1)
+        far = screen.clone()
+        screen[0, 2, column], far[0, 2, column] = sign * torch.inf, sign * 1e6
+        faces = torch.cat([SQUARE, SQUARE + 4])
+        assert torch.equal(both(screen, faces, WINDOW), both(far, faces, WINDOW))
+
+
+def test_triangles_of_another_mesh_are_refused() -> None:
+    for faces in (SQUARE + 1, SQUARE - 1):
+        with pytest.raises(DataError, match="other vertices than the 4 of the mesh"):
+            visible(square(-4, 4, -4, 4), faces, WINDOW, backend="numba")
+
+
 def test_triangles_larger_than_any_picture_end_in_no_crash() -> None:
     # Nothing is promised of what they show, but that both say the same and come back.
     generator = torch.Generator().manual_seed(3)
