@@ -57,12 +57,12 @@ def of_texts(heard: str | None, lip_read: str | None) -> dict[str, float]:
 def of_reading(said: str, read: str, visemes: Visemes) -> dict[str, float]:
     """What an expert read against what is said, by letters, words and visemes, and how many of each are said. NaN where
     that is none."""
-    pairs = {
+    pairs: dict[tuple[str, str], tuple[list[str], list[str]]] = {
         ("lipread_cer", SAID_LETTERS): (letters(said), letters(read)),
         ("lipread_wer", SAID_WORDS): (said.casefold().split(), read.casefold().split()),
         ("lipread_ver", SAID_VISEMES): (visemes.of(said), visemes.of(read)),
     }
-    found = {}
+    found: dict[str, float] = {}
     for (rate, count), (true, made) in pairs.items():
         found |= {rate: error_rate(true, made) if true else float("nan"), count: float(len(true))}
     return found

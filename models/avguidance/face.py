@@ -96,6 +96,8 @@ class GuidedFaceFormer(FaceFormer):
 
     def _guided(self, decoded: Tensor, lesson: Lesson, clips: Clips) -> dict[str, Tensor]:
         found = self.scored(decoded, lesson, clips)
+        if not self.settings.guidance_weight:
+            return found
         rows = [
             self._judged(hidden[: lesson.frames[clip]], clip, clips)
             for hidden, clip in zip(decoded, owners(decoded, lesson), strict=True)

@@ -41,4 +41,6 @@ class Letters:
 
     def text_of(self, classes: Iterable[int]) -> str:
         last = len(self.classes) - 1
-        return self._vocabulary.text_of(number for number in classes if 0 < number < last)
+        return self._vocabulary.text_of(
+            number for number in classes if 0 < number < last and self.classes[number] != UNKNOWN
+        )
