@@ -139,7 +139,7 @@ def test_decoder_states_are_those_of_the_whole_text():
         whole = decoder(pieces, memory.expand(3, -1, -1), None)
         written = decoder.begin(memory)
         steps = [decoder.step(written, pieces[:, 0])]
-        written.keep([2, 0, 1])
+        written.keep(torch.tensor([2, 0, 1]))
         steps += [decoder.step(written, pieces[[2, 0, 1], i]) for i in range(1, 70)]
     torch.testing.assert_close(steps[0], whole[:, 0])
     for i, step in enumerate(steps[1:], 1):
