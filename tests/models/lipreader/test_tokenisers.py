@@ -118,7 +118,7 @@ def test_a_list_of_units_that_is_none(files, tmp_path):
 
 
 def test_files_that_are_none(files, tmp_path):
-    with pytest.raises(DataError, match=r"tokeniser cannot be read: .*absent\.model"):
+    with pytest.raises(DataError, match=r"absent\.model with .* cannot be read as a lip reader's tokeniser"):
         Pieces.read(tmp_path / "absent.model", files[1], published=False)
     (tmp_path / "broken.model").write_bytes(b"\x00\x01 no model at all")
     with pytest.raises(DataError, match="SentencePiece model is damaged"):
