@@ -73,6 +73,8 @@ class BeamSearch:
     ) -> None:
         if beam < 1 or not 0 <= ctc_weight <= 1:
             raise DataError(f"beam = {beam} must be 1 at least and ctc_weight = {ctc_weight} between 0 and 1")
+        if not len(logits) or len(logits) != len(features):
+            raise DataError(f"a clip is read from as many frames of both, one at least: {len(features)}, {len(logits)}")
         self.decoder, self.features = decoder, features
         self.frames, self.classes = logits.shape
         self.beam, self.weight = beam, ctc_weight

@@ -195,3 +195,8 @@ def test_a_network_reads_a_clip():
 def test_what_is_refused(beam, weight):
     with pytest.raises(DataError, match="must be 1 at least and ctc_weight"):
         BeamSearch(network(LIPS).decoder, torch.randn(3, 16), torch.randn(3, 12), beam, weight)
+
+
+def test_nothing_cannot_be_read():
+    with pytest.raises(DataError, match="one at least: 0, 0"):
+        read(network(LIPS), torch.zeros(0, 16))
