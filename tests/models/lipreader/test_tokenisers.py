@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -118,7 +120,7 @@ def test_a_list_of_units_that_is_none(files, tmp_path):
 
 
 def test_files_that_are_none(files, tmp_path):
-    with pytest.raises(DataError, match=r"tokeniser cannot be read: .*absent\.model"):
+    with pytest.raises(DataError, match=r"absent\.model with .* cannot be read as a lip reader's tokeniser"):
         Pieces.read(tmp_path / "absent.model", files[1], published=False)
     (tmp_path / "broken.model").write_bytes(b"\x00\x01 no model at all")
     with pytest.raises(DataError, match="SentencePiece model is damaged"):
@@ -171,3 +173,22 @@ def test_a_network_must_have_as_many_classes():
     check_classes(Letters(), 31)
     with pytest.raises(DataError, match="the tokeniser has 31 classes and the lip reader 5049"):
         check_classes(Letters(), 5049)
+
+
+def test_the_published_files_are_told_by_their_sums(files, monkeypatch):
+    for name, file in zip(("MODEL_MD5", "UNITS_MD5"), files, strict=True):
+        monkeypatch.setattr(f"models.lipreader.pieces.{name}", hashlib.md5(file.read_bytes()).hexdigest())
+    assert Pieces.read(*files).classes_of("THE") == Pieces.read(*files, published=False).classes_of("THE")
+    monkeypatch.setattr("models.lipreader.pieces.UNITS_MD5", "0" * 32)
+    with pytest.raises(DataError, match=r"own_units\.txt is not the published unigram5000_units\.txt"):
+        Pieces.read(*files)
+
+
+def test_what_planning_imports_is_light():
+    """Settings, sizes of a released file and tokenisers come without torch."""
+    names = (
+        "models.lipreader",
+        *(f"models.lipreader.{name}" for name in ("published", "tokeniser", "letters", "pieces")),
+    )
+    code = f"import sys, {', '.join(names)}; assert not {{'torch', 'sentencepiece'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
