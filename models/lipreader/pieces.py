@@ -113,7 +113,7 @@ def _check(file: Path, content: bytes, wanted: str, name: str) -> None:
     if found != wanted:
         raise DataError(
             f"{file} is not the published {name} (MD5 {found}, published {wanted}): get that file from Auto-AVSR's "
-            "repository, or say that the tokeniser is not the published one"
+            "repository, or set published_pieces = false where the tokeniser is one of your own"
         )
 
 
