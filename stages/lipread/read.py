@@ -100,7 +100,7 @@ class _Expert:
 
     def read(self, motion: NDArray[np.floating], wave: torch.Tensor | None) -> str:
         """What positions (T, V, 3) say."""
-        positions = torch.from_numpy(np.ascontiguousarray(motion, np.float32)).flatten(1).to(self.device)
+        positions = torch.from_numpy(np.array(motion, np.float32)).flatten(1).to(self.device)
         text: str = self.network.read(positions, wave, beam=self.params.beam, ctc_weight=self.params.ctc_weight)
         return text
 

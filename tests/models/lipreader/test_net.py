@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from faces.errors import DataError
-from models.lipreader import Sizes
 from models.lipreader import network as network_class
 from models.lipreader.errors import ctc_loss
 from models.lipreader.inputs import SAMPLES_PER_FRAME
 from models.lipreader.net import LipReader
+from models.lipreader.sizes import Sizes
 from models.settings import moves
 from tests.models.lipreader.tiny import BOTH, LIPS, SMALL, audio, network, sound_for, video
 
