@@ -109,7 +109,8 @@ def test_real_models_share_nothing_but_what_they_import(here) -> None:
         assert package in found
         assert not [module for module in found for other in others if module == other or module.startswith(f"{other}.")]
     alone = code.closure(["stages.train"])
-    assert not [module for module in alone if module.startswith(("models.lipreader", "models.avguidance", "faces.mouth"))]
+    needless = ("models.lipreader", "models.avguidance", "faces.mouth")
+    assert not [module for module in alone if module.startswith(needless)]
 
 
 def test_training_does_not_hang_on_the_code_of_all_metrics(here) -> None:

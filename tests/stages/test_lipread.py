@@ -22,7 +22,17 @@ from stages.kinds.sequences import Sequences, write_region, write_transcripts
 from stages.lipread import DATA, LipRead, Params
 from stages.sight import sight_of
 from tests.stages.fake_job import FakeJob
-from tests.stages.mouths import LIPS, SMALL, SPLITS, TEXTS, make_faces, make_predictions, motion, read_lips, train_reader
+from tests.stages.mouths import (
+    LIPS,
+    SMALL,
+    SPLITS,
+    TEXTS,
+    make_faces,
+    make_predictions,
+    motion,
+    read_lips,
+    train_reader,
+)
 from tests.stages.train_runs import run as train_face
 from tests.threads import one_thread
 
