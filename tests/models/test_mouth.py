@@ -118,7 +118,7 @@ def test_cameras_that_show_no_mouth() -> None:
         for camera in ("vocaset", "biwi"):
             with pytest.raises(DataError, match=rf"the camera '{camera}' does not show the mouth of here"):
                 Mouth.of(small, camera, 0.4)
-    behind = replace(SIGHT, template=SIGHT.template + [5.0, 0, 0])
+    behind = replace(SIGHT, template=SIGHT.template + np.array([5.0, 0, 0]))
     with pytest.raises(DataError, match="the camera 'vocaset' does not show the mouth of here"):
         Mouth.of(behind, "vocaset", 0.4)
 
