@@ -274,6 +274,11 @@ def makes_motion(model: str) -> bool:
     return moves(registry.load_component("models", model).Settings)
 
 
+def reads_lips(model: str) -> bool:
+    """Whether a model of this name is a lip reader: it makes no motion, and cuts texts into pieces of its own."""
+    return not makes_motion(model) and hasattr(registry.load_component("models", model), "spelling")
+
+
 def speaks_in_styles(model: str) -> bool:
     """Whether a model of this name has styles; one that has none moves alike for everybody."""
     return has_styles(registry.load_component("models", model).Settings)

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from pipeline.errors import RecipeError
 from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
-from stages.kinds.checkpoint import BEST, CONFIG, modules_behind
+from stages.kinds.checkpoint import BEST, CONFIG, modules_behind, reads_lips
 from stages.kinds.predictions import MOTION, Predictions
 from stages.kinds.sequences import INDEX, REGIONS, SOUND, TEMPLATES, TOPOLOGY, TRANSCRIPTS, VERTICES, Sequences
 
@@ -49,8 +50,17 @@ class LipRead(Stage):
         return upstream["predictions"].label
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
-        """The expert's model: editing it reads again."""
-        return modules_behind(upstream["expert"])
+        """The expert's model: editing it reads again. RecipeError where it reads no lips, or is asked not to hear and
+        never did: found out later, all that stands before this step would have been in vain."""
+        expert = upstream["expert"]
+        if not reads_lips(model := str(expert.params.get("model"))):
+            raise RecipeError(
+                f"an expert of lipread must read lips, and step {expert.step!r} trains {model!r}: give a step that "
+                "trains 'lipreader'"
+            )
+        if self.params.silent and expert.params.get("modality") == "video":
+            raise RecipeError(f"silent = true, and the expert of step {expert.step!r} hears nothing: leave silent out")
+        return modules_behind(expert)
 
     def needs(self) -> Needs:
         return Needs(gpu=1, threads="all")

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from faces import metrics_definitions as definitions
 from faces import region_table
 from faces.visemes import TABLE
+from pipeline.errors import RecipeError
 from pipeline.registry import nearest
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds.predictions import MOTION, TEXT, Predictions
@@ -93,6 +94,16 @@ class Metrics(Stage):
         given |= {VISEMES: params.visemes or str(TABLE), "pronunciations": params.pronunciations}
         files = {name: Path(path) for name, path in given.items() if path}
         return Sources(files=files | {region_table.WHAT: region_table.FILE})
+
+    def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """None. RecipeError for what can be told before anything is trained: an expert's errors that nobody is wired
+        to read, and a second model's without those of the first."""
+        if LIPREAD_AGAINST in upstream and not {"against", LIPREAD} <= upstream.keys():
+            raise RecipeError(f"{LIPREAD_AGAINST} is held against {LIPREAD}: wire against and {LIPREAD}, too")
+        for name in self.params.definitions if LIPREAD not in upstream else ():
+            if all(item.expert for item in definitions.find(name)):
+                raise RecipeError(f"definitions names {name!r}, of what an expert reads off lips: wire {LIPREAD}")
+        return ()
 
     def needs(self) -> Needs:
         return Needs(threads="any")

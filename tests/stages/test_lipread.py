@@ -13,8 +13,8 @@ import torch
 
 from cache.manifest import Manifest
 from faces.errors import DataError
-from pipeline.errors import StageError
-from pipeline.stage import Given
+from pipeline.errors import RecipeError, StageError
+from pipeline.stage import Given, Upstream
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.predictions import Predictions
 from stages.kinds.readings import Reading, Readings, digest_of
@@ -156,6 +156,19 @@ def test_a_face_is_no_expert(inputs, tmp_path) -> None:
     face = train_face(FakeJob.under(tmp_path / "t", wired), epochs=1)
     said = refused(tmp_path / "r", given(inputs) | {"expert": face.path})
     assert "which reads no lips: give the step that trains a lipreader" in said
+
+
+def test_what_is_refused_before_anything_is_trained() -> None:
+    def components(params: Params, **values: Any) -> list[str]:
+        return list(LipRead(params).components({"expert": Upstream("reader", "e", values)}))
+
+    assert components(Params(), model="lipreader") == ["models.lipreader"]
+    assert components(Params(silent=True), model="lipreader", modality="audio-visual") == ["models.lipreader"]
+    for face in ("faceformer", "recogniser", "avguidance", "codetalker-vq"):
+        with pytest.raises(RecipeError, match=rf"must read lips, and step 'reader' trains '{face}': give a step that"):
+            components(Params(), model=face)
+    with pytest.raises(RecipeError, match="silent = true, and the expert of step 'reader' hears nothing: leave silent"):
+        components(Params(silent=True), model="lipreader", modality="video")
 
 
 def items(folder: Path, predictions: Path, expert: str = "e") -> dict[str, str]:

@@ -13,7 +13,8 @@ import pytest
 from faces.errors import DataError
 from faces.text_errors import letter_error_rate, viseme_error_rate, word_error_rate
 from faces.visemes import TABLE, Visemes
-from pipeline.errors import StageError
+from pipeline.errors import RecipeError, StageError
+from pipeline.stage import Upstream
 from pipeline.table.report import read
 from stages.kinds.predictions import Predictions
 from stages.kinds.readings import TEXT, TRUTH, Info, Reading, digest_of, write_index, write_reading
@@ -166,14 +167,12 @@ def test_two_models(made, tmp_path) -> None:
 
 
 def test_figures_and_tables_take_the_row_of_the_truth(made, tmp_path) -> None:
-    job = run(tmp_path, made, "lipread", figures=True)
+    job = run(tmp_path, made, "lipread", figures=True, curves=0, definitions=["cer"])
     assert (job.out / "figures" / "baselines.png").is_file()
     report = read(job.out / "metrics.json")
     number = report.number("truth", CER)
     assert number is not None
     assert number.value == pytest.approx((0 + 1 + 3) / 19)
-    only = run(tmp_path / "only", made, "lipread", figures=True, definitions=["cer"])
-    assert (only.out / "figures" / "baselines.png").is_file()
 
 
 def refused(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> str:
@@ -219,6 +218,22 @@ def test_readings_of_a_second_model_need_both(data, made, tmp_path) -> None:
             tmp_path / f"o{number}", made | {"lipread_against": other}, "lipread", "against", "lipread_against"
         )
         assert "were not read by one expert in one way" in said
+
+
+def test_what_is_refused_before_anything_is_trained() -> None:
+    def components(*slots: str, **params: Any) -> list[str]:
+        return list(Metrics(Params(**params)).components({slot: Upstream(slot, slot, {}) for slot in slots}))
+
+    assert components("data", "predictions") == components("lipread", definitions=["cer", VER]) == []
+    assert components("lipread", "against", "lipread_against") == []
+    for slots in (("lipread",), ("against",), ()):
+        with pytest.raises(RecipeError, match="lipread_against is held against lipread: wire against and lipread, too"):
+            components("data", "predictions", "lipread_against", *slots)
+    for name in ("cer", VER):
+        with pytest.raises(
+            RecipeError, match=f"definitions names '{name}', of what an expert reads off lips"
+        ):
+            components("data", "predictions", definitions=["lve", name])
 
 
 def test_splits(data, made, tmp_path) -> None:
