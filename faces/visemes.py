@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,12 @@ class Visemes:
     def read(cls, table: Path = TABLE, dictionary: Path | None = None) -> Visemes:
         """From a table, ours or another, and a dictionary in the format of CMUdict. DataError where one is none."""
         return cls(read_table(table), {} if dictionary is None else read_dictionary(dictionary))
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells table and dictionary from others."""
+        content = repr([sorted(self.table.items()), sorted(self.dictionary.items())])
+        return hashlib.blake2b(content.encode(), digest_size=4).hexdigest()
 
     def of(self, text: str) -> list[str]:
         """A text's visemes, word after word, without silences. English alone."""

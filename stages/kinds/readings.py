@@ -43,6 +43,12 @@ class Info:
     predictions: Sequence[str]
     truth: Sequence[str]
 
+    @property
+    def reader(self) -> str:
+        """Who read and how, in words: errors of others cannot be compared with these."""
+        search = f"beam {self.beam}, CTC {self.ctc_weight:g}" if self.beam else "frame by frame"
+        return f"{self.expert[:8]}, {self.modality}, {search}"
+
 
 def digest_of(file: Path) -> str:
     """What tells a file's content from another, so that readings of one motion are not taken for those of another."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from faces.metrics_definitions import SAID_VISEMES, Definition
 from faces.visemes import TABLE, Visemes
 from pipeline.stage import Job
 from stages.kinds.predictions import Predictions
@@ -28,6 +30,12 @@ def visemes_of(params: Params) -> Visemes:
     return Visemes.read(Path(params.visemes or TABLE), dictionary)
 
 
+def readers_of(definitions: Sequence[Definition], read: Readings, visemes: Visemes) -> dict[str, str]:
+    """Id of each definition of what an expert reads → who read it how, and by which visemes."""
+    also = {SAID_VISEMES: f", visemes {visemes.digest}"}
+    return {item.id: read.info.reader + also.get(item.tokens, "") for item in definitions if item.expert}
+
+
 def evaluate(job: Job, params: Params) -> None:
     """Fill `job.out` with the report."""
     data, predictions = Sequences(job.inputs["data"].path), Predictions(job.inputs["predictions"].path)
@@ -40,6 +48,7 @@ def evaluate(job: Job, params: Params) -> None:
     definitions, left_out = choose_definitions(params, parts, cases)
     diverse = any(item.measure == "diversity" for item in definitions)
     visemes = visemes_of(params) if read else None
+    readers = readers_of(definitions, read[MODEL], visemes) if MODEL in read and visemes else {}
     measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold, visemes)
     measured, surface = measure_all(job, measurer, cases)
     every = {row: score(measured, row, definitions) for row in ROWS}
@@ -47,7 +56,8 @@ def evaluate(job: Job, params: Params) -> None:
     tests = report.paired_facts(every, against, data.units) if against else None
     notes = [*regions.notes, *notes_on_lengths(cases), *left_out]
     report.write_numbers(
-        job.out / "metrics.json", data, predictions, report.numbers(rows, regions, data.units, params.lip_threshold),
+        job.out / "metrics.json", data, predictions,
+        report.numbers(rows, regions, data.units, params.lip_threshold, readers),
         splits=sorted({case.split for case in cases}), notes=notes, tests=tests,
     )  # fmt: skip
     report.write_csv(job.out / "per_sequence.csv", measured, definitions, regions, params.lip_threshold)
@@ -67,7 +77,7 @@ def evaluate(job: Job, params: Params) -> None:
     frames = sum(item.frames for item in {item.id: item for item in measured if item.row == NEUTRAL}.values())
     chosen = report.headlines(rows[MODEL])
     job.say(f"{len(cases)} sequences, {frames} frames; {', '.join(chosen.values())}; all others are in metrics.json")
-    job.say(report.table(rows, regions, data.units, params.lip_threshold))
+    job.say(report.table(rows, regions, data.units, params.lip_threshold, readers))
     if readings:
         job.say(texts.excerpt(readings))
     if by_expert:

@@ -16,6 +16,7 @@ from faces.visemes import TABLE, Visemes
 from pipeline.errors import RecipeError, StageError
 from pipeline.stage import Upstream
 from pipeline.table.report import read
+from pipeline.table.terms import differences
 from stages.kinds.predictions import Predictions
 from stages.kinds.readings import TEXT, TRUTH, Info, Reading, digest_of, write_index, write_reading
 from stages.kinds.sequences import Sequences
@@ -175,6 +176,24 @@ def test_figures_and_tables_take_the_row_of_the_truth(made, tmp_path) -> None:
     assert number.value == pytest.approx((0 + 1 + 3) / 19)
 
 
+def test_numbers_of_another_expert_are_told_apart(data, made, tmp_path) -> None:
+    """In tables of several reports: who read, how, and by which visemes."""
+    first = run(tmp_path / "a", made, "lipread")
+    ver = numbers(first)["model", VER]
+    assert numbers(first)["model", CER]["reader"] == "e, video, beam 10, CTC 0.1"
+    assert ver["reader"] == f"e, video, beam 10, CTC 0.1, visemes {Visemes.read().digest}"
+    assert "reader" not in numbers(first)["model", "lve/facediffuser"]
+    assert "expert CER: read by e, video, beam 10, CTC 0.1\n" in first.said[-2]
+    other = readings(tmp_path / "r", data, made["predictions"], expert="f" * 32, beam=0, modality="silent")
+    second = run(tmp_path / "b", made | {"lipread": other}, "lipread")
+    a, b = (read(job.out / "metrics.json").number("model", CER) for job in (first, second))
+    assert a is not None
+    assert b is not None
+    assert differences(b.terms, a.terms) == [
+        "read by ffffffff, silent, frame by frame instead of read by e, video, beam 10, CTC 0.1"
+    ]
+
+
 def refused(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> str:
     with pytest.raises((DataError, StageError)) as caught:
         run(folder, made, *slots, **params)
@@ -230,9 +249,7 @@ def test_what_is_refused_before_anything_is_trained() -> None:
         with pytest.raises(RecipeError, match="lipread_against is held against lipread: wire against and lipread, too"):
             components("data", "predictions", "lipread_against", *slots)
     for name in ("cer", VER):
-        with pytest.raises(
-            RecipeError, match=f"definitions names '{name}', of what an expert reads off lips"
-        ):
+        with pytest.raises(RecipeError, match=f"definitions names '{name}', of what an expert reads off lips"):
             components("data", "predictions", definitions=["lve", name])
 
 
