@@ -13,6 +13,7 @@ from stages.kinds.sequences import Sequences
 
 MODEL, AGAINST, NEUTRAL, MEAN_MOTION, TRUTH = "model", "against", "neutral template", "mean motion", "truth"
 """The rows of a report; of the truth there is only what an expert reads off it."""
+NOT_READ: Mapping[str, Readings] = {}
 FEW = 3
 """Frames by which lengths may differ without a word: rounding of the frame rates of sound and motion."""
 
@@ -52,7 +53,7 @@ def choose(
     predictions: Predictions,
     against: Predictions | None,
     splits: Sequence[str],
-    readings: Mapping[str, Readings],
+    readings: Mapping[str, Readings] = NOT_READ,
 ) -> list[Case]:
     """The sequences to measure, sorted. readings: row → what an expert read off its lips. DataError or StageError where
     predictions do not belong to the data, or readings not to the predictions."""
