@@ -9,7 +9,7 @@ would feel each other (`models.lipreader.net`).
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -115,17 +115,16 @@ class LearningLipReader(LipReader):
         """A transcript as this reader would write it: what it reads is held against that."""
         return cleaned(text)
 
-    def _read(self, clips: Clips) -> list[tuple[Tensor, list[int]]]:
-        """Per clip its features (1, T', D) and the classes of its text."""
+    def _read(self, clips: Clips) -> Iterator[tuple[Tensor, list[int]]]:
+        """Per clip its features (1, T', D) and the classes of its text, one after another, so that what is drawn for a
+        clip does not depend on those that are read after it."""
         assert clips.vertices is not None, "the settings want the mouth"
         assert clips.frames is not None, "the settings want the mouth"
         assert clips.text is not None, "the settings want text"
         assert clips.text_lengths is not None, "the settings want text"
         counts = zip(clips.frames.tolist(), clips.text_lengths.tolist(), strict=True)
-        return [
-            (self._look(clips, number, frames), clips.text[number, :letters].tolist())
-            for number, (frames, letters) in enumerate(counts)
-        ]
+        for number, (frames, letters) in enumerate(counts):
+            yield self._look(clips, number, frames), clips.text[number, :letters].tolist()
 
     def _look(self, clips: Clips, number: int, frames: int) -> Tensor:
         if self._drawn is None or clips.vertices is None:
