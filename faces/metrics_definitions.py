@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FRAMES, SEQUENCES, TOKENS = "frames", "sequences", "tokens"
+FRAMES, SEQUENCES = "frames", "sequences"
+LETTERS, WORDS, VISEMES = "letters", "words", "visemes"
 """Over what a mean is taken: all frames of all sequences together, each sequence first, or all letters, words or
 visemes of the texts that others are held against."""
 TO_TRUTH = "prediction cut to the truth"
@@ -25,7 +26,7 @@ DISPLACEMENTS = "own neutral template subtracted"
 COUNTED = "own style, else mean over all styles"
 EVERY_STYLE = "every predicted style"
 HEARD, SAID_LETTERS, SAID_WORDS, SAID_VISEMES = "letters_heard", "letters_said", "words_said", "visemes_said"
-"""Measures that count tokens."""
+"""Measures that count letters, words or visemes."""
 LIPS, UPPER_FACE, OPENING, LIP_MIDDLE = "lips", "upper_face", "opening", "lip_middle"
 
 
@@ -38,8 +39,8 @@ class Definition:
     average: over what. lengths: the rule for unequal lengths. template: the rule for the neutral face. styles: which
     predictions count. per_second: the unit is one of speed. percent: it is one of a hundred. repeats: a vertex that
     stands twice in the region counts twice. threshold: it is of what stays below a length that the user names. tokens:
-    of TOKENS, the measure that counts them. expert: it is of what a lip-reading expert read. aliases: other names of
-    the very same number.
+    of a mean over letters, words or visemes, the measure that counts them. expert: it is of what a lip-reading expert
+    read. aliases: other names of the very same number.
     """
 
     id: str
@@ -72,13 +73,12 @@ class Definition:
         means = {
             FRAMES: f"mean over all {what} of all sequences",
             SEQUENCES: "mean over sequences",
-            TOKENS: "both summed over all sequences first",
         }
-        return f"{self.formula}; {means[self.average]}"
+        return f"{self.formula}; {means.get(self.average, 'both summed over all sequences first')}"
 
     def weight(self, frames: int, tokens: int = 0) -> int:
         """What a sequence weighs in the mean: 1, or how many frames, pairs of neighbouring frames or tokens it has."""
-        if self.average == TOKENS:
+        if self.tokens:
             return tokens
         return (frames - 1 if self.per_second else frames) if self.average == FRAMES else 1
 
@@ -214,23 +214,25 @@ _LIST = (
         "character error rate, edits ÷ letters heard, spaces included and case aside: the fewest letters to insert, "
         "delete or replace that turn what the recogniser heard in the sound into what the network reads off the lips "
         "that it moved; without sequences in which nothing was heard", OURS,
-        "lip_reading_error", TOKENS, power=0, lengths=WHOLE, template=TEXTS, tokens=HEARD,
+        "lip_reading_error", LETTERS, power=0, lengths=WHOLE, template=TEXTS, tokens=HEARD,
     ),
     Definition(
         "cer/avguidance", "character error rate of a lip-reading expert",
         "edits ÷ characters said, spaces included and case aside: the fewest characters to insert, delete or replace "
         "that turn what is said into what the expert reads", AVGUIDANCE,
-        "lipread_cer", TOKENS, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_LETTERS, expert=True,
+        "lipread_cer", LETTERS, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_LETTERS, expert=True,
     ),
     Definition(
-        "wer/facepipe", "word error rate of a lip-reading expert", "the same with words", OURS,
-        "lipread_wer", TOKENS, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_WORDS, expert=True,
+        "wer/facepipe", "word error rate of a lip-reading expert",
+        "edits ÷ words said, case aside: the fewest words to insert, delete or replace that turn what is said into "
+        "what the expert reads", OURS,
+        "lipread_wer", WORDS, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_WORDS, expert=True,
     ),
     Definition(
         "ver/facepipe", "viseme error rate of a lip-reading expert",
-        "the same with visemes, by our own table or one that is given: the paper's is not published, so that its "
-        "numbers are others", OURS,
-        "lipread_ver", TOKENS, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_VISEMES, expert=True,
+        "edits ÷ visemes said: the same with what both texts look like on the lips, by our own table of visemes or one "
+        "that is given; the paper's is not published, so that its numbers are others", OURS,
+        "lipread_ver", VISEMES, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_VISEMES, expert=True,
     ),
 )  # fmt: skip
 DEFINITIONS = {item.id: item for item in _LIST}

@@ -71,12 +71,12 @@ def read_dictionary(file: Path) -> dict[str, tuple[str, ...]]:
     try:
         lines = read_text(file, encoding="latin-1").splitlines()
     except (OSError, ValueError) as error:
-        raise DataError(f"the pronouncing dictionary cannot be read: {said(error)}") from error
+        raise DataError(f"{file} cannot be read as a pronouncing dictionary: {said(error)}") from error
     found: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith((";;;", "#")):
+        if line.startswith(";;;") or not (parts := line.partition("#")[0].split()):
             continue
-        word, *phonemes = line.split(" #")[0].split()
+        word, *phonemes = parts
         bare = tuple(phoneme.rstrip("012") for phoneme in phonemes)
         if not bare or not PHONEMES.issuperset(bare):
             raise DataError(f"{file}, line {number}: {line[:60]!r} is no word with its phonemes, as CMUdict has them")

@@ -38,7 +38,7 @@ def read_table(file: Path) -> dict[str, str]:
     try:
         rows: Any = read_toml(file).get("visemes")
     except (OSError, ValueError) as error:
-        raise DataError(f"the table of visemes cannot be read: {said(error)}") from error
+        raise DataError(f"{file} cannot be read as a table of visemes: {said(error)}") from error
     if not isinstance(rows, dict) or not all(_is_row(row) for row in rows.values()):
         raise DataError(f"{file} needs a table `visemes` with a list of phonemes for each viseme")
     pairs = [(phoneme, viseme) for viseme, row in rows.items() for phoneme in row]

@@ -24,6 +24,8 @@ from models.sight import PICTURES_PER_SECOND, Sight
 FITTED = "fitted"
 LEAST_SEEN = 0.2
 """Share of a window that a face must fill; the published views are filled all over."""
+LEAST_TRIANGLES = 100
+"""That a published view must show; of data whose unit is smaller it shows a few, as large as the window."""
 
 
 class Mouth:
@@ -57,12 +59,20 @@ class Mouth:
         return mouth
 
     def _check_view(self, upright: np.ndarray, camera: str, source: str) -> None:
-        seen = self.renderer.visible(torch.from_numpy(upright)[None].float()) >= 0
-        if seen.float().mean() < LEAST_SEEN:
+        seen = self.renderer.visible(torch.from_numpy(upright)[None].float())
+        there = seen[seen >= 0]
+        few = camera != FITTED and len(there.unique()) < LEAST_TRIANGLES
+        if len(there) >= LEAST_SEEN * seen.numel() and not few:
+            return
+        if camera == FITTED:
             raise DataError(
-                f"the camera {camera!r} does not show the face of {source}, whose units or place are others: "
-                "set camera = 'fitted'"
+                f"a camera that is fitted to the lips of {source} shows next to nothing of its mesh: see that the "
+                "region 'lips' is of this topology, and that its axes are as the data say"
             )
+        raise DataError(
+            f"the camera {camera!r} does not show the mouth of {source}, whose units, place or topology are others: "
+            f"set camera = {FITTED!r}"
+        )
 
     def frames(self, motion_frames: int) -> int:
         """T' of T."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from faces.errors import DataError
 from models.sight import Sight
 from stages.kinds.sequences import Sequences
 
@@ -11,7 +12,9 @@ LIPS = "lips"
 
 
 def sight_of(data: Sequences) -> Sight:
-    """With the mean neutral face of the training subjects, or of all where none is trained on."""
-    wanted = [name for name in data.train_subjects if name in data.templates] or sorted(data.templates)
-    mean = np.array([data.templates[name] for name in wanted], np.float64).mean(axis=0)
+    """With the mean neutral face of the training subjects, or of all where none is trained on. DataError where there is
+    none."""
+    if not data.middle_subjects:
+        raise DataError(f"{data.path} has no neutral face, which a mouth is looked for in: run preprocess again")
+    mean = np.array([data.templates[name] for name in data.middle_subjects], np.float64).mean(axis=0)
     return Sight(data.faces, mean, data.region(LIPS), data.info.up, data.fps, str(data.path))

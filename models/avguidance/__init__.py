@@ -28,7 +28,7 @@ def network() -> type[GuidedFaceFormer]:
 def spelling(settings: Settings, expert: DataFacts) -> Spelling:
     """The expert's own."""
     from models.avguidance.settings import RELEASED
-    from models.lipreader.spelling import Spelled
+    from models.lipreader.spelled import Spelled
     from models.lipreader.tokeniser import tokeniser_of
 
     return Spelled(tokeniser_of(expert.tokeniser), settings.casing == RELEASED)

@@ -27,6 +27,6 @@ def network() -> type[LearningLipReader]:
 
 def spelling(settings: Settings, expert: DataFacts | None = None) -> Spelling:
     """What cuts its transcripts into pieces. DataError where the files of a tokeniser cannot be read."""
-    from models.lipreader.spelling import of_settings
+    from models.lipreader.spelled import of_settings
 
     return of_settings(settings)

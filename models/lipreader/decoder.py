@@ -11,13 +11,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.attention import KeyValueCache
 from models.lipreader.attention import Attention
 from models.lipreader.conformer import FeedForward, layer_norm
 from models.lipreader.positions import sinusoids
 
-ROOM = 64
-"""Pieces for which keys and values have room at first."""
+
+class Past:
+    """Keys and values of the pieces so far, of one layer and all hypotheses: (2, N, H, L, e)."""
+
+    def __init__(self) -> None:
+        self._seen: Tensor | None = None
+
+    def append(self, keys_values: Tensor) -> Tensor:
+        """Those of the new piece → all."""
+        self._seen = keys_values if self._seen is None else torch.cat((self._seen, keys_values), dim=3)
+        return self._seen
+
+    def keep(self, hypotheses: Tensor) -> None:
+        if self._seen is not None:
+            self._seen = self._seen.index_select(1, hypotheses)
 
 
 class Layer(nn.Module):
@@ -41,10 +53,10 @@ class Layer(nn.Module):
         out: Tensor = x + self.dropout(self.feed_forward(self.norm3(x)))
         return out
 
-    def step(self, x: Tensor, seen: Tensor, cache: KeyValueCache) -> Tensor:
+    def step(self, x: Tensor, seen: Tensor, past: Past) -> Tensor:
         """One piece of each hypothesis, (N, 1, D) → (N, 1, D). seen: keys and values of the one clip."""
         y = self.norm1(x)
-        x = x + self.self_attn(y, cache.append(self.self_attn.keys_values(y)))
+        x = x + self.self_attn(y, past.append(self.self_attn.keys_values(y)))
         # To the clip, hypotheses are so many queries of one sequence.
         x = x + self.src_attn(self.norm2(x).transpose(0, 1), seen).transpose(0, 1)
         out: Tensor = x + self.feed_forward(self.norm3(x))
@@ -54,13 +66,13 @@ class Layer(nn.Module):
 class Written:
     """What the decoder keeps of the texts so far: nothing is computed twice. All have the same length."""
 
-    def __init__(self, caches: Sequence[KeyValueCache], seen: Sequence[Tensor]) -> None:
-        self.caches, self.seen, self.length = caches, seen, 0
+    def __init__(self, seen: Sequence[Tensor]) -> None:
+        self.seen, self.pasts, self.length = seen, [Past() for _ in seen], 0
 
-    def keep(self, hypotheses: Sequence[int]) -> None:
-        """Go on with these hypotheses, in this order; one may be taken several times."""
-        for cache in self.caches:
-            cache.keep(hypotheses)
+    def keep(self, hypotheses: Tensor) -> None:
+        """Go on with these hypotheses (N,) int64, in this order; one may be taken several times."""
+        for past in self.pasts:
+            past.keep(hypotheses)
 
 
 class Decoder(nn.Module):
@@ -88,15 +100,14 @@ class Decoder(nn.Module):
 
     def begin(self, memory: Tensor) -> Written:
         """Features (T, D) of one clip → the state before its first piece."""
-        seen = [layer.src_attn.keys_values(memory[None]) for layer in self.decoders]
-        return Written([KeyValueCache(ROOM) for _ in self.decoders], seen)
+        return Written([layer.src_attn.keys_values(memory[None]) for layer in self.decoders])
 
     def step(self, written: Written, last: Tensor) -> Tensor:
         """Each hypothesis's last piece, (N,) int64 → logits of the next one, (N, V). Meant for eval mode."""
         x = self._embedded(last[:, None], torch.tensor([written.length]))
         written.length += 1
-        for layer, seen, cache in zip(self.decoders, written.seen, written.caches, strict=True):
-            x = layer.step(x, seen, cache)
+        for layer, seen, past in zip(self.decoders, written.seen, written.pasts, strict=True):
+            x = layer.step(x, seen, past)
         return self._scored(x)[:, 0]
 
     def _embedded(self, pieces: Tensor, places: Tensor) -> Tensor:

@@ -28,6 +28,12 @@ MASK_WINDOW, MASK_STRIDE = 6400, 16_000
 """Longest hidden span, and one span for each so many samples: 0.4 s, 1 s."""
 
 
+def grey_of(pictures: Tensor) -> Tensor:
+    """Red, green and blue (T, 3, h, w) → grey (T, h, w); three equal channels give 0.9999 of them."""
+    red, green, blue = pictures.unbind(1)
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
+
+
 def prepare_video(grey: Tensor, deviation: float = DEVIATION) -> Tensor:
     """Grey pictures (T, h, w) in 0 … 1, h and w 88 at least → what the network takes, (T, 1, 88, 88).
 

@@ -44,12 +44,18 @@ class Pieces:
             content = _bytes(model)
             listed = read_text(units, most=MOST_BYTES)
         except (OSError, ValueError) as error:
-            raise DataError(f"a lip reader's tokeniser cannot be read: {said(error)}") from error
+            raise DataError(
+                f"{model} with {units} cannot be read as a lip reader's tokeniser: {said(error)}"
+            ) from error
         if published:
             _check(model, content, MODEL_MD5, "unigram5000.model")
             _check(units, _bytes(units), UNITS_MD5, "unigram5000_units.txt")
-        made = cls(content, _units(units, listed))
-        made.classes_of("A")  # a file that is no model is refused here, and not in the middle of a training
+        listed_units = _units(units, listed)
+        try:
+            made = cls(content, listed_units)
+            made.classes_of("A")  # a file that is no model is refused here, and not in the middle of a training
+        except DataError as error:
+            raise DataError(f"{model} with {units}: {error}") from error
         return made
 
     @classmethod
@@ -107,7 +113,7 @@ def _check(file: Path, content: bytes, wanted: str, name: str) -> None:
     if found != wanted:
         raise DataError(
             f"{file} is not the published {name} (MD5 {found}, published {wanted}): get that file from Auto-AVSR's "
-            "repository, or say that the tokeniser is not the published one"
+            "repository, or set published_pieces = false where the tokeniser is one of your own"
         )
 
 

@@ -73,6 +73,8 @@ class BeamSearch:
     ) -> None:
         if beam < 1 or not 0 <= ctc_weight <= 1:
             raise DataError(f"beam = {beam} must be 1 at least and ctc_weight = {ctc_weight} between 0 and 1")
+        if not len(logits) or len(logits) != len(features):
+            raise DataError(f"a clip is read from as many frames of both, one at least: {len(features)}, {len(logits)}")
         self.decoder, self.features = decoder, features
         self.frames, self.classes = logits.shape
         self.beam, self.weight = beam, ctc_weight
@@ -89,12 +91,12 @@ class BeamSearch:
         running = _Running(first, nothing, nothing, nothing, self.prefixes.begin())
         for step in range(self.frames):
             running, kept = self._extended(running, written, step == self.frames - 1)
-            if not kept or self._over(step):
+            if not len(kept) or self._over(step):
                 break
             written.keep(kept)
         return sorted(self.finished, key=lambda one: one.score, reverse=True)
 
-    def _extended(self, running: _Running, written: Written, is_last: bool) -> tuple[_Running, list[int]]:
+    def _extended(self, running: _Running, written: Written, is_last: bool) -> tuple[_Running, Tensor]:
         """The best pairs of hypotheses and pieces: those that end are put away; the others, and what they extend."""
         said = self.decoder.step(written, running.pieces[:, -1]).double().log_softmax(-1)  # (N, V)
         gain = self._gain(running, said)
@@ -113,8 +115,7 @@ class BeamSearch:
         on = going.nonzero()[:, 0]
         before, last = running.state.keep(parent[on]), running.pieces[parent[on], -1]
         state = self.prefixes.extend(before, last, piece[on], before.score + gain[parent[on], piece[on]])
-        kept: list[int] = parent[on].tolist()
-        return _Running(made.pieces[on], score[on], made.decoder[on], made.ctc[on], state), kept
+        return _Running(made.pieces[on], score[on], made.decoder[on], made.ctc[on], state), parent[on]
 
     def _gain(self, running: _Running, said: Tensor) -> Tensor:
         """What CTC adds for each piece, (N, V): log ψ with it − log ψ without."""

@@ -38,7 +38,7 @@ class Settings(Sizes):
     )
     rim: int = setting(
         4, "pixels around the mouth, out of which a picture is cut at random in training; 4: 88 of 96, as published",
-        low=0, high=60,
+        low=0, high=25,
     )  # fmt: skip
     silence: float = setting(
         0.0, "share of training clips that are shown without their sound, so that lips count", low=0.0, high=1.0

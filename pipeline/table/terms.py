@@ -10,7 +10,9 @@ FACETS = ("definition", "region", "split", "unit", "average", "scale")
 AVERAGES = {
     "frames": "mean over all frames",
     "sequences": "mean of each sequence first",
-    "letters": "over all letters that were heard",
+    "letters": "over all letters",
+    "words": "over all words",
+    "visemes": "over all visemes",
 }
 
 

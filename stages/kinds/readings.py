@@ -7,35 +7,47 @@ should be is a `DataError`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 from faces.errors import DataError, said
 from faces.texts import read_json
-from stages.kinds.plain import built, remade_by, write_json
+from stages.kinds.plain import built, write_json
 
 INDEX, TEXT, TRUTH = "readings.json", "text", "truth"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """said: the transcript. read: what the expert makes of the lips, and of the sound where it hears."""
+    """said: the transcript, as the expert would write it. read: what it makes of the lips, and of the sound where it
+    hears. motion: `digest_of` the file of what it looked at."""
 
     said: str
     read: str
+    motion: str
 
 
 @dataclass(frozen=True)
 class Info:
-    """What `readings.json` says. modality: "video", "audio-visual", or "silent" where one of these was given no sound.
-    beam: hypotheses of the search; 0: what CTC writes frame by frame. predictions: their names. truth: ids."""
+    """What `readings.json` says. expert: `digest_of` its weights. modality: "video", "audio-visual", or "silent" where
+    an audio-visual one was given no sound. beam: hypotheses of the search; 0: what CTC writes frame by frame.
+    ctc_weight: of CTC in the search. predictions: their names. truth: ids."""
 
+    expert: str
     modality: str
     beam: int
+    ctc_weight: float
     predictions: Sequence[str]
     truth: Sequence[str]
+
+
+def digest_of(file: Path) -> str:
+    """What tells a file's content from another, so that readings of one motion are not taken for those of another."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def write_index(folder: Path, info: Info) -> Path:
@@ -73,6 +85,7 @@ class Readings:
 
     def _reading(self, part: str, name: str) -> Reading:
         file = self.path / part / f"{name}.json"
-        with remade_by("lipread", file):
-            facts: Mapping[str, str] = read_json(file)
-            return built(Reading, facts)
+        try:
+            return built(Reading, read_json(file))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{file} is not what an expert read ({said(error)}); make it again with lipread") from error

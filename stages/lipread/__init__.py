@@ -69,7 +69,8 @@ class LipRead(Stage):
             own = [files.get(file) for file in (f"{VERTICES}/{name}.npy", f"{SOUND}/{name}.wav")]
             return [data.transcripts.get(name), *own, taken[name]]
 
-        camera = [files.get(LIPS_FILE), files.get(TOPOLOGY), data.train_subjects, data.template_digests, data.fps]
+        faces = [data.template_digests[subject] for subject in data.middle_subjects]
+        camera = [files.get(LIPS_FILE), files.get(TOPOLOGY), faces, data.fps]
         whole = not self.params.splits
         return Items(
             {name: facts(name) for name in taken}, [given["expert"].content, data.info.up, camera], whole=whole

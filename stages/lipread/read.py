@@ -15,9 +15,9 @@ from faces.text_errors import letter_error_rate
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.audio import speech
-from stages.kinds.checkpoint import Checkpoint
+from stages.kinds.checkpoint import BEST, Checkpoint
 from stages.kinds.predictions import Predictions, check_alike, vertices_of
-from stages.kinds.readings import TEXT, TRUTH, Info, Reading, Readings, write_index, write_reading
+from stages.kinds.readings import TEXT, TRUTH, Info, Reading, Readings, digest_of, write_index, write_reading
 from stages.kinds.sequences import Sequences
 from stages.lipread import Params
 from stages.processor import set_up
@@ -36,16 +36,19 @@ def read(job: Job, params: Params) -> None:
 
     def make(name: str) -> list[Path]:
         wave = expert.sound(name)
-        motions = {(TEXT, one): vertices_of(predictions, one, data) for one in wanted[name]}
-        if params.truth:
-            motions[TRUTH, name] = data.vertices(name)
-        read = {where: expert.read(motion, wave) for where, motion in motions.items()}
         said = expert.network.as_written(data.transcripts[name])
-        return [write_reading(job.out, *where, Reading(said, text)) for where, text in read.items()]
+        seen = [(TEXT, one, vertices_of(predictions, one, data), predictions.file(one)) for one in wanted[name]]
+        if params.truth:
+            seen.append((TRUTH, name, data.vertices(name), data.vertex_file(name)))
+        return [
+            write_reading(job.out, part, one, Reading(said, expert.read(motion, wave), digest_of(file)))
+            for part, one, motion, file in seen
+        ]
 
     job.each(list(wanted), make)
     names = sorted(one for names in wanted.values() for one in names)
-    write_index(job.out, Info(expert.modality, params.beam, names, sorted(wanted) if params.truth else []))
+    truth = sorted(wanted) if params.truth else []
+    write_index(job.out, Info(expert.digest, expert.modality, params.beam, params.ctc_weight, names, truth))
     _tell(job, Readings(job.out))
 
 
@@ -82,6 +85,7 @@ class _Expert:
         if params.silent and not network.settings.listens:
             raise StageError("silent = true, and this expert hears nothing anyway: leave silent out")
         self.network, self.data, self.params, self.device = network, data, params, device
+        self.digest = digest_of(checkpoint.path / BEST)
 
     @property
     def modality(self) -> str:
@@ -96,7 +100,7 @@ class _Expert:
 
     def read(self, motion: NDArray[np.floating], wave: torch.Tensor | None) -> str:
         """What positions (T, V, 3) say."""
-        positions = torch.from_numpy(np.ascontiguousarray(motion, np.float32)).flatten(1).to(self.device)
+        positions = torch.from_numpy(np.array(motion, np.float32)).flatten(1).to(self.device)
         text: str = self.network.read(positions, wave, beam=self.params.beam, ctc_weight=self.params.ctc_weight)
         return text
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from faces import metrics_definitions as definitions
 from faces import region_table
+from faces.visemes import TABLE
 from pipeline.registry import nearest
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds.predictions import MOTION, TEXT, Predictions
@@ -89,7 +90,7 @@ class Metrics(Stage):
     def sources(self) -> Sources:
         params = self.params
         given = {"lips": params.lips_file, "upper_face": params.upper_face_file}
-        given |= {VISEMES: params.visemes, "pronunciations": params.pronunciations}
+        given |= {VISEMES: params.visemes or str(TABLE), "pronunciations": params.pronunciations}
         files = {name: Path(path) for name, path in given.items() if path}
         return Sources(files=files | {region_table.WHAT: region_table.FILE})
 

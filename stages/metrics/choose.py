@@ -63,6 +63,7 @@ def choose(
         chosen[row] = _by_sequence(given, splits)
     if against:
         _check_same_sequences(predictions, chosen[MODEL], against, chosen[AGAINST])
+    _check_readings(rows, readings)
     for row, read in readings.items():
         _check_read(rows[row], chosen[row], read)
     cases = [
@@ -70,6 +71,20 @@ def choose(
         for name in chosen[MODEL]
     ]
     return [_with_readings(case, readings) for case in cases]
+
+
+def _check_readings(rows: Mapping[str, Predictions], readings: Mapping[str, Readings]) -> None:
+    if AGAINST in readings and not (AGAINST in rows and MODEL in readings):
+        raise StageError(
+            f"{readings[AGAINST].path} is what was read off the predictions `against`, and is held against what was "
+            "read off the others: give against and lipread, too, or leave lipread_against out"
+        )
+    how = {(one.info.expert, one.info.modality, one.info.beam, one.info.ctc_weight) for one in readings.values()}
+    if len(how) > 1:
+        raise StageError(
+            f"{readings[MODEL].path} and {readings[AGAINST].path} were not read by one expert in one way, so that "
+            "their errors cannot be compared: read both with the same expert, beam, ctc_weight and silent"
+        )
 
 
 def _check_read(predictions: Predictions, chosen: Mapping[str, Sequence[str]], read: Readings) -> None:

@@ -24,9 +24,8 @@ ROWS = (MODEL, NEUTRAL, MEAN_MOTION, TRUTH, AGAINST)
 
 def visemes_of(params: Params) -> Visemes:
     """What looks alike, by our table or the user's."""
-    given = (Path(file) if file else None for file in (params.visemes, params.pronunciations))
-    table, dictionary = given
-    return Visemes.read(table or TABLE, dictionary)
+    dictionary = Path(params.pronunciations) if params.pronunciations else None
+    return Visemes.read(Path(params.visemes or TABLE), dictionary)
 
 
 def evaluate(job: Job, params: Params) -> None:

@@ -15,8 +15,9 @@ from faces.errors import DataError
 from faces.metrics_parts import Parts
 from faces.metrics_stream import Apart, Moving, Stills, block_frames
 from faces.visemes import Visemes
+from pipeline.errors import StageError
 from stages.kinds.predictions import vertices_of
-from stages.kinds.readings import Reading
+from stages.kinds.readings import Reading, digest_of
 from stages.kinds.sequences import Sequences
 from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, TRUTH, Case, Take
 from stages.metrics.surface import Surface, surface_of
@@ -81,13 +82,17 @@ class Measurer:
         return Found([*measured, *still, *self._of_truth(case)], Surface.mean(moved))
 
     def _of_truth(self, case: Case) -> list[Measured]:
-        values = self.read_off(case.reading)
+        values = self.read_off(case.reading, self.data.vertex_file(case.id))
         return [Measured(TRUTH, case.id, case.subject, "", case.split, True, case.frames, values)] if values else []
 
-    def read_off(self, reading: Reading | None) -> dict[str, float]:
-        """The errors of what an expert read, none where it did not."""
+    def read_off(self, reading: Reading | None, motion: Path) -> dict[str, float]:
+        """The errors of what an expert read off a motion, none where it did not. StageError where that was another."""
         if reading is None or self.visemes is None:
             return {}
+        if reading.motion != digest_of(motion):
+            raise StageError(
+                f"{motion} is not what the expert looked at: give what lipread makes of these very predictions and data"
+            )
         return metrics_measures.of_reading(reading.said, reading.read, self.visemes)
 
     def _still_faces(self, template: Array) -> dict[str, Array]:
@@ -133,7 +138,7 @@ class Walk:
         found = metrics_measures.of_prediction(self.parts, self.truth, *self.pairs[take], self.fps, self.threshold)
         if (text := take.predictions.text(take.name)) is not None:
             found |= metrics_measures.of_texts(text.heard, text.lip_read)
-        found |= self._read_off(take.reading)
+        found |= self._read_off(take.reading, take.predictions.file(take.name))
         return self._measured(take.row, take.item.condition, take.counted, take.frames, found | dict(more))
 
     def of_still_faces(self, frames: int) -> list[Measured]:

@@ -15,12 +15,14 @@ from models.settings import moves, wants_of
 from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.features import ENCODER
-from stages.kinds.sequences import INDEX, REGIONS, SOUND, TOPOLOGY, TRANSCRIPTS, Sequences, of_data
+from stages.kinds.sequences import INDEX, REGIONS, SOUND, TOPOLOGY, TRANSCRIPTS, VERTICES, Sequences, of_data
 
 WRITTEN, PIECES, HEARD = "written", "pieces", "heard"
 """What networks want that learn from transcripts, by letter or in a lip reader's pieces, or from what a recogniser made
 of the sound."""
 READ = (WRITTEN, PIECES)
+MIDDLE = "mean face"
+"""What a mouth's camera is fitted to, among the parts of the data that a training hangs on."""
 LIPS = "lips"
 LIP_REGIONS = (LIPS, "lip_upper", "lip_lower")
 """The data set's regions that the network's health is told of; all others change nothing."""
@@ -153,13 +155,14 @@ class Train(Stage):
         data = Sequences(given["data"].path)
         names = [*data.ids("train"), *data.ids("val")]
         wanted = wants_of(self.settings.get("model"))
-        looked_at = dict.fromkeys([*LIP_REGIONS, *wanted.regions])
+        moving = moves(self.settings.get("model"))
+        looked_at = dict.fromkeys([*(LIP_REGIONS if moving else (LIPS,)), *wanted.regions])
         regions = of_json([given["data"].files.get(f"{REGIONS}/{region}.txt") for region in looked_at])
         texts = {TRANSCRIPTS: of_json([data.transcripts.get(name) for name in names])} if wanted.text in READ else {}
         looks = of_data(data, names, given["data"]) | {REGIONS: regions}
-        if not (moves(self.settings.get("model")) or wanted.mouth):
-            looks = {INDEX: looks[INDEX]}
-        parts = {"data": looks | texts | self._more(names, given["data"])}
+        if not moving:
+            looks = {part: looks[part] for part in (INDEX, *((VERTICES, REGIONS) if wanted.mouth else ()))}
+        parts = {"data": looks | texts | self._more(data, names, given["data"])}
         for slot in ("features", "codes"):
             if slot in given:
                 learnt = {name: given[slot].item(name) for name in names}
@@ -167,11 +170,15 @@ class Train(Stage):
                 parts[slot] = facts | {"items": of_json(learnt)}
         return {slot: parts.get(slot, entry.content) for slot, entry in given.items()}
 
-    def _more(self, names: Iterable[str], data: Given) -> dict[str, str]:
-        """Part → digest of what only some networks want."""
+    def _more(self, data: Sequences, names: Iterable[str], given: Given) -> dict[str, str]:
+        """Part → digest of what only some networks want: their sound; the mesh, and the mean face that a camera is
+        fitted to."""
         wanted = self._wanted()
-        sound = {SOUND: of_json([data.files.get(f"{SOUND}/{name}.wav") for name in names])} if SOUND in wanted else {}
-        return sound | ({TOPOLOGY: data.files.get(TOPOLOGY, "")} if TOPOLOGY in wanted else {})
+        sound = {SOUND: of_json([given.files.get(f"{SOUND}/{name}.wav") for name in names])} if SOUND in wanted else {}
+        if TOPOLOGY not in wanted:
+            return sound
+        faces = of_json([data.template_digests[subject] for subject in data.middle_subjects])
+        return sound | {TOPOLOGY: given.files.get(TOPOLOGY, ""), MIDDLE: faces}
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The models behind the prior and the expert: editing one trains anew."""

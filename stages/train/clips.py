@@ -138,6 +138,8 @@ class ClipReader:
             self.data.template_of(name)
         if self.wants.text in READ:
             self._text(name)
+        if self.wants.sound and not self.data.wav(name).is_file():
+            raise DataError(f"{self.data.path} has no sound of {name}, which the network hears: leave it out with skip")
         if self.features is None or not self.moves:
             return [Take(name, 0)]
         own = [self.subjects.index(subject)] if subject in self.subjects else range(len(self.subjects))

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from faces.errors import DataError
-from models.lipreader import Sizes
 from models.lipreader import network as network_class
 from models.lipreader.errors import ctc_loss
 from models.lipreader.inputs import SAMPLES_PER_FRAME
 from models.lipreader.net import LipReader
+from models.lipreader.sizes import Sizes
 from models.settings import moves
 from tests.models.lipreader.tiny import BOTH, LIPS, SMALL, audio, network, sound_for, video
 
@@ -257,3 +257,18 @@ def test_what_is_refused():
         lips.reading_losses(video(3), None, [[1], [2]])
     with pytest.raises(DataError, match="cannot be trained on a single frame"):
         lips.train().encode(video(1), None)
+
+
+@MODALITIES
+def test_half_precision_stays_near(settings):
+    made = network(settings).freeze()
+    pictures, heard, texts = video(6).requires_grad_(), sound_for(settings, 6), [[3, 1, 4]]
+    whole = made.reading_losses(pictures, heard, texts)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = made.reading_losses(pictures, heard, texts)
+    assert half["loss"].dtype == torch.float32
+    for name in ("ctc", "attention"):
+        assert half[name].item() == pytest.approx(whole[name].item(), rel=0.05)
+    (gradient,) = torch.autograd.grad(half["loss"], pictures)
+    (exact,) = torch.autograd.grad(whole["loss"], pictures)
+    assert torch.cosine_similarity(gradient.flatten(), exact.flatten(), dim=0) > 0.9

@@ -14,7 +14,7 @@ from models.lipreader.attention import Attention, RelativeAttention
 from models.lipreader.decoder import Decoder
 from models.lipreader.errors import IGNORED, accuracy, attention_loss, ctc_loss, taught
 from models.lipreader.front_ends import FiveFrames, VideoFrontEnd
-from models.lipreader.inputs import fitted, hide_spans, prepare_audio, prepare_video
+from models.lipreader.inputs import fitted, grey_of, hide_spans, prepare_audio, prepare_video
 from models.lipreader.positions import sinusoids
 
 
@@ -139,7 +139,7 @@ def test_decoder_states_are_those_of_the_whole_text():
         whole = decoder(pieces, memory.expand(3, -1, -1), None)
         written = decoder.begin(memory)
         steps = [decoder.step(written, pieces[:, 0])]
-        written.keep([2, 0, 1])
+        written.keep(torch.tensor([2, 0, 1]))
         steps += [decoder.step(written, pieces[[2, 0, 1], i]) for i in range(1, 70)]
     torch.testing.assert_close(steps[0], whole[:, 0])
     for i, step in enumerate(steps[1:], 1):
@@ -199,6 +199,12 @@ def test_pictures_are_cut_out_in_the_middle():
     assert grey.grad.count_nonzero() == 3 * 88 * 88
     with pytest.raises(DataError, match=r"must be \(frames, 88, 88\) or larger, not \(3, 80, 90\)"):
         prepare_video(torch.zeros(3, 80, 90))
+
+
+def test_grey_is_weighed_by_colour():
+    assert grey_of(torch.ones(2, 3, 4, 4)).sub(0.9999).abs().max() < 1e-6
+    pure = grey_of(torch.eye(3).view(3, 3, 1, 1)).flatten().tolist()
+    assert pure == pytest.approx([0.2989, 0.587, 0.114])
 
 
 def test_spans_of_silence_are_those_that_are_drawn():

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
-from models.lipreader import Sizes
 from models.lipreader.expert import read_expert
 from models.lipreader.net import LipReader
 from models.lipreader.published import settings_of
+from models.lipreader.sizes import Sizes
 from tests.models.lipreader.tiny import BOTH, LIPS, SMALL, network, sound_for, video
 
 DEPTHWISE, BIAS = (

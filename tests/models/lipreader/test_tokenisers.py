@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,29 +14,12 @@ from faces.errors import DataError
 from models.lipreader.letters import ENGLISH, Letters
 from models.lipreader.pieces import Pieces
 from models.lipreader.tokeniser import check_classes, cleaned, tokeniser_of
-
-SENTENCES = """THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG
-I DON'T KNOW WHAT THE FOX SAID
-THE DOG AND THE FOX DON'T JUMP
-PACK MY BOX WITH FIVE DOZEN JUGS
-WE'LL SEE WHO IS QUICK"""
+from tests.models.lipreader.pieces_files import make_pieces
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> tuple[Path, Path]:
-    """A model of 44 pieces, and units in another order than its numbers, one of its pieces left out."""
-    sentencepiece = pytest.importorskip("sentencepiece")
-    folder = tmp_path_factory.mktemp("pieces")
-    (folder / "text.txt").write_text("\n".join([SENTENCES] * 4))
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "text.txt"), model_prefix=str(folder / "own"), vocab_size=44, model_type="unigram",
-        minloglevel=2,
-    )  # fmt: skip
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(folder / "own.model"))
-    pieces = [processor.id_to_piece(i) for i in range(3, processor.get_piece_size())]
-    units = ["<unk>", *sorted((piece for piece in pieces if piece != "X"), reverse=True)]
-    (folder / "own_units.txt").write_text("".join(f"{piece} {i}\n" for i, piece in enumerate(units, 1)))
-    return folder / "own.model", folder / "own_units.txt"
+    return make_pieces(tmp_path_factory.mktemp("pieces"))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +103,7 @@ def test_a_list_of_units_that_is_none(files, tmp_path):
 
 
 def test_files_that_are_none(files, tmp_path):
-    with pytest.raises(DataError, match=r"tokeniser cannot be read: .*absent\.model"):
+    with pytest.raises(DataError, match=r"absent\.model with .* cannot be read as a lip reader's tokeniser"):
         Pieces.read(tmp_path / "absent.model", files[1], published=False)
     (tmp_path / "broken.model").write_bytes(b"\x00\x01 no model at all")
     with pytest.raises(DataError, match="SentencePiece model is damaged"):
@@ -171,3 +156,22 @@ def test_a_network_must_have_as_many_classes():
     check_classes(Letters(), 31)
     with pytest.raises(DataError, match="the tokeniser has 31 classes and the lip reader 5049"):
         check_classes(Letters(), 5049)
+
+
+def test_the_published_files_are_told_by_their_sums(files, monkeypatch):
+    for name, file in zip(("MODEL_MD5", "UNITS_MD5"), files, strict=True):
+        monkeypatch.setattr(f"models.lipreader.pieces.{name}", hashlib.md5(file.read_bytes()).hexdigest())
+    assert Pieces.read(*files).classes_of("THE") == Pieces.read(*files, published=False).classes_of("THE")
+    monkeypatch.setattr("models.lipreader.pieces.UNITS_MD5", "0" * 32)
+    with pytest.raises(DataError, match=r"own_units\.txt is not the published unigram5000_units\.txt"):
+        Pieces.read(*files)
+
+
+def test_what_planning_imports_is_light():
+    """Settings, sizes of a released file and tokenisers come without torch."""
+    names = (
+        "models.lipreader",
+        *(f"models.lipreader.{name}" for name in ("published", "tokeniser", "letters", "pieces")),
+    )
+    code = f"import sys, {', '.join(names)}; assert not {{'torch', 'sentencepiece'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.lipreader import Sizes
 from models.lipreader.inputs import SAMPLES_PER_FRAME
 from models.lipreader.net import LipReader
+from models.lipreader.sizes import Sizes
 
 SMALL = Sizes(
     classes=12, front_width=4, width=16, layers=2, heads=2, feedforward=24, kernel=5, fusion_width=20, decoder_layers=2
