@@ -1,4 +1,4 @@
-"""The recipes of audio-visual guidance in their tiny form, from raw data and an expert's released files to the table."""
+"""The recipes of audio-visual guidance in their tiny form, from raw data and an expert's released files to a table."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def avsr(store: Path) -> Path:
 
 
 @pytest.fixture
-def given(
-    here: Path, vocaset: Path, encoder: Path, avsr: Path, monkeypatch: pytest.MonkeyPatch
-) -> list[str]:
+def given(here: Path, vocaset: Path, encoder: Path, avsr: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     write_transcripts(vocaset, {f"{name}_sentence21": "the quick dog" for name in TALKERS.values()})
     monkeypatch.setenv("VOCASET_ROOT", str(vocaset))
     monkeypatch.setenv("AVSR_ROOT", str(avsr))
@@ -68,9 +66,7 @@ def biwi(store: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), [("vocaset", (64, 30, "interpolate")), ("biwi", (128, 25, "pairs"))]
-)
+@pytest.mark.parametrize(("name", "size"), [("vocaset", (64, 30, "interpolate")), ("biwi", (128, 25, "pairs"))])
 def test_as_published(name: str, size: tuple[int, int, str]) -> None:
     steps = load(ROOT / f"recipes/avguidance_{name}.toml", as_published=True).steps
     values, plain = steps["train"].values, steps["plain"].values
@@ -109,9 +105,10 @@ def test_vocaset_from_raw_data_to_the_table(here: Path, given: list[str], avsr: 
     assert not (out / "train/expert").exists()
     for word in ("lipread", "lipread_plain"):
         assert Readings(out / word).info.modality == "silent"
-    numbers = json.loads((out / "metrics/metrics.json").read_text())["numbers"]
-    rows = {(number["metric"].partition("/")[0], number["row"]) for number in numbers}
-    assert {("cer", "model"), ("cer", "against")} <= rows, sorted(rows)
+    told = json.loads((out / "metrics/metrics.json").read_text())
+    rows = {(number["metric"].partition("/")[0], number["row"]) for number in told["numbers"]}
+    assert {("cer", "model"), ("cer", "truth")} <= rows
+    assert {"cer", "lve"} <= {test["metric"].partition("/")[0] for test in told["paired"]["tests"]}
     with (out / "metrics/per_sequence.csv").open() as table:
         assert list(csv.DictReader(table))
     assert list((out / "render").glob("*.mp4"))

@@ -58,8 +58,8 @@ class GuidedFaceFormer(FaceFormer):
         self._critic: Critic | None = None
 
     def watch(self, sight: Sight, expert: LearningLipReader) -> None:
-        """From now on this expert looks at the network's mouth. One that learns becomes part of it, as `expert`. Without
-        guidance it is never asked, and only the mouth is kept, for `mouths`."""
+        """From now on this expert looks at the network's mouth. One that learns becomes part of it, as `expert`.
+        Without guidance it is never asked, and only the mouth is kept, for `mouths`."""
         told = self.settings
         self._mouth = Mouth.of(
             sight, told.camera, told.pixel_std or expert.settings.pixel_std, resampled=told.timing == RESAMPLED,

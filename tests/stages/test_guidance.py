@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import av
 import numpy as np
@@ -30,9 +29,8 @@ from stages.lipread import Params as ReadParams
 from stages.style import Params as StyleParams
 from stages.style import Style
 from tests.models.avguidance import heads
-from tests.models.tiny import SUBJECTS
 from tests.stages.fake_job import FakeJob
-from tests.stages.guidance_runs import SMALL, make_sequences, made, run, same, trained, write_expert
+from tests.stages.guidance_runs import SMALL, made, make_sequences, run, same, trained
 from tests.stages.train_runs import FILES
 
 FINETUNE = replace(SMALL, expert="finetune")
@@ -159,13 +157,13 @@ def test_a_mouth_is_filmed_at_each_validation(frozen, inputs):
         video, audio = container.streams.video[0], container.streams.audio[0]
         assert (video.average_rate, video.width, video.height) == (25, 704, 352)
         assert audio.codec_context.name == "aac"
+        rate = audio.rate
         pictures = [frame.to_ndarray(format="gray") for frame in container.decode(video)]
     with av.open(str(files[-1])) as container:
         sound = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
-    entry = Checkpoint(frozen.out).facts, len(pictures)
-    assert 12 <= entry[1] <= 18  # 0.5 to 0.7 s
+    assert 12 <= len(pictures) <= 18  # 0.5 to 0.7 s
     assert np.abs(sound).max() > 0.05
-    assert abs(len(sound) / 48_000 - len(pictures) / 25) < 0.2 or abs(len(sound) / 16_000 - len(pictures) / 25) < 0.2
+    assert abs(len(sound) / rate - len(pictures) / 25) < 0.2
     grey = np.stack(pictures).astype(float)
     assert grey.mean() > 30
     assert grey[:, :, 352:].std(axis=0).mean() > 0.2  # the true mouth moves
@@ -239,9 +237,8 @@ def test_it_speaks_as_any_faceformer(frozen, inputs, tmp_path):
 
 
 def test_a_style_is_fitted_to_it(frozen, inputs, tmp_path):
-    job = FakeJob.under(
-        tmp_path, {name: inputs[name] for name in ("data", "features")} | {"checkpoint": Input(frozen.out, "checkpoint", "c", {})}
-    )
+    given = {"data": inputs["data"], "features": inputs["features"]}
+    job = FakeJob.under(tmp_path, given | {"checkpoint": Input(frozen.out, "checkpoint", "c", {})})
     Style(StyleParams(model="avguidance", rates=[0.1], steps=3, subject="D")).run(job)
     after = Checkpoint(job.out)
     assert list(after.facts.train_subjects) == ["A", "B", "D"]

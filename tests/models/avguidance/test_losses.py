@@ -85,7 +85,9 @@ def judged(judge: LearningLipReader, moved: Tensor, batch: Clips, row: int) -> t
     text = batch.text[row, : batch.text_lengths[row]].tolist()
     end = judge.settings.end
     chances = F.log_softmax(judge.ctc(features), -1).transpose(0, 1)
-    ctc = F.ctc_loss(chances, torch.tensor([text]), torch.tensor([len(pictures)]), torch.tensor([len(text)]), reduction="sum")
+    ctc = F.ctc_loss(
+        chances, torch.tensor([text]), torch.tensor([len(pictures)]), torch.tensor([len(text)]), reduction="sum"
+    )
     said = F.log_softmax(judge.decoder(torch.tensor([[end, *text]]), features, None), -1)[0]
     wanted = torch.full_like(said, 0.1 / end)
     wanted[range(len(text) + 1), [*text, end]] = 0.9
@@ -110,7 +112,7 @@ def test_each_loss_and_its_gradient(reader):
         assert [grad is None for grad in found] == [grad is None for grad in wanted]
         one, other = (torch.cat([grad.flatten() for grad in of if grad is not None]) for of in (found, wanted))
         assert other.norm() > 0
-        assert (one - other).norm() < 2e-3 * other.norm(), name  # float32, through 30 layers
+        assert (one - other).norm() < 2e-3 * other.norm(), name  # float32, through many layers
 
 
 @BOTH
@@ -227,10 +229,9 @@ def test_positions_that_are_no_numbers_are_a_loss_that_is_none():
 
 
 def test_bf16_keeps_what_is_heard_in_full_precision():
-    network, judge = watching()
     batch = clips((12,))
-    exact = network.losses(batch)
-    network, judge = watching()
+    exact = watching()[0].losses(batch)
+    network, _ = watching()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rough = network.losses(batch)
     assert {value.dtype for value in rough.values()} == {torch.float32}
