@@ -13,7 +13,6 @@ import torch
 from faces.ply import write_ply
 from models.avguidance import Settings
 from models.lipreader import Settings as ReaderSettings
-from models.settings import AutoregressiveSettings
 from pipeline.stage import Input
 from stages.features import ExtractFeatures
 from stages.features import Params as FeatureParams
@@ -26,7 +25,7 @@ from tests.stages.tiny import RATE, SPLITS, sound
 
 TEXTS = {"s01": "a bee", "s02": "we see", "s03": "no more"}
 SMALL = replace(heads.GUIDED, layerdrop=0.0, mask_time_prob=0.0, time_mask=True, guidance_weight=1e-2)
-CALM: AutoregressiveSettings = replace(SMALL, dropout=0.0, encoder_dropout=0.0)
+CALM = replace(SMALL, dropout=0.0, encoder_dropout=0.0, time_mask=False)
 
 
 def make_sequences(folder: Path, fps: float = heads.FPS, transcripts: bool = True) -> Path:

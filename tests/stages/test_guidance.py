@@ -17,7 +17,8 @@ from models.faceformer import Settings as FaceFormerSettings
 from models.faceformer.face import FaceFormer
 from models.lipreader.letters import Letters
 from models.lipreader.spelled import Spelled
-from pipeline.errors import Interrupted, StageError
+from pipeline.commands.bench import bench, talking
+from pipeline.errors import Interrupted, RecipeError, StageError
 from pipeline.stage import Input
 from stages.infer import Infer
 from stages.infer import Params as InferParams
@@ -245,3 +246,10 @@ def test_a_style_is_fitted_to_it(frozen, inputs, tmp_path):
     told = after.training()["style"]
     assert told["loss"] <= min(told["start_losses"].values())
     assert after.load_network().obj_vector.weight.shape[1] == 3
+
+
+def test_it_is_not_measured_by_itself():
+    """The loop that `pipe bench` measures has no expert."""
+    assert "avguidance" not in talking()
+    with pytest.raises(RecipeError, match=r"'avguidance' learns with an expert; there are codetalker, faceformer"):
+        bench(["avguidance"], {}, as_json=False)
