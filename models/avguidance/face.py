@@ -54,17 +54,21 @@ class GuidedFaceFormer(FaceFormer):
                 "topology"
             )
         self.register_buffer("lip_rows", (3 * lips[:, None] + torch.arange(3)).flatten(), persistent=False)
+        self._mouth: Mouth | None = None
         self._critic: Critic | None = None
 
     def watch(self, sight: Sight, expert: LearningLipReader) -> None:
-        """From now on this expert looks at the network's mouth. One that learns becomes part of it, as `expert`."""
+        """From now on this expert looks at the network's mouth. One that learns becomes part of it, as `expert`.
+        Without guidance it is never asked, and only the mouth is kept, for `mouths`."""
         told = self.settings
-        mouth = Mouth.of(
+        self._mouth = Mouth.of(
             sight, told.camera, told.pixel_std or expert.settings.pixel_std, resampled=told.timing == RESAMPLED,
             shading_gradient=told.shading_gradient,
         )  # fmt: skip
-        self._critic = Critic(expert, mouth, told)
-        if self.settings.expert == FINETUNE:
+        if not told.guidance_weight:
+            return
+        self._critic = Critic(expert, self._mouth, told)
+        if told.expert == FINETUNE:
             self.expert = expert.requires_grad_()
 
     # -- training --------------------------------------------------------------------------------------------------
@@ -137,13 +141,13 @@ class GuidedFaceFormer(FaceFormer):
     def mouths(self, clips: Clips) -> Tensor:
         """One clip in one style: grey pictures (T', 88, 176) in 0 … 1, the network's mouth on the left, the true one on
         the right."""
-        assert self._critic is not None, "it is being trained"
+        if self._mouth is None:
+            raise ValueError("a guided face shows its mouth once it was told what its expert looks at")
         lesson = self.hear(clips)
         frames, template = lesson.frames[0], clips.template[0]
         made = self.to_vertices(self.decode_own(lesson.memory, self.style(clips.style[:1]))[0, :frames], template)
-        mouth = self._critic.mouth
-        camera = mouth.renderer.camera
-        both = [mouth.pictures(motion)[:, 0] for motion in (made, lesson.vertices[0, :frames])]
+        camera = self._mouth.renderer.camera
+        both = [self._mouth.pictures(motion)[:, 0] for motion in (made, lesson.vertices[0, :frames])]
         return (torch.cat(both, dim=2) * camera.std + camera.mean).clamp(0, 1)
 
 

@@ -127,11 +127,14 @@ def fill(network: Network, file: Path, *, model: str, mapped: bool = False) -> N
 
     mapped: the network's weights become the file's pages, read when they are used, instead of copies. The file must
     not be written to while the network lives: artifacts never are.
+    The best weights of a guided training hold its expert beside the network (`beside`), which is left out here.
     """
-    state = read_weights(file)
+    state: Mapping[str, Tensor] = read_weights(file)
     if not is_ours(file):
         network.load_official(state)
         return
+    if beside := getattr(network, "beside", ""):
+        state = {name: value for name, value in state.items() if not name.startswith(beside)}
     import torch
 
     from models.unfilled import take_over

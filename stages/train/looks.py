@@ -64,9 +64,10 @@ def film(network: TalkingFace, clips: ClipReader, job: Job, epoch: int) -> None:
 
 
 def faintness(norms: dict[str, float]) -> str | None:
-    """A warning where the guidance does not reach the face, else None."""
-    others = max((norm for name, norm in norms.items() if name != GUIDANCE), default=0.0)
-    own = norms.get(GUIDANCE, 0.0)
+    """A warning where there is guidance that does not reach the face, else None."""
+    if GUIDANCE not in norms:
+        return None
+    own, others = norms[GUIDANCE], max((norm for name, norm in norms.items() if name != GUIDANCE), default=0.0)
     if own >= FAINT * others:
         return None
     return (

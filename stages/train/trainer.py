@@ -197,7 +197,8 @@ class Trainer:
         if (found := self.group.gather(norms)[0]) is None:
             return
         record[GRADIENTS] = found
-        if (warning := faintness(found)) is not None and len(self.progress.history) < 1:
+        first = not any(GRADIENTS in earlier for earlier in self.progress.history)
+        if first and (warning := faintness(found)) is not None:
             self._say(warning)
 
     def _judge(self, loss: float) -> None:

@@ -1,4 +1,5 @@
-"""Runners of the cases of the mouth's renderer: the z-buffer with its weights, and the two of "audio-visual guidance".
+"""Runners of the cases of the mouth's renderer: the z-buffer with its weights, and those of "audio-visual guidance",
+whose losses are the guided network's own.
 
 The cases let a few pixels whose centre lies on an edge go to either side. None is let go here: so far none does.
 """
@@ -15,6 +16,11 @@ from faces.mouth.camera import EPSILON, PUBLISHED, MouthCamera, Window
 from faces.mouth.renderer import MouthRenderer
 from faces.mouth.surface import interpolate
 from faces.mouth.visibility import visible
+from faces.region_registry import Match, identify
+from models.avguidance import Settings
+from models.avguidance.face import GuidedFaceFormer
+from models.listening import Lesson
+from models.talking_face import Clips, DataFacts
 from tests.golden.case import Case
 from tests.golden.patterns import Patterns
 
@@ -132,8 +138,18 @@ def _mouth(runner: MouthRunner) -> Tensor:
     return runner.renderer(runner.vertices)
 
 
+class Said:
+    """Stands where the expert does, and says what the case has it say."""
+
+    def __init__(self, loss: float) -> None:
+        self.loss = loss
+
+    def losses(self, motion: Tensor, wave: Tensor, text: list[int], *, training: bool) -> dict[str, Tensor]:
+        return {name: torch.tensor(self.loss) for name in ("loss", "ctc", "attention")}
+
+
 class GuidanceRunner:
-    """Both data sets' cameras, and the gradient of a weighted sum of the video."""
+    """Both data sets' cameras, the gradient of a weighted sum of the video, and the sum of the losses."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -146,6 +162,29 @@ class GuidanceRunner:
 
     def vertices(self, dataset: str) -> Tensor:
         return torch.from_numpy(self.case.input(f"vertices_{dataset}"))
+
+    @cached_property
+    def losses(self) -> dict[str, Tensor]:
+        """Of the guided network, whose decoder is made to say the case's prediction: a frame for each channel."""
+        said, truth = (torch.from_numpy(self.case.input(name)) for name in ("prediction", "target"))
+        frames, config = said.shape[1], self.case.config
+        settings = Settings(
+            feature_dim=4 * frames, encoder_width=16, encoder_layers=1, lip_weight=config["lip_vert_weight"],
+            guidance_weight=config["lipread_weight"],
+        )  # fmt: skip
+        lips = self.case.expected["lip_vertices"].tolist()
+        facts = DataFacts(config["vertices"], 30.0, ("A",), 512, "log-mel", regions={"lips": lips})
+        network = GuidedFaceFormer.build(settings, facts).eval()
+        with torch.no_grad():
+            network.vertice_map_r.weight[:, :frames] = said[0].T
+        network._critic = Said(float(self.case.input("av_loss")))  # type: ignore[assignment]
+        nothing, count = torch.zeros(1, 1), torch.ones(1, dtype=torch.int64)
+        clips = Clips(
+            nothing[None], count, torch.zeros_like(truth[:, 0]), nothing, text=nothing.long(), text_lengths=count,
+            sound=nothing, sound_lengths=count,
+        )  # fmt: skip
+        decoded = torch.eye(frames, 4 * frames)[None]
+        return network._guided(decoded, Lesson(nothing[None], [frames], truth), clips)
 
 
 @guidance("image_(vocaset|biwi)_frame0")
@@ -170,3 +209,18 @@ def _unit_gradient(runner: GuidanceRunner, dataset: str) -> Tensor:
     told = runner.case.config["gradient_norms"][dataset]["shading_differentiated"]
     assert abs(gradient.norm() / told - 1) < 1e-3, f"the gradient's norm is {gradient.norm():.6g}, not {told}"
     return gradient / gradient.norm()
+
+
+@guidance("(geometry|lip)_loss|(total)")
+def _loss(runner: GuidanceRunner, name: str | None, total: str | None) -> np.ndarray:
+    ours = {"geometry": "position", "lip": "lip", "total": "loss"}
+    return runner.losses[ours[name or total or ""]].detach().numpy()
+
+
+@guidance("lip_vertices")
+def _lips(runner: GuidanceRunner) -> np.ndarray:
+    """The list is its owners'; what is ours is to know it by its digest, entries that stand twice and all."""
+    given = runner.case.expected["lip_vertices"]
+    found = identify(given, runner.case.config["vertices"])
+    known = found.match is Match.EXACT and found.set is not None and found.set.id == "flame-masks/lips"
+    return given if known else np.zeros(0)
