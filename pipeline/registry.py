@@ -59,6 +59,7 @@ TABLE: dict[str, dict[str, str]] = {
         "data card": "stages.datacard.command:card",
         "data check": "stages.datacheck.command:check",
         "data init": "stages.datainit.command:init",
+        "film mouths": "stages.mouth_film:film",
         "follow": "stages.train.follow:follow",
         "infer clip": "stages.clip.pairs:newcomer",
         "infer data": "stages.voice.speaker:fits",

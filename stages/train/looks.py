@@ -10,15 +10,11 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 
-from models.sight import PICTURES_PER_SECOND
-from models.talking_face import TalkingFace
+from pipeline.registry import load_command
 from pipeline.stage import Job
 from stages.kinds.checkpoint import MOUTHS
-from stages.render.soundtrack import soundtrack
-from stages.render.video import exact_rate, open_video
 from stages.train.clips import ClipReader
 from stages.train.loader import moved
 
@@ -27,8 +23,6 @@ GRADIENTS = "gradients"
 GUIDANCE = "guidance"
 FAINT = 1e-3
 """A guidance with less than this share of the other losses' gradient reaches nobody."""
-ENLARGED = 4
-"""Pixels of the video for each of the expert's."""
 
 
 def looks(network: Any, clips: ClipReader, job: Job, epoch: int) -> dict[str, float] | None:
@@ -42,25 +36,19 @@ def looks(network: Any, clips: ClipReader, job: Job, epoch: int) -> dict[str, fl
     try:
         batch = moved(clips.batch([clips.takes("train")[0][0]]), job.device)
         norms: dict[str, float] = network.gradient_norms(batch)
-        film(network, clips, job, epoch)
+        _film(network, clips, job, epoch)
     finally:
         module.train(training)
     return norms
 
 
-def film(network: TalkingFace, clips: ClipReader, job: Job, epoch: int) -> None:
+def _film(network: Any, clips: ClipReader, job: Job, epoch: int) -> None:
     """`mouths/epoch-0010.mp4`: the network's mouth and the true one, with the sound."""
     take = (clips.takes("val") or clips.takes("train"))[0][0]
-    grey = cast("Any", network).mouths(moved(clips.batch([take]), job.device)).cpu().numpy()
-    pictures = (255 * grey).round().astype(np.uint8).repeat(ENLARGED, axis=1).repeat(ENLARGED, axis=2)
-    rate = exact_rate(PICTURES_PER_SECOND)
-    sound = soundtrack(clips.data.wav(take.name), len(pictures) / rate)
+    pictures = network.mouths(moved(clips.batch([take]), job.device))
     folder = job.state / MOUTHS
     folder.mkdir(exist_ok=True)
-    size = pictures.shape[2], pictures.shape[1]
-    with open_video(folder / f"epoch-{epoch:04d}.mp4", size, rate, sound, crf=18, preset="fast") as video:
-        for picture in pictures:
-            video.write(np.repeat(picture[..., None], 3, axis=2))
+    load_command("film mouths")(pictures, clips.data.wav(take.name), folder / f"epoch-{epoch:04d}.mp4")
 
 
 def faintness(norms: dict[str, float]) -> str | None:
