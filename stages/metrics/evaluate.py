@@ -77,7 +77,8 @@ def evaluate(job: Job, params: Params) -> None:
     frames = sum(item.frames for item in {item.id: item for item in measured if item.row == NEUTRAL}.values())
     chosen = report.headlines(rows[MODEL])
     job.say(f"{len(cases)} sequences, {frames} frames; {', '.join(chosen.values())}; all others are in metrics.json")
-    job.say(report.table(rows, regions, data.units, params.lip_threshold, readers))
+    shown = {row: every[row] for row in (MODEL, AGAINST) if every[row]} | rows
+    job.say(report.table(shown, regions, data.units, params.lip_threshold, readers))
     if readings:
         job.say(texts.excerpt(readings))
     if by_expert:
