@@ -11,18 +11,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FRAMES, SEQUENCES, LETTERS = "frames", "sequences", "letters"
-"""Over what a mean is taken: all frames of all sequences together, each sequence first, or all letters that were
-heard."""
+FRAMES, SEQUENCES = "frames", "sequences"
+LETTERS, WORDS, VISEMES = "letters", "words", "visemes"
+"""Over what a mean is taken: all frames of all sequences together, each sequence first, or all letters, words or
+visemes of the texts that others are held against."""
 TO_TRUTH = "prediction cut to the truth"
 TO_SHORTER = "both cut to the shorter"
 UNCUT = "uncut predictions of equal length"
 WHOLE = "all that is heard, all that is read off the lips"
+SPOKEN = "all that is said, all that is read"
 POSITIONS = "positions, no template"
 TEXTS = "texts, no positions"
 DISPLACEMENTS = "own neutral template subtracted"
 COUNTED = "own style, else mean over all styles"
 EVERY_STYLE = "every predicted style"
+HEARD, SAID_LETTERS, SAID_WORDS, SAID_VISEMES = "letters_heard", "letters_said", "words_said", "visemes_said"
+"""Measures that count letters, words or visemes."""
 LIPS, UPPER_FACE, OPENING, LIP_MIDDLE = "lips", "upper_face", "opening", "lip_middle"
 
 
@@ -34,8 +38,9 @@ class Definition:
     `metrics_measures`. power: of the data's unit of length. role: the region that it looks at, "" for all vertices.
     average: over what. lengths: the rule for unequal lengths. template: the rule for the neutral face. styles: which
     predictions count. per_second: the unit is one of speed. percent: it is one of a hundred. repeats: a vertex that
-    stands twice in the region counts twice. threshold: it is of what stays below a length that the user names. aliases:
-    other names of the very same number.
+    stands twice in the region counts twice. threshold: it is of what stays below a length that the user names. tokens:
+    of a mean over letters, words or visemes, the measure that counts them. expert: it is of what a lip-reading expert
+    read. aliases: other names of the very same number.
     """
 
     id: str
@@ -53,6 +58,8 @@ class Definition:
     percent: bool = False
     repeats: bool = False
     threshold: bool = False
+    tokens: str = ""
+    expert: bool = False
     aliases: tuple[str, ...] = ()
 
     @property
@@ -66,14 +73,13 @@ class Definition:
         means = {
             FRAMES: f"mean over all {what} of all sequences",
             SEQUENCES: "mean over sequences",
-            LETTERS: "both summed over all sequences first",
         }
-        return f"{self.formula}; {means[self.average]}"
+        return f"{self.formula}; {means.get(self.average, 'both summed over all sequences first')}"
 
-    def weight(self, frames: int, letters: int = 0) -> int:
-        """What a sequence weighs in the mean: 1, or how many frames, pairs of neighbouring frames or letters it has."""
-        if self.average == LETTERS:
-            return letters
+    def weight(self, frames: int, tokens: int = 0) -> int:
+        """What a sequence weighs in the mean: 1, or how many frames, pairs of neighbouring frames or tokens it has."""
+        if self.tokens:
+            return tokens
         return (frames - 1 if self.per_second else frames) if self.average == FRAMES else 1
 
     @property
@@ -89,6 +95,10 @@ FACEFORMER = "Fan et al., FaceFormer, CVPR 2022, prose; no code, own lip vertice
 DIFFPOSETALK = "Sun et al., DiffPoseTalk, SIGGRAPH 2024, prose; the formula is a public reconstruction (PBAS suite)"
 SELFTALK = (
     "Peng et al., SelfTalk, ACM MM 2023, prose (lip readability percentage, LRP); no code, and its threshold is not "
+    "published"
+)
+AVGUIDANCE = (
+    "audio-visual guidance, Interspeech 2024 (arXiv 2407.01034), prose; its recogniser and its rules for texts are not "
     "published"
 )
 LIP_CURVE = "the curve: CodeTalker's first author (issue 55 of its repository); as an error: ours"
@@ -204,7 +214,25 @@ _LIST = (
         "character error rate, edits ÷ letters heard, spaces included and case aside: the fewest letters to insert, "
         "delete or replace that turn what the recogniser heard in the sound into what the network reads off the lips "
         "that it moved; without sequences in which nothing was heard", OURS,
-        "lip_reading_error", LETTERS, power=0, lengths=WHOLE, template=TEXTS,
+        "lip_reading_error", LETTERS, power=0, lengths=WHOLE, template=TEXTS, tokens=HEARD,
+    ),
+    Definition(
+        "cer/avguidance", "character error rate of a lip-reading expert",
+        "edits ÷ characters said, spaces included and case aside: the fewest characters to insert, delete or replace "
+        "that turn what is said into what the expert reads", AVGUIDANCE,
+        "lipread_cer", LETTERS, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_LETTERS, expert=True,
+    ),
+    Definition(
+        "wer/facepipe", "word error rate of a lip-reading expert",
+        "edits ÷ words said, case aside: the fewest words to insert, delete or replace that turn what is said into "
+        "what the expert reads", OURS,
+        "lipread_wer", WORDS, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_WORDS, expert=True,
+    ),
+    Definition(
+        "ver/facepipe", "viseme error rate of a lip-reading expert",
+        "edits ÷ visemes said: the same with what both texts look like on the lips, by our own table of visemes or one "
+        "that is given; the paper's is not published, so that its numbers are others", OURS,
+        "lipread_ver", VISEMES, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_VISEMES, expert=True,
     ),
 )  # fmt: skip
 DEFINITIONS = {item.id: item for item in _LIST}

@@ -7,11 +7,20 @@ import numpy as np
 from faces import metrics_kernels as kernels
 from faces.edits import error_rate
 from faces.lips import correlation
-from faces.metrics_definitions import LIP_MIDDLE, LIPS, OPENING, UPPER_FACE
+from faces.metrics_definitions import (
+    HEARD,
+    LIP_MIDDLE,
+    LIPS,
+    OPENING,
+    SAID_LETTERS,
+    SAID_VISEMES,
+    SAID_WORDS,
+    UPPER_FACE,
+)
 from faces.metrics_parts import Lips, Parts
 from faces.metrics_stream import Apart, Moving, Still
+from faces.visemes import Visemes
 
-HEARD = "letters_heard"
 CURVES = {OPENING: "opening_error", LIPS: "extent_error", LIP_MIDDLE: "lip_middle_error"}
 
 
@@ -43,6 +52,20 @@ def of_texts(heard: str | None, lip_read: str | None) -> dict[str, float]:
     if heard is None or lip_read is None:
         return {"lip_reading_error": float("nan"), HEARD: 0.0}
     return {"lip_reading_error": error_rate(letters(heard), letters(lip_read)), HEARD: float(len(heard))}
+
+
+def of_reading(said: str, read: str, visemes: Visemes) -> dict[str, float]:
+    """What an expert read against what is said, by letters, words and visemes, and how many of each are said. NaN where
+    that is none."""
+    pairs: dict[tuple[str, str], tuple[list[str], list[str]]] = {
+        ("lipread_cer", SAID_LETTERS): (letters(said), letters(read)),
+        ("lipread_wer", SAID_WORDS): (said.casefold().split(), read.casefold().split()),
+        ("lipread_ver", SAID_VISEMES): (visemes.of(said), visemes.of(read)),
+    }
+    found: dict[str, float] = {}
+    for (rate, count), (true, made) in pairs.items():
+        found |= {rate: error_rate(true, made) if true else float("nan"), count: float(len(true))}
+    return found
 
 
 def letters(text: str) -> list[str]:

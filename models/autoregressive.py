@@ -113,12 +113,13 @@ class AutoregressiveFace(MovingFace):
         return lambda hidden, truth: {"loss": projected_error(hidden, self.outward, truth)}
 
     def _measured(self, lesson: Lesson, clips: Clips, forced: bool) -> dict[str, Tensor]:
-        """Mean over decoded rows of each one's clip. One clip in several styles is heard once, and its memory and
-        offsets serve all of them."""
-        decoded, score = self._decoded(lesson, clips.template, self.style(clips.style), forced), self.scoring()
-        owners = range(len(decoded)) if len(lesson.frames) == len(decoded) else [0] * len(decoded)
-        found = []
-        for hidden, clip in zip(decoded, owners, strict=True):
+        return self.scored(self._decoded(lesson, clips.template, self.style(clips.style), forced), lesson, clips)
+
+    def scored(self, decoded: Tensor, lesson: Lesson, clips: Clips) -> dict[str, Tensor]:
+        """Mean over decoded rows (B or styles, T, d) of each one's clip. One clip in several styles is heard once, and
+        its memory and offsets serve all of them."""
+        score, found = self.scoring(), []
+        for hidden, clip in zip(decoded, owners(decoded, lesson), strict=True):
             truth = self._offsets(lesson.vertices[clip, : lesson.frames[clip]], clips.template[clip])
             found.append(score(hidden[: len(truth)], truth))
         return {name: torch.stack([scores[name] for scores in found]).mean() for name in found[0]}
@@ -169,3 +170,8 @@ class AutoregressiveFace(MovingFace):
     def to_vertices(self, hidden: Tensor, template: Tensor) -> Tensor:
         """Decoder output (…, d) and (D,) → absolute positions (…, D), in the data's unit."""
         return placed(hidden, self.outward, self.settings.motion_scale, template)
+
+
+def owners(decoded: Tensor, lesson: Lesson) -> Sequence[int]:
+    """Whose each decoded row is: its own clip's, or all are the only clip's."""
+    return range(len(decoded)) if len(lesson.frames) == len(decoded) else [0] * len(decoded)

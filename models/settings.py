@@ -21,14 +21,18 @@ class Wants:
     """What a network learns with beside speech and motion.
 
     regions: the data's, by name; they come in `DataFacts.regions`. text: "heard", what a frozen recogniser made of the
-    sound (`text_hidden` and `text` of the clips); "written", the data's transcripts (`text` alone); "" for none.
+    sound (`text_hidden` and `text` of the clips); "written", the data's transcripts, letter by letter (`text` alone);
+    "pieces", the same as a lip reader's pieces of text; "" for none.
     per_frame: speech features that a motion frame owns, where what is heard behind a clip's last whole frame is not in
-    its `text`; 0: all that is heard.
+    its `text`; 0: all that is heard. sound: the wave itself (`sound` of the clips). mouth: the mouth on a picture; the
+    network is told the mesh and the camera (`watch`), and one that makes no motion itself is shown the true one.
     """
 
     regions: tuple[str, ...] = ()
     text: str = ""
     per_frame: int = 0
+    sound: bool = False
+    mouth: bool = False
 
 
 def wants_of(settings: Any) -> Wants:

@@ -26,7 +26,8 @@ class DataFacts:
     speech encoder whose convolutions made the features. encoder_config: that encoder's configuration as `transformers`
     writes it; empty for "log-mel". regions: name → vertex indices in published order, repeats kept: those that the
     network's settings ask for. vocabulary: what the classes of a recogniser's logits stand for, and text_width: H of
-    its hidden states, where the network learns with text; else empty and 0.
+    its hidden states, where the network learns with text; else empty and 0. tokeniser: of a lip reader, the whole
+    content of what cuts its texts into pieces (`models.lipreader.tokeniser`); else empty.
     """
 
     vertices: int
@@ -38,6 +39,7 @@ class DataFacts:
     regions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     vocabulary: Sequence[str] = ()
     text_width: int = 0
+    tokeniser: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,11 @@ class Clips:
     features: (B, L, C). feature_lengths: (B,) int; both are empty, (B, 0, 0) and zeros, for networks that hear nothing.
     template: (B, D). style: (B, K) one-hot, or any mixture. vertices: (B, T, D) absolute positions, or None at
     inference. frames: (B,) int, or None at inference. Of networks that make no motion, template is empty, (B, 0), and
-    vertices and frames are None. codes: (B, T, Q) int64, what the frozen motion prior makes of
-    each clip, where it was computed beforehand; a clip's codes are those of the frames that are trained on.
+    vertices and frames are None unless they want the mouth. codes: (B, T, Q) int64, what the frozen motion prior makes
+    of each clip, where it was computed beforehand; a clip's codes are those of the frames that are trained on.
     text_hidden: (B, L, H), a frozen recogniser's last hidden states, as many as features. text: (B, S) int64, what is
-    said, as classes of the vocabulary; text_lengths: (B,) int. All three only for networks whose settings want them.
+    said, as classes of the vocabulary; text_lengths: (B,) int. sound: (B, N), the wave at 16 kHz, full scale ±1;
+    sound_lengths: (B,) int. All five only for networks whose settings want them.
     Where B is 1, style may be (S, K): one clip in S styles, whose losses are the means over them, and whose speech
     needs to be heard only once. Validation gives such clips.
     """
@@ -65,6 +68,8 @@ class Clips:
     text_hidden: Tensor | None = None
     text: Tensor | None = None
     text_lengths: Tensor | None = None
+    sound: Tensor | None = None
+    sound_lengths: Tensor | None = None
 
     def to(self, device: Any) -> Clips:
         moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}

@@ -19,6 +19,8 @@ SLACK = np.float32(1e-4)
 """Barycentric weight below zero that still counts as inside, so that rounding opens no cracks between triangles."""
 MIN_AREA = np.float32(1e-6)
 """Triangles below this many square pixels (doubled) are skipped: they cover nothing and their weights overflow."""
+TINY = np.float32(1e-30)
+"""Slopes below this are none: their inverse times a weight could be no number."""
 LEAST = np.float32(FLAT)
 INVERSE_PI = np.float32(1 / np.pi)
 DIFFUSE = np.float32(0.96)
@@ -33,12 +35,20 @@ LOOSE = {"nsz", "arcp", "contract", "reassoc", "afn"}
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": LOOSE, "error_model": "numpy"}
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+EXACT: dict[str, Any] = OPTIONS | {"fastmath": False}
+
+
+def kernel(function: Callable[..., Any], options: dict[str, Any] = OPTIONS) -> Any:
     """Compile, and keep the result on disk where Numba finds a folder to write to (NUMBA_CACHE_DIR, else beside us)."""
     try:
-        return njit(cache=True, **OPTIONS)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError:  # an installation that cannot be written to, and no home: compile again in each process
-        return njit(**OPTIONS)(function)
+        return njit(**options)(function)
+
+
+def exact_kernel(function: Callable[..., Any]) -> Any:
+    """Compile without any liberty: every operation is rounded to float32 on its own, as PyTorch's are."""
+    return kernel(function, EXACT)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -82,16 +92,65 @@ def covered_box(screen, width):
     )
 
 
-@kernel
-def _narrow(low, high, weight, slope, inverse):
-    """The part of [low, high] in which weight + slope · x is not below -SLACK."""
-    if slope > ZERO:
-        low = max(low, (-SLACK - weight) * inverse)
-    elif slope < ZERO:
-        high = min(high, (-SLACK - weight) * inverse)
-    elif weight < -SLACK:
+@inlined
+def _narrow(low, high, weight, slope, inverse, slack):
+    """The part of [low, high] in which weight + slope · x is not below -slack. Less than `TINY` is no slope."""
+    if slope > TINY:
+        low = max(low, (-slack - weight) * inverse)
+    elif slope < -TINY:
+        high = min(high, (-slack - weight) * inverse)
+    elif weight < -slack:
         high = -ONE
     return low, high
+
+
+@inlined
+def _fill_nearest(screen, faces, depth, owner, first_x, first_y, slack, min_area, least):
+    """The z-buffer of all our renderers: fill depth and owner (triangle) of every sample; of ties, the first triangle.
+
+    screen (V, 3): x, y in samples, and what grows towards the eye and is linear in the picture (1 / distance, or less
+    distance). first_x, first_y: left and top rim of the buffer. Samples of a weight down to -slack are inside.
+    Triangles below min_area, doubled, are left out, and those with a corner that is not nearer than `least`.
+    `faces.mouth.torch_visibility` has the same operations in the same order.
+    """
+    bottommost, rightmost = np.float32(depth.shape[0] - 1), np.float32(depth.shape[1] - 1)
+    for i in range(faces.shape[0]):
+        a, b, c = faces[i, 0], faces[i, 1], faces[i, 2]
+        x0, y0, z0 = screen[a, 0], screen[a, 1], screen[a, 2]
+        x1, y1, z1 = screen[b, 0], screen[b, 1], screen[b, 2]
+        x2, y2, z2 = screen[c, 0], screen[c, 1], screen[c, 2]
+        doubled = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if min(z0, z1, z2) <= least or abs(doubled) < min_area:
+            continue
+        left = max(np.ceil(min(x0, x1, x2) - first_x - HALF), ZERO)
+        right = min(np.floor(max(x0, x1, x2) - first_x - HALF), rightmost)
+        top = max(np.ceil(min(y0, y1, y2) - first_y - HALF), ZERO)
+        bottom = min(np.floor(max(y0, y1, y2) - first_y - HALF), bottommost)
+        if not (left <= right and top <= bottom):  # also where one is no number
+            continue
+        inverse = ONE / doubled
+        slope1, slope2 = (y2 - y0) * inverse, (y0 - y1) * inverse
+        slope0 = -slope1 - slope2
+        fall1, fall2 = (x0 - x2) * inverse, (x1 - x0) * inverse
+        reach0, reach1, reach2 = ONE / slope0, ONE / slope1, ONE / slope2
+        step = slope0 * z0 + slope1 * z1 + slope2 * z2
+        dx, dy = left + first_x + HALF - x0, top + first_y + HALF - y0
+        first, row = int(left), int(top)
+        start1, start2 = slope1 * dx + fall1 * dy, slope2 * dx + fall2 * dy
+        for y in range(int(bottom) - row + 1):
+            w1, w2 = start1 + fall1 * np.float32(y), start2 + fall2 * np.float32(y)
+            w0 = ONE - w1 - w2
+            low, high = _narrow(ZERO, right - left, w0, slope0, reach0, slack)
+            low, high = _narrow(low, high, w1, slope1, reach1, slack)
+            low, high = _narrow(low, high, w2, slope2, reach2, slack)
+            if not low <= high:  # also where either is no number, of which no range could be made
+                continue
+            z = w0 * z0 + w1 * z1 + w2 * z2
+            for x in range(int(np.ceil(low)), int(np.floor(high)) + 1):
+                here = z + step * np.float32(x)
+                if here > depth[row + y, first + x]:
+                    depth[row + y, first + x] = here
+                    owner[row + y, first + x] = i
 
 
 @kernel
@@ -100,42 +159,16 @@ def visible_triangles(screen, faces, depth, owner):
 
     screen (V, 3): x, y, 1 / distance. A triangle with a corner of 1 / distance 0 (too near, behind) is left out.
     """
-    limit = np.float32(depth.shape[0] - 1)
-    for i in range(faces.shape[0]):
-        a, b, c = faces[i, 0], faces[i, 1], faces[i, 2]
-        x0, y0, z0 = screen[a, 0], screen[a, 1], screen[a, 2]
-        x1, y1, z1 = screen[b, 0], screen[b, 1], screen[b, 2]
-        x2, y2, z2 = screen[c, 0], screen[c, 1], screen[c, 2]
-        doubled = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        if min(z0, z1, z2) <= ZERO or abs(doubled) < MIN_AREA:
-            continue
-        left = max(np.ceil(min(x0, x1, x2) - HALF), ZERO)
-        right = min(np.floor(max(x0, x1, x2) - HALF), limit)
-        top = max(np.ceil(min(y0, y1, y2) - HALF), ZERO)
-        bottom = min(np.floor(max(y0, y1, y2) - HALF), limit)
-        if left > right or top > bottom:
-            continue
-        inverse = ONE / doubled
-        slope1, slope2 = (y2 - y0) * inverse, (y0 - y1) * inverse
-        slope0 = -slope1 - slope2
-        fall1, fall2 = (x0 - x2) * inverse, (x1 - x0) * inverse
-        reach0, reach1, reach2 = ONE / slope0, ONE / slope1, ONE / slope2
-        step = slope0 * z0 + slope1 * z1 + slope2 * z2
-        dx, dy = left + HALF - x0, top + HALF - y0
-        first, row = int(left), int(top)
-        start1, start2 = slope1 * dx + fall1 * dy, slope2 * dx + fall2 * dy
-        for y in range(int(bottom) - row + 1):
-            w1, w2 = start1 + fall1 * np.float32(y), start2 + fall2 * np.float32(y)
-            w0 = ONE - w1 - w2
-            low, high = _narrow(ZERO, right - left, w0, slope0, reach0)
-            low, high = _narrow(low, high, w1, slope1, reach1)
-            low, high = _narrow(low, high, w2, slope2, reach2)
-            z = w0 * z0 + w1 * z1 + w2 * z2
-            for x in range(int(np.ceil(low)), int(np.floor(high)) + 1):
-                here = z + step * np.float32(x)
-                if here > depth[row + y, first + x]:
-                    depth[row + y, first + x] = here
-                    owner[row + y, first + x] = i
+    _fill_nearest(screen, faces, depth, owner, ZERO, ZERO, SLACK, MIN_AREA, ZERO)
+
+
+@exact_kernel
+def exactly_visible(screen, faces, depth, owner, first_x, first_y, min_area, least):
+    """The same, rounded as written, for a window (height, width) of a picture: what another back end can repeat.
+
+    A sample is inside where no weight is below 0, so that a centre on a shared edge is no hole.
+    """
+    _fill_nearest(screen, faces, depth, owner, first_x, first_y, ZERO, min_area, least)
 
 
 @inlined

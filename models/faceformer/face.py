@@ -11,7 +11,7 @@ Shapes: B clips, D = 3 V coordinates, d decoder channels, K training subjects.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -43,7 +43,7 @@ class FaceFormer(AutoregressiveFace):
         nn.init.zeros_(self.vertice_map_r.bias)
 
     @classmethod
-    def build(cls, settings: Settings, facts: DataFacts, prior: MotionPrior | None = None) -> FaceFormer:
+    def build(cls, settings: Settings, facts: DataFacts, prior: MotionPrior | None = None) -> Self:
         """A freshly initialised network. DataError where settings and data do not go together. It takes no prior."""
         return cls(settings, facts)
 

@@ -18,9 +18,8 @@ def bench(models: Sequence[str], wishes: dict[str, Any], *, as_json: bool) -> bo
     for model in models:
         lookup("models", model)
         if not talks(model):
-            raise RecipeError(
-                f"{model!r} does not talk, it turns no speech into motion; there are {', '.join(talking())}"
-            )
+            why = "learns with an expert" if guided(model) else "does not talk, it turns no speech into motion"
+            raise RecipeError(f"{model!r} {why}; there are {', '.join(talking())}")
     for option, words in (("size", ("official", "small")), ("data", ("vocaset", "biwi"))):
         if wishes[option] not in words:
             near = nearest(wishes[option], words)
@@ -35,9 +34,14 @@ def bench(models: Sequence[str], wishes: dict[str, Any], *, as_json: bool) -> bo
 
 
 def talking() -> list[str]:
-    """The built-in networks that turn speech into motion."""
+    """The built-in networks that turn speech into motion, and learn it by themselves."""
     return [name for name in names("models") if talks(name)]
 
 
 def talks(model: str) -> bool:
-    return speaks(load_component("models", model).Settings)
+    return speaks(load_component("models", model).Settings) and not guided(model)
+
+
+def guided(model: str) -> bool:
+    """Whether it learns with an expert, which the loop that is measured has not."""
+    return bool(getattr(load_component("models", model).Settings, "expert_model", ""))

@@ -22,7 +22,8 @@ Words = list[tuple[str, str | None]]
 
 
 def run(name: str, arguments: Sequence[str], workspace: Workspace, means: Means, seed: int) -> None:
-    """Run one stage with options such as `--dataset vocaset --root DIR --input data=NAME`."""
+    """Run one stage with options such as `--dataset vocaset --root DIR --input data=NAME`. `--data NAME` is the same,
+    unless a parameter is called so."""
     if name.startswith("-"):
         usage = f"pipe stage NAME [OPTIONS]: name one of {', '.join(names('stages'))}; --help stands after it"
         if name not in ("--help", "-h"):
@@ -47,6 +48,8 @@ def help_text(name: str, words: Words) -> str:
     params, _ = declarations(stage, given)
     rows = [(f"  --{p.name.replace('_', '-')}", _default(p), p.help + _choices(p)) for p in params.values()]
     slots = [f"  --input {slot}=NAME   {spec.kind}, by name of the artifact" for slot, spec in stage.inputs.items()]
+    if plain := [slot for slot in stage.inputs if slot not in params]:
+        slots.append(f"  --{plain[-1]} NAME   the same in short, also for the others that no option is called after")
     intro = f"pipe stage {name}: makes {stage.output}. {(stage.__doc__ or '').strip().splitlines()[0]}"
     return "\n".join([intro, "", table(rows, ("option", "default", "")), *slots])
 
@@ -81,6 +84,8 @@ def _recipe(name: str, words: Words, workspace: Workspace, seed: int) -> Recipe:
     stage_class = load_stage(name)
     texts, inputs = _sorted(words)
     params, components = declarations(stage_class, {key: text for key, text in texts.items() if text is not None})
+    for slot in [key for key in texts if key in stage_class.inputs and key not in params]:
+        inputs.setdefault(slot, texts.pop(slot) or "")
     problems = Problems(Path(f"pipe stage {name}"))
 
     def report(_: str, sentence: str) -> None:

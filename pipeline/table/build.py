@@ -125,7 +125,7 @@ def _baselines(results: Iterable[Result], chosen: Sequence[Column]) -> Iterator[
         for name in result.report.baselines if result.report else ():
             cells = [_own_cell(result.report, name, one) for one in chosen]
             found = (name, [cell.value if cell else None for cell in cells])
-            if found not in seen:
+            if any(cells) and found not in seen:
                 again = any(other == name for other, _ in seen)
                 seen.append(found)
                 yield Row("baseline", name, result.origin if again else "", cells)

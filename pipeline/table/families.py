@@ -45,6 +45,9 @@ FAMILIES = {
     "velocity_lips": Family("velocity lips", Better.LOWER),
     "lip_readability": Family("LRP", Better.HIGHER),
     "lip_reading_error": Family("lip CER", Better.LOWER),
+    "cer": Family("CER", Better.LOWER),
+    "wer": Family("WER", Better.LOWER),
+    "ver": Family("VER", Better.LOWER),
     "diversity": Family("diversity", Better.NEITHER),
 }
 

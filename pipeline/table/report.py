@@ -94,6 +94,8 @@ def _number(record: Mapping[str, Any], place: str, split: str) -> Number:
     rules = tuple(_get(record, f"{rule}_rule", str, place) for rule in ("template", "frame", "subject"))
     if "threshold" in record:
         rules += (f"threshold {_get(record, 'threshold', float, place):g}",)
+    if "reader" in record:
+        rules += (f"read by {_get(record, 'reader', str, place)}",)
     terms = Terms(
         definition=metric,
         region=_regions(record, place),

@@ -10,7 +10,9 @@ FACETS = ("definition", "region", "split", "unit", "average", "scale")
 AVERAGES = {
     "frames": "mean over all frames",
     "sequences": "mean of each sequence first",
-    "letters": "over all letters that were heard",
+    "letters": "over all letters",
+    "words": "over all words",
+    "visemes": "over all visemes",
 }
 
 
@@ -43,8 +45,8 @@ class Terms:
     """None: not known, which says nothing. unknown: facets that the source leaves open, which is worth a warning.
 
     unit: as "m²". average: a key of `AVERAGES`. sequences: how many were measured. rules: how templates, unequal
-    lengths and styles were dealt with, and below which threshold a frame counts where one does. differs: further
-    differences in words.
+    lengths and styles were dealt with, below which threshold a frame counts where one does, and who read the lips where
+    somebody did. differs: further differences in words.
     """
 
     definition: str | None = None

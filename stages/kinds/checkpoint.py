@@ -36,6 +36,10 @@ BEST = "model.safetensors"
 LAST = "last.safetensors"
 PRIOR = "prior.safetensors"
 """The frozen motion prior under a network that predicts codes; it is not among the network's own weights."""
+EXPERT = "expert"
+"""Folder of an expert that learnt along with a guided network: a checkpoint of its own."""
+MOUTHS = "mouths"
+"""Folder of the videos that a guided network's validations leave."""
 CONFIG = "config.json"
 TRAINING = "training.json"
 """How training went, for the reader's eyes: apart from what inference reads, so that it reruns nothing."""
@@ -123,11 +127,14 @@ def fill(network: Network, file: Path, *, model: str, mapped: bool = False) -> N
 
     mapped: the network's weights become the file's pages, read when they are used, instead of copies. The file must
     not be written to while the network lives: artifacts never are.
+    The best weights of a guided training hold its expert beside the network (`beside`), which is left out here.
     """
-    state = read_weights(file)
+    state: Mapping[str, Tensor] = read_weights(file)
     if not is_ours(file):
         network.load_official(state)
         return
+    if beside := getattr(network, "beside", ""):
+        state = {name: value for name, value in state.items() if not name.startswith(beside)}
     import torch
 
     from models.unfilled import take_over
@@ -260,9 +267,19 @@ def prior_of(model: str) -> str:
     return str(getattr(registry.load_component("models", model).Settings, "prior", ""))
 
 
+def expert_model_of(model: str) -> str:
+    """The name of the expert that a model is guided by; "" for none."""
+    return str(getattr(registry.load_component("models", model).Settings, "expert_model", ""))
+
+
 def makes_motion(model: str) -> bool:
     """Whether a model of this name makes motion; a recogniser does not."""
     return moves(registry.load_component("models", model).Settings)
+
+
+def reads_lips(model: str) -> bool:
+    """Whether a model of this name is a lip reader: it makes no motion, and cuts texts into pieces of its own."""
+    return not makes_motion(model) and hasattr(registry.load_component("models", model), "spelling")
 
 
 def speaks_in_styles(model: str) -> bool:

@@ -212,6 +212,12 @@ class Sequences:
             found = {name: archive.read(name) for name in archive.names}
         return {Path(name).stem: hashlib.sha256(data).hexdigest()[:32] for name, data in found.items()}
 
+    @cached_property
+    def middle_subjects(self) -> list[str]:
+        """Those whose mean template stands for all: who is trained on, or everybody where nobody is. Without NumPy."""
+        there = self.template_digests
+        return [name for name in self.train_subjects if name in there] or sorted(there)
+
     def template_of(self, name: str) -> NDArray[np.float32]:
         """(V, 3): the neutral face of a sequence's subject. DataError where there is none."""
         return self.template_for(self.entry(name).subject, name)

@@ -16,12 +16,18 @@ from typing import Any, ClassVar
 
 from faces import metrics_definitions as definitions
 from faces import region_table
+from faces.visemes import TABLE
+from pipeline.errors import RecipeError
 from pipeline.registry import nearest
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
 from stages.kinds.predictions import MOTION, TEXT, Predictions
+from stages.kinds.readings import TEXT as READ
+from stages.kinds.readings import TRUTH as TRUE_LIPS
 from stages.kinds.sequences import REGIONS, VERTICES, Entry, Sequences, of_data
 
 LIPS, UPPER_FACE = definitions.LIPS, definitions.UPPER_FACE
+LIPREAD, LIPREAD_AGAINST = "lipread", "lipread_against"
+VISEMES = "visemes"
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,12 @@ class Params:
         help="in the data's unit of length: lip readability is the share of frames whose largest lip error is below "
         "this; 0: none, for the paper (SelfTalk) gives no number",
     )
+    visemes: str | None = param(
+        None, path=True, help="with lipread: TOML table of the visemes that phonemes look like; unsaid: our own"
+    )
+    pronunciations: str | None = param(
+        None, path=True, help="with lipread: how words are said, in CMUdict's form; unsaid: guessed from letters"
+    )
     splits: list[str] = param(
         [], selects=True, help="only these of the predictions' splits; empty: all that was predicted"
     )
@@ -57,6 +69,8 @@ class Metrics(Stage):
         "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json", "regions", "topology.ply")),
         "predictions": Slot("predictions"),
         "against": Slot("predictions", optional=True),
+        LIPREAD: Slot("readings", optional=True),
+        LIPREAD_AGAINST: Slot("readings", optional=True),
     }
     output = "metrics"
     libraries = ("numpy", "numba", "matplotlib")
@@ -75,9 +89,21 @@ class Metrics(Stage):
         return upstream["predictions"].label
 
     def sources(self) -> Sources:
-        given = {"lips": self.params.lips_file, "upper_face": self.params.upper_face_file}
+        params = self.params
+        given = {"lips": params.lips_file, "upper_face": params.upper_face_file}
+        given |= {VISEMES: params.visemes or str(TABLE), "pronunciations": params.pronunciations}
         files = {name: Path(path) for name, path in given.items() if path}
         return Sources(files=files | {region_table.WHAT: region_table.FILE})
+
+    def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
+        """None. RecipeError for what can be told before anything is trained: an expert's errors that nobody is wired
+        to read, and a second model's without those of the first."""
+        if LIPREAD_AGAINST in upstream and not {"against", LIPREAD} <= upstream.keys():
+            raise RecipeError(f"{LIPREAD_AGAINST} is held against {LIPREAD}: wire against and {LIPREAD}, too")
+        for name in self.params.definitions if LIPREAD not in upstream else ():
+            if all(item.expert for item in definitions.find(name)):
+                raise RecipeError(f"definitions names {name!r}, of what an expert reads off lips: wire {LIPREAD}")
+        return ()
 
     def needs(self) -> Needs:
         return Needs(threads="any")
@@ -93,9 +119,16 @@ class Metrics(Stage):
                 parts = [made.get(file) for file in (f"{MOTION}/{key}.npy", f"{TEXT}/{key}.json")]
                 taken[item.id].append([slot, key, asdict(item), *parts])
 
+        read = [(slot, given[slot].files) for slot in (LIPREAD, LIPREAD_AGAINST) if slot in given]
+
         def facts(name: str, entry: Entry) -> list[Any]:
             template = data.template_digests.get(entry.subject)
-            return [asdict(entry), files.get(f"{VERTICES}/{name}.npy"), template, taken[name]]
+            keys = [key for _, key, *_ in taken[name]]
+            texts = [
+                [slot, made.get(f"{TRUE_LIPS}/{name}.json"), *(made.get(f"{READ}/{key}.json") for key in keys)]
+                for slot, made in read
+            ]
+            return [asdict(entry), files.get(f"{VERTICES}/{name}.npy"), template, taken[name], *texts]
 
         each = {name: facts(name, entry) for name, entry in data.info.sequences.items() if name in taken}
         learnt = of_data(data, data.ids("train"), given["data"])

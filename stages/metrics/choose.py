@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from faces.errors import DataError
 from pipeline.errors import StageError
 from stages.kinds.predictions import Item, Predictions, check_alike
+from stages.kinds.readings import Reading, Readings
 from stages.kinds.sequences import Sequences
 
-MODEL, AGAINST, NEUTRAL, MEAN_MOTION = "model", "against", "neutral template", "mean motion"
-"""The rows of a report."""
+MODEL, AGAINST, NEUTRAL, MEAN_MOTION, TRUTH = "model", "against", "neutral template", "mean motion", "truth"
+"""The rows of a report; of the truth there is only what an expert reads off it."""
+NOT_READ: Mapping[str, Readings] = {}
 FEW = 3
 """Frames by which lengths may differ without a word: rounding of the frame rates of sound and motion."""
 
 
 @dataclass(frozen=True)
 class Take:
-    """One prediction. row: MODEL or AGAINST. counted: the row's mean holds it. frames: shared with the truth."""
+    """One prediction. row: MODEL or AGAINST. counted: the row's mean holds it. frames: shared with the truth. reading:
+    what an expert read off its lips."""
 
     row: str
     name: str
@@ -26,24 +29,34 @@ class Take:
     counted: bool
     frames: int
     predictions: Predictions
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """One sequence with all that is held against it. frames: of the truth."""
+    """One sequence with all that is held against it. frames: of the truth. reading: what an expert read off the true
+    lips."""
 
     id: str
     subject: str
     split: str
     frames: int
     takes: tuple[Take, ...]
+    reading: Reading | None = None
 
     def of(self, row: str) -> list[Take]:
         return [take for take in self.takes if take.row == row]
 
 
-def choose(data: Sequences, predictions: Predictions, against: Predictions | None, splits: Sequence[str]) -> list[Case]:
-    """The sequences to measure, sorted. DataError or StageError where predictions do not belong to the data."""
+def choose(
+    data: Sequences,
+    predictions: Predictions,
+    against: Predictions | None,
+    splits: Sequence[str],
+    readings: Mapping[str, Readings] = NOT_READ,
+) -> list[Case]:
+    """The sequences to measure, sorted. readings: row → what an expert read off its lips. DataError or StageError where
+    predictions do not belong to the data, or readings not to the predictions."""
     rows = {MODEL: predictions} | ({AGAINST: against} if against else {})
     chosen = {}
     for row, given in rows.items():
@@ -51,10 +64,45 @@ def choose(data: Sequences, predictions: Predictions, against: Predictions | Non
         chosen[row] = _by_sequence(given, splits)
     if against:
         _check_same_sequences(predictions, chosen[MODEL], against, chosen[AGAINST])
-    return [
+    _check_readings(rows, readings)
+    for row, read in readings.items():
+        _check_read(rows[row], chosen[row], read)
+    cases = [
         _case(data, name, [take for row in rows for take in _takes(data, row, rows[row], chosen[row][name])])
         for name in chosen[MODEL]
     ]
+    return [_with_readings(case, readings) for case in cases]
+
+
+def _check_readings(rows: Mapping[str, Predictions], readings: Mapping[str, Readings]) -> None:
+    if AGAINST in readings and not (AGAINST in rows and MODEL in readings):
+        raise StageError(
+            f"{readings[AGAINST].path} is what was read off the predictions `against`, and is held against what was "
+            "read off the others: give against and lipread, too, or leave lipread_against out"
+        )
+    if len({(one.info.expert, one.info.reader) for one in readings.values()}) > 1:
+        raise StageError(
+            f"{readings[MODEL].path} and {readings[AGAINST].path} were not read by one expert in one way, so that "
+            "their errors cannot be compared: read both with the same expert, beam, ctc_weight and silent"
+        )
+
+
+def _check_read(predictions: Predictions, chosen: Mapping[str, Sequence[str]], read: Readings) -> None:
+    missing = [name for names in chosen.values() for name in names if name not in read.info.predictions]
+    if missing:
+        raise StageError(
+            f"{read.path} has no reading of {missing[0]}, which {predictions.path} holds: read these predictions with "
+            "lipread"
+        )
+
+
+def _with_readings(case: Case, readings: Mapping[str, Readings]) -> Case:
+    takes = [
+        replace(take, reading=readings[take.row].text(take.name)) if take.row in readings else take
+        for take in case.takes
+    ]
+    true = readings[MODEL].truth(case.id) if MODEL in readings else None
+    return replace(case, takes=tuple(takes), reading=true)
 
 
 def _by_sequence(predictions: Predictions, splits: Sequence[str]) -> dict[str, list[str]]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from faces.metrics_definitions import SAID_VISEMES, Definition
+from faces.visemes import TABLE, Visemes
 from pipeline.stage import Job
 from stages.kinds.predictions import Predictions
+from stages.kinds.readings import Readings
 from stages.kinds.sequences import Sequences
-from stages.metrics import Params, kept, report, texts
+from stages.metrics import LIPREAD, LIPREAD_AGAINST, Params, kept, report, texts
 from stages.metrics.baselines import training_mean
-from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, Case, choose, notes_on_lengths
+from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, TRUTH, Case, choose, notes_on_lengths
 from stages.metrics.draw import Drawing, draw_all
 from stages.metrics.measure import Measured, Measurer
 from stages.metrics.read_ahead import read_ahead
@@ -17,30 +21,52 @@ from stages.metrics.regions import find_regions
 from stages.metrics.scores import choose_definitions, score
 from stages.metrics.surface import Surface, mean_surface
 
+ROWS = (MODEL, NEUTRAL, MEAN_MOTION, TRUTH, AGAINST)
+
+
+def visemes_of(params: Params) -> Visemes:
+    """What looks alike, by our table or the user's."""
+    dictionary = Path(params.pronunciations) if params.pronunciations else None
+    return Visemes.read(Path(params.visemes or TABLE), dictionary)
+
+
+def readers_of(definitions: Sequence[Definition], read: Readings, visemes: Visemes) -> dict[str, str]:
+    """Id of each definition of what an expert reads → who read it how, and by which visemes."""
+    also = {SAID_VISEMES: f", visemes {visemes.digest}"}
+    return {item.id: read.info.reader + also.get(item.tokens, "") for item in definitions if item.expert}
+
 
 def evaluate(job: Job, params: Params) -> None:
     """Fill `job.out` with the report."""
     data, predictions = Sequences(job.inputs["data"].path), Predictions(job.inputs["predictions"].path)
     against = Predictions(job.inputs["against"].path) if AGAINST in job.inputs else None
     regions = find_regions(data, params)
-    cases = choose(data, predictions, against, params.splits)
+    slots = {MODEL: LIPREAD, AGAINST: LIPREAD_AGAINST}
+    read = {row: Readings(job.inputs[slot].path) for row, slot in slots.items() if slot in job.inputs}
+    cases = choose(data, predictions, against, params.splits, read)
     parts = regions.parts(data)
     definitions, left_out = choose_definitions(params, parts, cases)
     diverse = any(item.measure == "diversity" for item in definitions)
-    measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold)
+    visemes = visemes_of(params) if read else None
+    readers = readers_of(definitions, read[MODEL], visemes) if MODEL in read and visemes else {}
+    measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold, visemes)
     measured, surface = measure_all(job, measurer, cases)
-    every = {row: score(measured, row, definitions) for row in (MODEL, NEUTRAL, MEAN_MOTION, AGAINST)}
+    every = {row: score(measured, row, definitions) for row in ROWS}
     rows = {row: scores for row, scores in every.items() if scores and row != AGAINST}
     tests = report.paired_facts(every, against, data.units) if against else None
     notes = [*regions.notes, *notes_on_lengths(cases), *left_out]
     report.write_numbers(
-        job.out / "metrics.json", data, predictions, report.numbers(rows, regions, data.units, params.lip_threshold),
+        job.out / "metrics.json", data, predictions,
+        report.numbers(rows, regions, data.units, params.lip_threshold, readers),
         splits=sorted({case.split for case in cases}), notes=notes, tests=tests,
     )  # fmt: skip
     report.write_csv(job.out / "per_sequence.csv", measured, definitions, regions, params.lip_threshold)
     readings = texts.readings(cases)
     if readings:
         texts.write(job.out / texts.FILE, readings)
+    by_expert = texts.readings_of_expert(cases)
+    if by_expert:
+        texts.write_read(job.out / texts.EXPERT_FILE, by_expert, read[MODEL].info.modality)
     if params.figures:
         over = regions.captions(definitions)
         draw_all(
@@ -51,9 +77,12 @@ def evaluate(job: Job, params: Params) -> None:
     frames = sum(item.frames for item in {item.id: item for item in measured if item.row == NEUTRAL}.values())
     chosen = report.headlines(rows[MODEL])
     job.say(f"{len(cases)} sequences, {frames} frames; {', '.join(chosen.values())}; all others are in metrics.json")
-    job.say(report.table(rows, regions, data.units, params.lip_threshold))
+    shown = {row: every[row] for row in (MODEL, AGAINST) if every[row]} | rows
+    job.say(report.table(shown, regions, data.units, params.lip_threshold, readers))
     if readings:
         job.say(texts.excerpt(readings))
+    if by_expert:
+        job.say(texts.excerpt(by_expert, texts.EXPERT_FILE))
     if tests:
         job.say(report.paired_table(tests, every, data.units))
 

@@ -14,9 +14,12 @@ from faces import metrics, metrics_measures
 from faces.errors import DataError
 from faces.metrics_parts import Parts
 from faces.metrics_stream import Apart, Moving, Stills, block_frames
+from faces.visemes import Visemes
+from pipeline.errors import StageError
 from stages.kinds.predictions import vertices_of
+from stages.kinds.readings import Reading, digest_of
 from stages.kinds.sequences import Sequences
-from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, Case, Take
+from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, TRUTH, Case, Take
 from stages.metrics.surface import Surface, surface_of
 
 Motion = NDArray[Any]
@@ -48,13 +51,14 @@ class Found:
 @dataclass(frozen=True)
 class Measurer:
     """Measures one case at a time; threads may share it. mean_motion: (V, 3) offsets, or None without a train split.
-    threshold: of lip readability, in the data's unit, or 0."""
+    threshold: of lip readability, in the data's unit, or 0. visemes: of texts, where an expert has read."""
 
     data: Sequences
     parts: Parts
     mean_motion: Array | None
     diverse: bool
     threshold: float = 0.0
+    visemes: Visemes | None = None
 
     def files(self, case: Case) -> list[Path]:
         """The motion that is read."""
@@ -74,7 +78,22 @@ class Measurer:
         spread = {row: self._diversity(case, row) for row in (MODEL, AGAINST)} if self.diverse else {}
         measured = [walks[take.frames].of_take(take, spread.get(take.row, {})) for take in case.takes]
         moved = [walks[take.frames].surface(take) for take in case.of(MODEL) if take.counted]
-        return Found([*measured, *walks[first.frames].of_still_faces(first.frames)], Surface.mean(moved))
+        still = walks[first.frames].of_still_faces(first.frames)
+        return Found([*measured, *still, *self._of_truth(case)], Surface.mean(moved))
+
+    def _of_truth(self, case: Case) -> list[Measured]:
+        values = self.read_off(case.reading, self.data.vertex_file(case.id))
+        return [Measured(TRUTH, case.id, case.subject, "", case.split, True, case.frames, values)] if values else []
+
+    def read_off(self, reading: Reading | None, motion: Path) -> dict[str, float]:
+        """The errors of what an expert read off a motion, none where it did not. StageError where that was another."""
+        if reading is None or self.visemes is None:
+            return {}
+        if reading.motion != digest_of(motion):
+            raise StageError(
+                f"{motion} is not what the expert looked at: give what lipread makes of these very predictions and data"
+            )
+        return metrics_measures.of_reading(reading.said, reading.read, self.visemes)
 
     def _still_faces(self, template: Array) -> dict[str, Array]:
         return {NEUTRAL: template} | ({} if self.mean_motion is None else {MEAN_MOTION: template + self.mean_motion})
@@ -99,6 +118,7 @@ class Walk:
         self.pairs = {take: (Moving(template, self.parts), Apart(self.parts)) for take in takes}
         self.stills = Stills(faces, self.parts)
         self._data = owner.data
+        self._read_off = owner.read_off
 
     def go(self, frames: int) -> None:
         truth = self._data.vertices(self.case.id)
@@ -118,6 +138,7 @@ class Walk:
         found = metrics_measures.of_prediction(self.parts, self.truth, *self.pairs[take], self.fps, self.threshold)
         if (text := take.predictions.text(take.name)) is not None:
             found |= metrics_measures.of_texts(text.heard, text.lip_read)
+        found |= self._read_off(take.reading, take.predictions.file(take.name))
         return self._measured(take.row, take.item.condition, take.counted, take.frames, found | dict(more))
 
     def of_still_faces(self, frames: int) -> list[Measured]:

@@ -31,18 +31,29 @@ HEADLINES = {
     "opening_correlation": "lip r",
     "lip_readability": "LRP",
     "lip_reading_error": "lip CER",
+    "cer": "expert CER",
+    "ver": "expert VER",
 }
 """Families of the terminal's table, one column each; all else is in the files."""
+NOBODY: Mapping[str, str] = {}
 
 
-def numbers(rows: Mapping[str, Scores], regions: Regions, units: str, threshold: float = 0.0) -> list[dict[str, Any]]:
+def numbers(
+    rows: Mapping[str, Scores],
+    regions: Regions,
+    units: str,
+    threshold: float = 0.0,
+    readers: Mapping[str, str] = NOBODY,
+) -> list[dict[str, Any]]:
     """One record per row and definition: the number and everything that it depends on. threshold: the length below
-    which the lips can be read."""
+    which the lips can be read. readers: id of a definition of what an expert reads → who read it how."""
     scores = [(name, score) for name, scores in rows.items() for score in scores.values()]
-    return [_record(name, score, regions, units, threshold) for name, score in scores]
+    return [_record(name, score, regions, units, threshold, readers) for name, score in scores]
 
 
-def _record(row: str, score: Score, regions: Regions, units: str, threshold: float) -> dict[str, Any]:
+def _record(
+    row: str, score: Score, regions: Regions, units: str, threshold: float, readers: Mapping[str, str]
+) -> dict[str, Any]:
     definition, value, unit = score.definition, score.value, unit_of(score.definition, units)
     record: dict[str, Any] = {
         "row": row,
@@ -59,6 +70,8 @@ def _record(row: str, score: Score, regions: Regions, units: str, threshold: flo
         record |= {"value_mm": finite(shown), "unit_mm": unit_shown}
     if definition.threshold:
         record |= {"threshold": threshold, "threshold_unit": length_name(units)}
+    if definition.id in readers:
+        record["reader"] = readers[definition.id]
     return record | {
         "interval": score.interval,
         "region": "texts" if definition.reads else regions.facts(definition) or "all vertices",
@@ -143,9 +156,15 @@ def headlines(scores: Scores) -> dict[str, str]:
     return chosen or dict(list(first.items())[: len(HEADLINES)])
 
 
-def table(rows: Mapping[str, Scores], regions: Regions, units: str, threshold: float = 0.0) -> str:
+def table(
+    rows: Mapping[str, Scores],
+    regions: Regions,
+    units: str,
+    threshold: float = 0.0,
+    readers: Mapping[str, str] = NOBODY,
+) -> str:
     """Rows against the main metrics, in millimetres where the data are metric; below, the regions that they look at,
-    and the threshold of what can be read."""
+    the threshold of what can be read, and who read it."""
     chosen = headlines(rows[MODEL])
     lines = [["", *(_heading(rows[MODEL][name].definition, units) for name in chosen.values())]]
     for row, scores in rows.items():
@@ -161,7 +180,8 @@ def table(rows: Mapping[str, Scores], regions: Regions, units: str, threshold: f
         for one in shown
         if one.threshold
     ]
-    return "\n".join([aligned(lines), *over, *below])
+    by = [f"{_short(one)}: read by {readers[one.id]}" for one in shown if one.id in readers]
+    return "\n".join([aligned(lines), *over, *below, *by])
 
 
 def paired_table(tests: Mapping[str, Any], rows: Mapping[str, Scores], units: str) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.metrics_definitions import DEFINITIONS, TO_TRUTH, UNCUT, Definition, find
-from faces.metrics_measures import HEARD
 from faces.metrics_parts import Parts
 from faces.metrics_statistics import bootstrap_interval, weighted_mean
 from pipeline.errors import StageError
@@ -18,6 +17,7 @@ from stages.metrics.choose import AGAINST, MODEL, Case, shorter
 from stages.metrics.measure import Measured
 
 Array = NDArray[np.float64]
+NOT_READ = "no expert has read the lips: give what the stage lipread makes of these predictions as lipread"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def _score(by_sequence: Mapping[str, Sequence[Measured]], definition: Definition
     kept = []
     for name, items in by_sequence.items():
         value = np.mean([item.values.get(definition.measure, np.nan) for item in items])
-        weight = definition.weight(items[0].frames, round(items[0].values.get(HEARD, 0)))
+        weight = definition.weight(items[0].frames, round(items[0].values.get(definition.tokens, 0)))
         if np.isfinite(value) and weight:
             kept.append((name, items[0].subject, float(value), weight, items[0].frames))
     ids, subjects, values, weights, frames = zip(*kept, strict=True) if kept else ((), (), (), (), ())
@@ -108,6 +108,8 @@ def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str, 
         return early
     if item.threshold and not threshold:
         return "no threshold is published: set lip_threshold, in the data's unit of length"
+    if item.expert:
+        return "" if any(take.reading for case in cases for take in case.of(MODEL)) else NOT_READ
     if item.reads and not any(map(_is_read, cases)):
         return (
             "no text was heard in the sound and read off the lips: it takes a network that reads lips, and features "

@@ -12,7 +12,7 @@ from faces.metrics_measures import letters, of_texts
 from stages.kinds.predictions import Text
 from stages.metrics.choose import MODEL, Case
 
-FILE = "text.md"
+FILE, EXPERT_FILE = "text.md", "lipread.md"
 SHOWN = 4
 """Sentences in the terminal."""
 WIDTH = 96
@@ -22,11 +22,19 @@ GAP = "·"
 """Where one text has a letter and the other none."""
 
 
+class Words(NamedTuple):
+    """What the two texts are called, in words of one width."""
+
+    true: str = "heard    "
+    read: str = "lip-read "
+
+
 class Reading(NamedTuple):
     """One prediction's."""
 
     name: str
     text: Text
+    words: Words = Words()
 
     @property
     def error(self) -> float:
@@ -44,28 +52,49 @@ def readings(cases: Sequence[Case]) -> list[Reading]:
     return [Reading(name, text) for name, text in found if text is not None]
 
 
-def excerpt(found: Sequence[Reading]) -> str:
+def readings_of_expert(cases: Sequence[Case]) -> list[Reading]:
+    """The same of what an expert read, of each sentence the true lips first."""
+    words = Words("said     ", "lip-read ")
+    found = []
+    for case in cases:
+        read = [(f"{case.id}, true lips", case.reading)] if case.reading else []
+        read += [(take.name, take.reading) for take in case.of(MODEL) if take.reading]
+        found += [Reading(name, Text(one.said, one.read), words) for name, one in read]
+    return found
+
+
+def excerpt(found: Sequence[Reading], file: str = FILE) -> str:
     """A few of them, spread over all, cut to a line each."""
     few = min(SHOWN, len(found))
     chosen = [found[place * (len(found) - 1) // max(few - 1, 1)] for place in range(few)]
-    lines = [line for one in chosen for line in (one.heading, *(_cut(line) for line in _plain(one.text)))]
+    lines = [line for one in chosen for line in (one.heading, *(_cut(line) for line in _plain(one)))]
     rest = len(found) - few
-    return "\n".join([*lines, *([f"{rest} more are in {FILE}"] if rest else [])])
+    return "\n".join([*lines, *([f"{rest} more are in {file}"] if rest else [])])
 
 
 def write(file: Path, found: Sequence[Reading]) -> None:
     """All of them, letter below letter."""
-    parts = [
-        "# What the lips say",
-        "What the recogniser heard in the sound, above what the network read off the lips that it moved itself. A "
-        f"{GAP} stands where one of them has a letter and the other none, a ^ below every letter that is wrong.",
-    ]
-    parts += [f"## {one.heading}\n\n{_indented(one.text)}" for one in found]
+    about = "What the recogniser heard in the sound, above what the network read off the lips that it moved itself."
+    _write(file, found, about)
+
+
+def write_read(file: Path, found: Sequence[Reading], modality: str) -> None:
+    """The same of what an expert read. modality: "video", "silent" or "audio-visual"."""
+    about = f"What is said, above what a lip-reading expert read ({modality})."
+    if modality == "audio-visual":
+        about += " It hears the sound, too, so that it may read well whatever the lips do."
+    _write(file, found, about)
+
+
+def _write(file: Path, found: Sequence[Reading], about: str) -> None:
+    marks = f"A {GAP} stands where one of them has a letter and the other none, a ^ below every letter that is wrong."
+    parts = ["# What the lips say", f"{about} {marks}"]
+    parts += [f"## {one.heading}\n\n{_indented(one)}" for one in found]
     file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _plain(text: Text) -> list[str]:
-    return [f"  heard     {_said(text.heard)}", f"  lip-read  {_said(text.lip_read)}"]
+def _plain(one: Reading) -> list[str]:
+    return [f"  {one.words.true} {_said(one.text.heard)}", f"  {one.words.read} {_said(one.text.lip_read)}"]
 
 
 def _said(text: str | None) -> str:
@@ -76,20 +105,20 @@ def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
 
-def _indented(text: Text) -> str:
+def _indented(one: Reading) -> str:
     """As a block that Markdown leaves as it is."""
-    return "\n".join(f"    {line}".rstrip() for line in _lines(text))
+    return "\n".join(f"    {line}".rstrip() for line in _lines(one))
 
 
-def _lines(text: Text) -> Iterator[str]:
-    if not text.heard or not text.lip_read:
-        yield from (line.strip() for line in _plain(text))
+def _lines(one: Reading) -> Iterator[str]:
+    if not one.text.heard or not one.text.lip_read:
+        yield from (line.strip() for line in _plain(one))
         return
-    heard, read, wrong = _beside(text.heard, text.lip_read)
-    for start in range(0, len(heard), WIDTH):
+    true, read, wrong = _beside(one.text.heard, one.text.lip_read)
+    for start in range(0, len(true), WIDTH):
         here = slice(start, start + WIDTH)
-        yield f"heard     {heard[here]}"
-        yield f"lip-read  {read[here]}"
+        yield f"{one.words.true} {true[here]}"
+        yield f"{one.words.read} {read[here]}"
         if wrong[here].strip():
             yield f"          {wrong[here]}"
 

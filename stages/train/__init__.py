@@ -15,10 +15,14 @@ from models.settings import moves, wants_of
 from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.features import ENCODER
-from stages.kinds.sequences import INDEX, REGIONS, TRANSCRIPTS, Sequences, of_data
+from stages.kinds.sequences import INDEX, REGIONS, SOUND, TOPOLOGY, TRANSCRIPTS, VERTICES, Sequences, of_data
 
-WRITTEN, HEARD = "written", "heard"
-"""What networks want that learn from transcripts, or from what a recogniser made of the sound."""
+WRITTEN, PIECES, HEARD = "written", "pieces", "heard"
+"""What networks want that learn from transcripts, by letter or in a lip reader's pieces, or from what a recogniser made
+of the sound."""
+READ = (WRITTEN, PIECES)
+MIDDLE = "mean face"
+"""What a mouth's camera is fitted to, among the parts of the data that a training hangs on."""
 LIPS = "lips"
 LIP_REGIONS = (LIPS, "lip_upper", "lip_lower")
 """The data set's regions that the network's health is told of; all others change nothing."""
@@ -90,6 +94,7 @@ class Train(Stage):
         "features": Slot("features"),
         "prior": Slot("checkpoint", uses=(BEST, LAST, CONFIG)),
         "codes": Slot("codes"),
+        "expert": Slot("checkpoint", uses=(BEST, CONFIG)),
     }
     output = "checkpoint"
     seeded = True
@@ -97,10 +102,12 @@ class Train(Stage):
     divisible = True
 
     def slots(self) -> Mapping[str, Slot]:
-        """A motion prior hears no speech; only what is built upon one takes it, and the codes that it makes."""
+        """A motion prior hears no speech. Only what is built upon one takes it, and the codes that it makes; only what
+        is guided takes an expert."""
         model = self.settings.get("model")
         needless = [] if getattr(model, "hears", True) else ["features"]
         needless += [] if getattr(model, "prior", "") else ["prior", "codes"]
+        needless += [] if getattr(model, "expert_model", "") else ["expert"]
         return {slot: spec for slot, spec in self.inputs.items() if slot not in needless}
 
     def check(self) -> Iterable[str]:
@@ -125,13 +132,19 @@ class Train(Stage):
         return f"{upstream.get('features', upstream['data']).label}-{self.params.model}"
 
     def sources(self) -> Sources:
-        return Sources(files={"weights": Path(self.params.weights)}) if self.params.weights else Sources()
+        given: dict[str, str] = getattr(self.settings.get("model"), "files", dict)()
+        weights = {"weights": self.params.weights} if self.params.weights else {}
+        return Sources(files={name: Path(file) for name, file in (weights | given).items()})
 
     def uses(self, slot: str) -> tuple[str, ...]:
-        """Of the prior's two weight files, only the one that is frozen."""
+        """Of the prior only the weights that are frozen; of the data, sound and mesh only where wanted."""
         if slot == "prior":
             return tuple(part for part in super().uses(slot) if part != other_weights(self.params.prior_weights))
-        return super().uses(slot)
+        return super().uses(slot) + (self._wanted() if slot == "data" else ())
+
+    def _wanted(self) -> tuple[str, ...]:
+        wanted = wants_of(self.settings.get("model"))
+        return ((SOUND,) if wanted.sound else ()) + ((TOPOLOGY,) if wanted.mouth else ())
 
     def rereads(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """The speech encoder whose transformer is trained on; the features tell its weights."""
@@ -142,13 +155,14 @@ class Train(Stage):
         data = Sequences(given["data"].path)
         names = [*data.ids("train"), *data.ids("val")]
         wanted = wants_of(self.settings.get("model"))
-        looked_at = dict.fromkeys([*LIP_REGIONS, *wanted.regions])
+        moving = moves(self.settings.get("model"))
+        looked_at = dict.fromkeys([*(LIP_REGIONS if moving else (LIPS,)), *wanted.regions])
         regions = of_json([given["data"].files.get(f"{REGIONS}/{region}.txt") for region in looked_at])
-        texts = {TRANSCRIPTS: of_json([data.transcripts.get(name) for name in names])} if wanted.text == WRITTEN else {}
+        texts = {TRANSCRIPTS: of_json([data.transcripts.get(name) for name in names])} if wanted.text in READ else {}
         looks = of_data(data, names, given["data"]) | {REGIONS: regions}
-        if not moves(self.settings.get("model")):
-            looks = {INDEX: looks[INDEX]}
-        parts = {"data": looks | texts}
+        if not moving:
+            looks = {part: looks[part] for part in (INDEX, *((VERTICES, REGIONS) if wanted.mouth else ()))}
+        parts = {"data": looks | texts | self._more(data, names, given["data"])}
         for slot in ("features", "codes"):
             if slot in given:
                 learnt = {name: given[slot].item(name) for name in names}
@@ -156,9 +170,19 @@ class Train(Stage):
                 parts[slot] = facts | {"items": of_json(learnt)}
         return {slot: parts.get(slot, entry.content) for slot, entry in given.items()}
 
+    def _more(self, data: Sequences, names: Iterable[str], given: Given) -> dict[str, str]:
+        """Part → digest of what only some networks want: their sound; the mesh, and the mean face that a camera is
+        fitted to."""
+        wanted = self._wanted()
+        sound = {SOUND: of_json([given.files.get(f"{SOUND}/{name}.wav") for name in names])} if SOUND in wanted else {}
+        if TOPOLOGY not in wanted:
+            return sound
+        faces = of_json([data.template_digests[subject] for subject in data.middle_subjects])
+        return sound | {TOPOLOGY: given.files.get(TOPOLOGY, ""), MIDDLE: faces}
+
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
-        """The model behind the prior: editing it trains anew."""
-        return modules_behind(upstream["prior"]) if "prior" in upstream else ()
+        """The models behind the prior and the expert: editing one trains anew."""
+        return [module for slot in ("prior", "expert") if slot in upstream for module in modules_behind(upstream[slot])]
 
     def needs(self) -> Needs:
         return Needs(gpu=1, threads="all")

@@ -1,13 +1,13 @@
 """Batches of clips, read when they are wanted: vertices from memory maps, features from HDF5, styles by name.
 
 What a network does not take is not there: a motion prior's batches hold no speech, those of a recogniser no vertices,
-only a network that is built upon a prior gets codes, and regions and text are read where its settings want them
+only a network that is built upon a prior gets codes, and regions, text and sound are read where its settings want them
 (`models.settings.Wants`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -20,12 +20,14 @@ from torch import Tensor
 
 from faces.errors import DataError
 from models.settings import Wants
+from models.sight import Spelling
 from models.talking_face import Clips, DataFacts
 from models.text import BLANK, SPACE, UNKNOWN, Vocabulary
+from stages.audio import speech
 from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
-from stages.train import HEARD, WRITTEN
+from stages.train import HEARD, PIECES, READ
 
 NOTHING = Wants()
 
@@ -38,19 +40,21 @@ class Take(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What is read of one sequence: (L, C), (T, D), (T', Q), (L, H), (S, 1)."""
+    """What is read of one sequence: (L, C), (T, D), (T', Q), (L, H), (S, 1), (N, 1)."""
 
     features: NDArray[np.float32]
     vertices: NDArray[np.float32] | None
     codes: NDArray[Any] | None
     hidden: NDArray[np.float32] | None
     text: NDArray[np.int64] | None
+    sound: NDArray[np.float32] | None
 
 
 class ClipReader:
     """Reads takes into padded batches. DataError where data and features do not belong together.
 
-    moves: whether they are for a network that makes motion.
+    moves: whether they are for a network that makes motion. spelling: what cuts transcripts into a lip reader's pieces,
+    where the network wants these.
     """
 
     def __init__(
@@ -61,12 +65,14 @@ class ClipReader:
         wants: Wants = NOTHING,
         *,
         moves: bool = True,
+        spelling: Spelling | None = None,
     ) -> None:
         self.data = data
         self.features = features
         self.codes = codes
         self.wants = wants
         self.moves = moves
+        self.spelling = spelling
         self.subjects = data.train_subjects
         if not self.subjects:
             raise DataError(f"{data.path} names no training subject: give the data set a train split")
@@ -74,14 +80,19 @@ class ClipReader:
     def facts(self) -> DataFacts:
         vertices, fps, subjects = self.data.info.vertices, self.data.fps, tuple(self.subjects)
         if self.features is None:
-            return DataFacts(vertices, fps, subjects, channels=0, encoder="")
+            return DataFacts(
+                vertices, fps, subjects, channels=0, encoder="", regions=self._regions(), tokeniser=self._tokeniser()
+            )
         encoder = self.features.encoder
         facts = DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config, self._regions())
-        if not self.wants.text:
+        if not self.wants.text or self.wants.text == PIECES:
             return facts
         classes = self.vocabulary.classes  # first: features without text are refused with what they lack
         width = self.features.text_width if self.wants.text == HEARD else 0
         return replace(facts, vocabulary=classes, text_width=width)
+
+    def _tokeniser(self) -> Mapping[str, Any]:
+        return {} if self.spelling is None else self.spelling.content()
 
     def _regions(self) -> dict[str, list[int]]:
         found = {name: self.data.region(name) for name in self.wants.regions}
@@ -125,8 +136,10 @@ class ClipReader:
         # What is missing is refused here, before an epoch is spent.
         if self.moves:
             self.data.template_of(name)
-        if self.wants.text == WRITTEN:
-            self.said(name)
+        if self.wants.text in READ:
+            self._text(name)
+        if self.wants.sound and not self.data.wav(name).is_file():
+            raise DataError(f"{self.data.path} has no sound of {name}, which the network hears: leave it out with skip")
         if self.features is None or not self.moves:
             return [Take(name, 0)]
         own = [self.subjects.index(subject)] if subject in self.subjects else range(len(self.subjects))
@@ -159,6 +172,7 @@ class ClipReader:
         codes = [part.codes for part in parts if part.codes is not None]
         hidden = [part.hidden for part in parts if part.hidden is not None]
         texts = [part.text for part in parts if part.text is not None]
+        sounds = [part.sound for part in parts if part.sound is not None]
         return Clips(
             features=padded(features),
             feature_lengths=torch.tensor([len(item) for item in features]),
@@ -170,13 +184,16 @@ class ClipReader:
             text_hidden=padded(hidden) if hidden else None,
             text=padded(texts)[..., 0] if texts else None,
             text_lengths=torch.tensor([len(item) for item in texts]) if texts else None,
+            sound=padded(sounds)[..., 0] if sounds else None,
+            sound_lengths=torch.tensor([len(item) for item in sounds]) if sounds else None,
         )
 
     def _parts(self, name: str) -> Parts:
         with telling_name(name):
             codes = None if self.codes is None else self.codes[name]
-            vertices = flat(self.data.vertices(name)) if self.moves else None
-            return Parts(self.speech(name), vertices, codes, self._hidden(name), self._text(name))
+            vertices = flat(self.data.vertices(name)) if self.moves or self.wants.mouth else None
+            hidden, text, sound = self._hidden(name), self._text(name), self._sound(name)
+            return Parts(self.speech(name), vertices, codes, hidden, text, sound)
 
     def _hidden(self, name: str) -> NDArray[np.float32] | None:
         if self.wants.text != HEARD or self.features is None:
@@ -187,7 +204,20 @@ class ClipReader:
         """(S, 1)"""
         if not self.wants.text:
             return None
-        return np.array(self.vocabulary.classes_of(self.said(name)), np.int64).reshape(-1, 1)
+        said = self.said(name)
+        if self.wants.text != PIECES:
+            return np.array(self.vocabulary.classes_of(said), np.int64).reshape(-1, 1)
+        assert self.spelling is not None, "the session gives it where it is wanted"
+        if not (pieces := self.spelling.pieces(said)):
+            raise DataError(
+                f"the transcript of {name}, {said[:40]!r}, has no letter from a to z, and a lip reader reads no other: "
+                "write what is said, or leave it out with skip"
+            )
+        return np.array(pieces, np.int64).reshape(-1, 1)
+
+    def _sound(self, name: str) -> NDArray[np.float32] | None:
+        """(N, 1)"""
+        return speech(self.data.wav(name))[:, None] if self.wants.sound else None
 
     def said(self, name: str) -> str:
         """What a sequence says: as the recogniser heard it, or as it is written. DataError where nobody knows."""

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 AHEAD, AHEAD_ON_CPU = 2, 1
 """Batches that lie ready. More would only take memory, of which a CPU's network has the same."""
-COUNTS = ("feature_lengths", "frames", "text_lengths")
+COUNTS = ("feature_lengths", "frames", "text_lengths", "sound_lengths")
 """Read as numbers by every network: on the GPU, each look at them would wait for all that it has still to do."""
 
 

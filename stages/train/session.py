@@ -49,6 +49,8 @@ from stages.train.faults import diverged, telling_of
 from stages.train.gathering import gathered
 from stages.train.group import Alone, Group
 from stages.train.health import FROZEN, motion_energy
+from stages.train.looking import expert_of, look, parted, publish_expert, spelling_of
+from stages.train.looks import publish_looks
 from stages.train.sinks import opened
 from stages.train.state import Progress, seed_everything
 from stages.train.trainer import Trainer
@@ -58,6 +60,7 @@ class Fitted(NamedTuple):
     """What a training has come to."""
 
     prior: Checkpoint | None
+    expert: Checkpoint | None
     clips: ClipReader
     network: Network
     progress: Progress
@@ -66,12 +69,13 @@ class Fitted(NamedTuple):
 def train(job: Job, params: Params, settings: Any) -> None:
     """Fill `job.out` with a checkpoint, which several processes may have trained and this one publishes."""
     with gathered(job, params, settings) if params.epochs else nullcontext(Alone()) as group:
-        prior, clips, network, progress = fitted(job, params, settings, group)
-    energy = _publish_weights(job, params, network, clips, progress)
+        prior, expert, clips, network, progress = fitted(job, params, settings, group)
+    energy = _publish_weights(job, params, network, clips, progress, expert)
     _warn_if_frozen(job, energy, progress)
     write_config(job.out, _config(params, settings, clips, prior))
     write_json(job.out / TRAINING, _training(network, progress, energy))
     _publish_history(job.out, params.model, progress)
+    publish_looks(job)
     _note_cost(job, progress)
 
 
@@ -80,12 +84,13 @@ def fitted(job: Job, params: Params, settings: Any, group: Group) -> Fitted:
     set_up(job.workers)
     keep_freed_memory()
     seed_everything(job.seed)
-    prior = _prior(job, params)
-    clips = _clips(job, params, settings)
+    prior, expert = _prior(job, params), expert_of(job, params.model)
+    clips = _clips(job, params, settings, expert)
     with telling_of(job.device):
         network = _network(job, params, settings, clips, prior)
+        look(network, settings, clips.data, expert, job.device)
         progress = _fit(job, params, network, clips, group) if params.epochs else Progress()
-    return Fitted(prior, clips, network, progress)
+    return Fitted(prior, expert, clips, network, progress)
 
 
 def _fit(job: Job, params: Params, network: Network, clips: ClipReader, group: Group) -> Progress:
@@ -107,14 +112,21 @@ def _prior(job: Job, params: Params) -> Checkpoint | None:
     return prior
 
 
-def _clips(job: Job, params: Params, settings: Any) -> ClipReader:
+def _clips(job: Job, params: Params, settings: Any, expert: Checkpoint | None) -> ClipReader:
     paths = {slot: given.path for slot, given in job.inputs.items()}
     data = Sequences(paths["data"])
     features = Features(paths["features"]) if "features" in paths else None
     codes = Codes(paths["codes"]) if "codes" in paths else None
     if codes is not None:
         codes.check_prior(paths["prior"] / weights_file(params.prior_weights))
-    return ClipReader(data, features, codes, wants_of(settings), moves=moves(settings))
+    return ClipReader(
+        data,
+        features,
+        codes,
+        wants_of(settings),
+        moves=moves(settings),
+        spelling=spelling_of(params.model, settings, expert),
+    )
 
 
 def _network(job: Job, params: Params, settings: Any, clips: ClipReader, prior: Checkpoint | None) -> Network:
@@ -133,7 +145,9 @@ def _network(job: Job, params: Params, settings: Any, clips: ClipReader, prior: 
     return cast("Network", network.to(job.device))
 
 
-def _publish_weights(job: Job, params: Params, network: Network, clips: ClipReader, progress: Progress) -> float | None:
+def _publish_weights(
+    job: Job, params: Params, network: Network, clips: ClipReader, progress: Progress, expert: Checkpoint | None
+) -> float | None:
     """The last weights, and the best ones, which the network holds afterwards. Returns the motion energy.
 
     Nothing is written before all of it is known to be finite.
@@ -147,8 +161,14 @@ def _publish_weights(job: Job, params: Params, network: Network, clips: ClipRead
     energy = motion_energy(network, clips, job.device)
     if energy is not None and not math.isfinite(energy):
         raise _no_numbers("the motion that it makes is not finite", params)
-    write_weights(job.out / LAST, last)
-    shutil.copyfile(job.state / progress.best_file if progress.best_file else job.out / LAST, job.out / BEST)
+    own, learnt = parted(network, last)
+    write_weights(job.out / LAST, own)
+    if learnt and expert is not None:
+        best, of_expert = parted(network, _copy(module))
+        write_weights(job.out / BEST, best)
+        publish_expert(job.out, expert, of_expert)
+    else:
+        shutil.copyfile(job.state / progress.best_file if progress.best_file else job.out / LAST, job.out / BEST)
     if "prior" in job.inputs:
         shutil.copyfile(job.inputs["prior"].path / weights_file(params.prior_weights), job.out / PRIOR)
     return energy

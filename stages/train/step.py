@@ -1,7 +1,8 @@
 """One step of the optimiser: the gradient of all its clips, in pieces that fit, agreed on by all processes.
 
-A step that runs out of memory is done again in pieces of half the size, with the random streams that it began with:
-gradients are sums over clips, so nothing but rounding, and what a network draws for each clip, depends on the pieces.
+A step that runs out of memory is done again in pieces of half the size, with the random streams and the statistics of
+batch norms that it began with: gradients are sums over clips, so nothing but rounding, and what a network draws for
+each clip, depends on the pieces.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.motion_prior import MotionPrior
 from models.talking_face import Clips, TalkingFace
@@ -62,6 +64,8 @@ class Stepper:
         self.bad: list[Take] = []
         self.failed: list[Take] = []
         self.losses = network.losses
+        norms = [module for module in self.module.modules() if isinstance(module, _BatchNorm)]
+        self.statistics = [buffer for norm in norms for buffer in norm.buffers()]
         if options.compile:
             compile_blocks(self.module)
         self.meet = Meeting(group)
@@ -80,12 +84,14 @@ class Stepper:
     def gradients(self, work: Work, read: Iterator[Clips], wishes: Callable[[], tuple[bool, bool]]) -> Tally:
         """What `work` adds up to over all processes. read: its pieces. wishes: whether this process wants to stop, and
         to save. StageError where a clip does not fit alone, or a loss is no number."""
-        streams = random_state()
+        streams, counted = random_state(), [buffer.clone() for buffer in self.statistics]
         own = self._attempt(work, read)
         own.stop, own.due = wishes()
         while (found := self.meet(own)).short:
             self._halve(work)
             set_random_state(streams)
+            for buffer, before in zip(self.statistics, counted, strict=True):
+                buffer.copy_(before)
             stop, due = own.stop, own.due
             own = self._attempt(work, (self.clips.batch(piece.takes) for piece in self.pieces(work)))
             own.stop, own.due = stop, due

@@ -24,6 +24,7 @@ from stages.train.faults import diverged, names, naming
 from stages.train.group import Alone, Group
 from stages.train.health import HEALTH, examine, verdict
 from stages.train.loader import Loader, moved
+from stages.train.looks import GRADIENTS, faintness, looks
 from stages.train.optimisers import Average, make_optimiser
 from stages.train.order import Order, Work
 from stages.train.report import Reporter
@@ -186,9 +187,19 @@ class Trainer:
         health = examine(self.network, self.clips, self.job.device) if self.lead else None
         if (found := self.group.gather(health and health.record())[0]) is not None:
             record[HEALTH] = found
+        self._looked_at(record)
         if reason := verdict([*self.progress.history, record], self.options.frozen_patience):
             raise StageError(f"training was stopped after epoch {record['epoch']}: {reason}{self._last_good()}")
         self._judge(record["val"]["loss"])
+
+    def _looked_at(self, record: dict[str, Any]) -> None:
+        norms = looks(self.network, self.clips, self.job, record["epoch"]) if self.lead else None
+        if (found := self.group.gather(norms)[0]) is None:
+            return
+        record[GRADIENTS] = found
+        first = not any(GRADIENTS in earlier for earlier in self.progress.history)
+        if first and (warning := faintness(found)) is not None:
+            self._say(warning)
 
     def _judge(self, loss: float) -> None:
         progress = self.progress

@@ -9,10 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faces.metrics_definitions import DEFINITIONS, FAMILIES, NAMES, find
-from faces.metrics_measures import HEARD, of_prediction, of_texts
+from faces.metrics_definitions import (
+    DEFINITIONS,
+    FAMILIES,
+    HEARD,
+    NAMES,
+    SAID_LETTERS,
+    SAID_VISEMES,
+    SAID_WORDS,
+    find,
+)
+from faces.metrics_measures import of_prediction, of_reading, of_texts
 from faces.metrics_parts import Parts
 from faces.metrics_stream import Apart, Moving
+from faces.visemes import Visemes
 
 PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
 
@@ -57,7 +67,9 @@ def test_every_measure_is_measured() -> None:
     prediction.add(motions[1])
     apart.add(*motions)
     values = of_prediction(parts, truth, prediction, apart, 25.0, threshold=0.1) | of_texts("heard", "read")
-    del values[HEARD]  # what a reading error weighs
+    values |= of_reading("said", "read", Visemes.read())
+    for count in (HEARD, SAID_LETTERS, SAID_WORDS, SAID_VISEMES):  # what errors of texts weigh
+        del values[count]
     assert set(values) | {"diversity"} == {item.measure for item in DEFINITIONS.values()}
 
 

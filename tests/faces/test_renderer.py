@@ -215,3 +215,17 @@ def test_without_numba_numpy_draws(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("number", [1e12, 1e30, 3e38, np.inf, np.nan])
+@pytest.mark.parametrize("where", [(0, 0), (1, 1), (2, 2)])
+def test_the_compiled_z_buffer_ends_whatever_the_numbers(number: float, where: tuple[int, int]) -> None:
+    from faces.raster.numba_kernels import visible_triangles
+
+    depth, owner = np.zeros((32, 32), np.float32), np.full((32, 32), -1, np.int32)
+    screen = square(4, 20, 4, 20, z=0.5)
+    screen[where] = number
+    visible_triangles(screen, SQUARE_FACES, depth, owner)
+    assert set(np.unique(owner)) <= {-1, 0, 1}
+    if where == (1, 1) and np.isnan(number):
+        assert set(np.unique(owner)) == {-1, 1}, "the triangle without that corner is there, the other is not"

@@ -28,6 +28,7 @@ from stages.preprocess.split_file import read_splits
 from tests.fuzz import seeds
 from tests.fuzz.data_formats import DATA_FORMATS
 from tests.fuzz.form import Format
+from tests.fuzz.lip_formats import LIP_FORMATS
 
 
 def _npy(file: Path) -> None:
@@ -136,4 +137,5 @@ FORMATS = {
     "pt": Format("a.pth", seeds.checkpoints, _weights),
     "h5": Format("features.h5", seeds.hdf5, _features),
     **DATA_FORMATS,
+    **LIP_FORMATS,
 }

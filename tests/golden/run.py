@@ -19,9 +19,15 @@ from tests.golden.facts import model_of, read_raw, tolerance_of
 
 # The word under `model` in a case → where its runner is.
 RUNNERS: Mapping[str, str] = {
+    "AV guidance": "tests.golden.mouth:GuidanceRunner",
     "FaceFormer": "tests.golden.faceformer:FaceFormerRunner",
+    "auto_avsr audio-visual": "tests.golden.lipreader:LipReaderRunner",
+    "auto_avsr decoding": "tests.golden.lipreader:DecodingRunner",
+    "auto_avsr video front end": "tests.golden.lipreader:FrontEndRunner",
+    "av-guidance mouth renderer": "tests.golden.mouth:MouthRunner",
     "codetalker_stage1": "tests.golden.codetalker_vq:CodeTalkerVqRunner",
     "codetalker_stage2": "tests.golden.codetalker_s2:CodeTalkerRunner",
+    "mesh rasteriser": "tests.golden.mouth:RasteriserRunner",
     "metrics": "tests.golden.metrics_cases:MetricsRunner",
     "selftalk": "tests.golden.selftalk:SelfTalkRunner",
     "talkingstyle": "tests.golden.talkingstyle:TalkingStyleRunner",

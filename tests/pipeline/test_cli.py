@@ -106,7 +106,10 @@ def test_one_stage_without_a_recipe(here, capsys) -> None:
     assert capsys.readouterr().out.count("cached") == 2  # the same store, the same keys
     assert pipe("stage", "tests.pipeline.toy:Read", "--file", "numbers.txt") == 0
     assert pipe("stage", "tests.pipeline.toy:Double") == 2
-    assert "which numbers? Say --input data=NAME: the store holds" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "which numbers? Say --input data=NAME: the store holds" in said
+    name = next(word.strip(",;") for word in said.split() if "--" in word and not word.startswith("--"))
+    assert pipe("stage", "tests.pipeline.toy:Double", "--factor", "3", "--data", name) == 0
 
 
 @pytest.mark.parametrize(
@@ -117,6 +120,7 @@ def test_one_stage_without_a_recipe(here, capsys) -> None:
         (["3"], "'3' has no option before it"),
         (["--input", "dta=x"], "there is no input 'dta'"),
         (["--input", "data=x"], "the store holds no numbers yet"),
+        (["--data", "x"], "the store holds no numbers yet"),
     ],
 )
 def test_bad_stage_options(here, capsys, words, sentence) -> None:
@@ -138,6 +142,7 @@ def test_stage_help_lists_its_parameters(here, capsys) -> None:
     assert "--factor" in out
     assert "(plain | fancy)" in out
     assert "--input data=NAME" in out
+    assert "--data NAME" in out
 
 
 @pytest.mark.parametrize(

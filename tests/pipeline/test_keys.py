@@ -93,16 +93,24 @@ def test_a_clash_of_names_is_refused(toys) -> None:
         key("step.train.model=keytoys.green")
 
 
+PARTS = {"avguidance": ("faceformer", "lipreader")}
+
+
 def test_real_models_share_nothing_but_what_they_import(here) -> None:
-    """The table imports no model, and no package's __init__ imports what it contains. A prior is a model's own part."""
+    """The table imports no model, and no package's __init__ imports what it contains. A prior is a model's own part, as
+    are the face and the expert of a guided one. Training itself knows none of them."""
     code = Workspace.find().code
     packages = {name: registry.component_module("models", name) for name in registry.names("models")}
     for name, package in packages.items():
         prior = getattr(registry.load_component("models", name).Settings, "prior", "")
-        others = {other for key, other in packages.items() if key not in (name, prior)}
+        own = {name, prior, *PARTS.get(name, ())}
+        others = {other for key, other in packages.items() if key not in own}
         found = code.closure(["stages.train", package])
         assert package in found
         assert not [module for module in found for other in others if module == other or module.startswith(f"{other}.")]
+    alone = code.closure(["stages.train"])
+    needless = ("models.lipreader", "models.avguidance", "faces.mouth")
+    assert not [module for module in alone if module.startswith(needless)]
 
 
 def test_training_does_not_hang_on_the_code_of_all_metrics(here) -> None:

@@ -154,7 +154,7 @@ MISTAKES = [
     (HEAD + STATED.replace("vertices = 10", "size = 10"), "'region' must be \"all vertices\" or { name ="),
     (
         HEAD + STATED.replace('"frames"', '"median"'),
-        "'average' must be one of frames, sequences, letters, not 'median'",
+        "'average' must be one of frames, sequences, letters, words, visemes, not 'median'",
     ),
     (HEAD + STATED.replace("1e-4", "0"), "'scale' must be a positive number, 1e-4 say, not 0"),
     (HEAD + STATED + 'colour = "red"\n', "it has an unknown key 'colour'."),

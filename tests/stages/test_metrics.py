@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from faces import metrics as measures
-from faces import region_table
+from faces import region_table, visemes
 from faces.metrics_definitions import DEFINITIONS
 from faces.regions import region_digest
 from pipeline.stage import Sources, Upstream
@@ -24,8 +24,11 @@ from stages.metrics.units import in_millimetres, unit_of
 from tests.stages.metrics_runs import csv_rows, make_predictions, numbers, report, run
 from tests.stages.tiny import REGIONS, make_sequences
 
-ELSEWHERE = ("lip_distance/codetalker", "lip_readability/selftalk", "lip_reading_error/facepipe")
-"""FLAME's alone, and what `test_metrics_lips` is about."""
+ELSEWHERE = (
+    *("lip_distance/codetalker", "lip_readability/selftalk", "lip_reading_error/facepipe"),
+    *("cer/avguidance", "wer/facepipe", "ver/facepipe"),
+)
+"""FLAME's alone, and what `test_metrics_lips` and `test_metrics_lipread` are about."""
 LIPS, UPPER = np.array(REGIONS["lips"]), np.array(REGIONS["upper_face"])
 
 
@@ -294,7 +297,8 @@ def test_regions_by_file_and_by_name(data: Sequences, tmp_path: Path) -> None:
     assert found["model", "lve/codetalker"]["region"] == lower
     assert found["model", "fdd/codetalker"]["region"][0]["name"] == "lips"
     stage = Metrics(Params(lips_file="a.txt"))
-    assert stage.sources() == Sources(files={"lips": Path("a.txt"), region_table.WHAT: region_table.FILE})
+    files = {"lips": Path("a.txt"), "visemes": visemes.TABLE, region_table.WHAT: region_table.FILE}
+    assert stage.sources() == Sources(files=files)
     assert stage.label({"predictions": Upstream("infer", "tiny", {})}) == "tiny"
 
 

@@ -1,0 +1,83 @@
+"""What the lip reader expects: pictures of a mouth at 25 frames a second, and sound at 16 kHz, 640 samples a frame.
+
+As Auto-AVSR prepares them (Ma et al., ICASSP 2023). Shapes: T frames, S samples.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+import torch
+from torch import Tensor
+
+from faces.errors import DataError
+
+FPS = 25
+SAMPLE_RATE = 16_000
+SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
+SIDE = 88
+"""Pixels of a picture's side."""
+MEAN, DEVIATION = 0.421, 0.165
+"""Of the grey values (0 … 1) that the published network was trained on."""
+GREY = (0.2989, 0.587, 0.114)
+"""Weights of red, green and blue; their sum is 0.9999."""
+EPS = 1e-8
+"""Added to a sound's variance."""
+MASK_WINDOW, MASK_STRIDE = 6400, 16_000
+"""Longest hidden span, and one span for each so many samples: 0.4 s, 1 s."""
+
+
+def grey_of(pictures: Tensor) -> Tensor:
+    """Red, green and blue (T, 3, h, w) → grey (T, h, w); three equal channels give 0.9999 of them."""
+    red, green, blue = pictures.unbind(1)
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
+
+
+def prepare_video(grey: Tensor, deviation: float = DEVIATION) -> Tensor:
+    """Grey pictures (T, h, w) in 0 … 1, h and w 88 at least → what the network takes, (T, 1, 88, 88).
+
+    The middle is cut out and (x − 0.421) / deviation; differentiable. DataError for smaller pictures.
+    """
+    if grey.ndim != 3 or min(grey.shape[1:]) < SIDE:
+        raise DataError(f"pictures of a mouth must be (frames, {SIDE}, {SIDE}) or larger, not {tuple(grey.shape)}")
+    top, left = ((side - SIDE) // 2 for side in grey.shape[1:])
+    return ((grey[:, top : top + SIDE, left : left + SIDE] - MEAN) / deviation)[:, None]
+
+
+def prepare_audio(wave: Tensor, frames: int) -> Tensor:
+    """Mono sound at 16 kHz (S,) in −1 … 1 → what the network takes beside so many frames, (640·frames,) float32.
+
+    Cut, or followed by zeros, which take part in the mean and the (population) variance that are then taken out.
+    """
+    x = fitted(wave, frames).double()
+    return ((x - x.mean()) / torch.sqrt(x.var(correction=0) + EPS)).float()
+
+
+def fitted(wave: Tensor, frames: int) -> Tensor:
+    """Sound (S,) → (640·frames,): cut at its end, or followed by zeros. DataError for anything but one channel."""
+    if wave.ndim != 1:
+        raise DataError(f"the lip reader hears one channel, (samples,), not an array of shape {tuple(wave.shape)}")
+    wanted = SAMPLES_PER_FRAME * frames
+    return torch.nn.functional.pad(wave[:wanted], (0, max(0, wanted - len(wave))))
+
+
+def hide_spans(
+    wave: Tensor,
+    spans: torch.Generator,
+    places: random.Random,
+    window: int = MASK_WINDOW,
+    stride: int = MASK_STRIDE,
+) -> Tensor:
+    """Sound (S,) with spans of silence, about one a second: Auto-AVSR's adaptive time mask, for training alone.
+
+    It goes before `prepare_audio`, on sound that was `fitted`. As published, of two numbers that are drawn below
+    `window` the first only bounds where a span may begin, and the second is its length.
+    """
+    samples, hidden = len(wave), wave.clone()
+    count = math.floor((samples + stride - 0.1) / stride)
+    for bound, length in torch.randint(0, window, (count, 2), generator=spans).tolist():
+        if 0 < bound < samples:
+            start = places.randrange(samples - bound)
+            hidden[start : start + length] = 0
+    return hidden
