@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
-from stages.preprocess import given_transcripts
+from stages.preprocess import given_transcripts, published_transcripts
 from stages.preprocess.biwi.variants import SENTENCES, VARIANTS, Variant
 from stages.preprocess.given_transcripts import SOURCE as WORDS
 
@@ -90,7 +90,7 @@ class Settings:
     def sources(self) -> Sources:
         from stages.preprocess.biwi.layout import find
 
-        texts = given_transcripts.sources(self.root)
+        texts = given_transcripts.sources(self.root) | published_transcripts.biwi_sources(self.root)
         return Sources(files=find(self).files(self.skip) | {"the split file": self.split_file} | texts)
 
     def items(self, sources: Mapping[str, Any]) -> Items:

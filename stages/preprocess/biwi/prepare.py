@@ -12,7 +12,7 @@ from faces.errors import DataError
 from pipeline.stage import Job
 from stages.kinds.card import Check, Source
 from stages.kinds.sequences import sequence_id
-from stages.preprocess import given_transcripts
+from stages.preprocess import given_transcripts, published_transcripts
 from stages.preprocess import prepare as shared
 from stages.preprocess.biwi import Settings, checks, remarks
 from stages.preprocess.biwi.frames import Motion, open_motion
@@ -131,9 +131,10 @@ class Biwi:
         return all_alike(frames, self.places[name[0]], rule, f"the template of {name[0]}")
 
     def transcripts(self) -> Mapping[str, str]:
-        """Those beside the data."""
+        """Those beside the data; the user's own table wins."""
         ids = [sequence_id(*name) for name in self.names]
-        return given_transcripts.read(self.root, ids, some=self.layout.others > 0)
+        given = given_transcripts.read(self.root, ids, some=self.layout.others > 0)
+        return published_transcripts.read_biwi(self.root, ids) | given
 
     def remarks(self, sounds: Mapping[Name, Sound]) -> Iterable[str]:
         return remarks.all_of(self, sounds)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from faces import region_table
 from pipeline.stage import Items, Job, Sources, param
 from stages.kinds.card import Source
-from stages.preprocess import given_transcripts
+from stages.preprocess import given_transcripts, published_transcripts
 
 if TYPE_CHECKING:
     from stages.preprocess.prepare import Recordings
@@ -104,7 +104,7 @@ class Settings:
         }
 
     def sources(self) -> Sources:
-        files = {SOURCES[name]: file for name, file in self.files.items()} | given_transcripts.sources(self.root)
+        files = {SOURCES[name]: file for name, file in self.files.items()} | self._texts()
         if self.is_ready:
             files |= self._ready_sources()
         if self.regions:
@@ -126,6 +126,9 @@ class Settings:
             if f"the sound of {key}" in sources
         }
         return Items(each)
+
+    def _texts(self) -> dict[str, Path]:
+        return given_transcripts.sources(self.root) | published_transcripts.vocaset_sources(self.root)
 
     def _ready_sources(self) -> dict[str, Path]:
         found = dict[str, Path]()

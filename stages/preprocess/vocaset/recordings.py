@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from faces.errors import DataError
 from stages.kinds.card import Check
 from stages.kinds.sequences import sequence_id
-from stages.preprocess import given_transcripts
+from stages.preprocess import given_transcripts, published_transcripts
 from stages.preprocess.prepare import Name, Sound, first_few
 from stages.preprocess.region_files import Regions, read_folder, read_masks
 from stages.preprocess.vocaset import Settings
@@ -49,8 +49,9 @@ class Vocaset:
         raise NotImplementedError
 
     def transcripts(self) -> Mapping[str, str]:
-        """Those beside the data, which the release does not have."""
-        return given_transcripts.read(self.root, [sequence_id(*name) for name in self.names])
+        """Those beside the data, which the release does not have; the user's own table wins."""
+        ids = [sequence_id(*name) for name in self.names]
+        return published_transcripts.read_vocaset(self.root, ids) | given_transcripts.read(self.root, ids)
 
     def remarks(self, sounds: Mapping[Name, Sound]) -> Iterable[str]:
         return ()

@@ -10,7 +10,17 @@ import pytest
 
 from faces.errors import DataError
 from stages.kinds.sequences import TRANSCRIPTS, Sequences, write_transcripts
-from stages.preprocess import Preprocess, biwi, given_transcripts, mead, own, synthetic, synthetic_biwi, vocaset
+from stages.preprocess import (
+    Preprocess,
+    biwi,
+    given_transcripts,
+    mead,
+    own,
+    published_transcripts,
+    synthetic,
+    synthetic_biwi,
+    vocaset,
+)
 from stages.preprocess.synthetic.cast import Cast
 from stages.preprocess.synthetic.speech import Utterance
 from tests.stages.fake_job import FakeJob
@@ -152,3 +162,40 @@ def test_a_text_that_is_none_is_refused(tmp_path):
     sound.with_suffix(".txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"anna_s1\.txt cannot be read as text: .*; write it in UTF-8"):
         run_own(folder, tmp_path / "job")
+
+
+def test_vocasets_sentences_as_guidance_lays_them(tmp_path):
+    root = raw_data().write(tmp_path / "raw")
+    settings = vocaset.Settings(str(root))
+    before = digests(settings)
+    (root / "sentencestext").mkdir()
+    (root / "sentencestext" / f"{TRAIN}.txt").write_text("She had\tyour suit\n\nDon't ask me\n")
+    assert Sequences(run_stage(tmp_path / "some", root).out).transcripts[FIRST] == "She had your suit"
+    assert published_transcripts.read_vocaset(root, [f"{TRAIN}_sentence02", f"{TRAIN}_sentence03", "x_y"]) == {
+        f"{TRAIN}_sentence02": "Don't ask me"
+    }
+    assert settings.items(digests(settings)) == settings.items(before)
+    assert digests(settings) != before
+    write_transcripts(root, {FIRST: "my own"})
+    assert Sequences(run_stage(tmp_path / "own", root).out).transcripts[FIRST] == "my own"
+
+
+def test_biwis_sentences_as_guidance_lays_them(tmp_path):
+    root = biwi_data(sentences=("e01", "01")).write(tmp_path / "raw")
+    (root / "sentences.txt").write_text("1. Carry it. Now\n2. Why not\n\n")
+    settings = biwi.Settings(str(root))
+    found = Sequences(run_biwi(tmp_path / "job", root).out).transcripts
+    assert found
+    assert set(found.values()) == {"Carry it. Now"}
+    ids = ["F2_e02", "F2_02", "F2_42", "F2_e03", "odd"]
+    assert published_transcripts.read_biwi(root, ids) == dict.fromkeys(ids[:3], "Why not")
+    before = digests(settings)
+    (root / "sentences.txt").write_text("1. Another\n")
+    assert digests(settings) != before
+    assert settings.items(digests(settings)) == settings.items(before)
+
+
+def test_a_line_of_biwis_sentences_without_its_number_is_refused(tmp_path):
+    (tmp_path / "sentences.txt").write_text("1. Good\nbad\n")
+    with pytest.raises(DataError, match=r"line 2 .'bad'., must be a number, a full stop"):
+        published_transcripts.read_biwi(tmp_path, ["F2_e01"])
