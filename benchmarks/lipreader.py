@@ -17,10 +17,11 @@ from dataclasses import replace
 
 import torch
 
-from models.lipreader.inputs import FPS, SAMPLES_PER_FRAME
+from models.lipreader.inputs import SAMPLES_PER_FRAME
 from models.lipreader.net import LipReader
 from models.lipreader.reading import read
 from models.lipreader.sizes import Sizes
+from models.sight import PICTURES_PER_SECOND
 from stages.processor import peak_resident
 
 SIZES = {
@@ -37,7 +38,7 @@ def one(kind: str, size: str, seconds: float) -> dict[str, float]:
     """Seconds of processor time, and megabytes."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    settings, frames = SIZES[size], round(FPS * seconds)
+    settings, frames = SIZES[size], round(PICTURES_PER_SECOND * seconds)
     made = LipReader(settings)
     if kind == "reading":
         features, began = torch.randn(frames, settings.width), time.process_time()

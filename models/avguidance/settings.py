@@ -67,7 +67,7 @@ class Settings(FaceFormerSettings):
     )
     checkpoint_frames: int = setting(
         32,
-        "pictures whose way through the expert is kept at once; of a longer clip it is computed twice; 0: all",
+        "pictures whose way through a frozen expert is kept at once, and computed twice for that; 0: all, and once",
         low=0,
     )
 

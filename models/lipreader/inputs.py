@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
+from models.sight import PICTURES_PER_SECOND
 
-FPS = 25
 SAMPLE_RATE = 16_000
-SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
+SAMPLES_PER_FRAME = SAMPLE_RATE // PICTURES_PER_SECOND
 SIDE = 88
 """Pixels of a picture's side."""
 MEAN, DEVIATION = 0.421, 0.165

@@ -21,11 +21,13 @@ from faces.errors import DataError
 from models.lipreader.drawn import Drawn
 from models.lipreader.inputs import SIDE, fitted, hide_spans, prepare_audio
 from models.lipreader.net import LipReader
+from models.lipreader.published import settings_of
 from models.lipreader.reading import BEAM, CTC_WEIGHT, read_greedily
 from models.lipreader.reading import read as search
 from models.lipreader.settings import Settings
 from models.lipreader.tokeniser import cleaned, tokeniser_of
 from models.mouth import Mouth
+from models.official import OfficialState
 from models.sight import Sight
 from models.talking_face import Clips, DataFacts
 
@@ -59,11 +61,18 @@ class LearningLipReader(LipReader):
         raise DataError("a lip reader has no pretrained speech encoder: leave the features away")
 
     def load_official(self, state: Mapping[str, Tensor]) -> None:
-        """Load a released state dict. DataError where it has another number of classes than the tokeniser."""
-        head = next((value for name, value in state.items() if name.endswith("ctc.ctc_lo.bias")), None)
-        if head is not None and len(head) != len(self.tokeniser.classes):
+        """Load a released state dict. DataError where it is no lip reader's, of another modality or other sizes, or has
+        another number of classes than the tokeniser."""
+        source = getattr(state, "source", OfficialState.source)
+        told = settings_of({name: tuple(value.shape) for name, value in state.items()}, source)
+        if told.modality != self.settings.modality:
             raise DataError(
-                f"the weights write {len(head)} pieces of text, and the tokeniser has {len(self.tokeniser.classes)}: "
+                f"{source} is an expert of the other modality: set modality = {told.modality!r}, or give a file of "
+                f"{self.settings.modality!r}"
+            )
+        if told.classes != (pieces := len(self.tokeniser.classes)):
+            raise DataError(
+                f"the weights write {told.classes} pieces of text, and the tokeniser has {pieces}: "
                 "name the SentencePiece model and the list of units that they were trained with (tokeniser, units)"
             )
         super().load_official(state)
@@ -84,7 +93,8 @@ class LearningLipReader(LipReader):
         return {name: torch.stack([one[name] for one in found]).mean() for name in (*LOSSES, "accuracy")}
 
     def validation_losses(self, clips: Clips) -> dict[str, Tensor]:
-        """The same, and "letter_errors": the character error rate of what CTC writes frame by frame."""
+        """The same, and "letter_errors": the mean over clips of each one's character error rate, of what CTC writes
+        frame by frame."""
         found, wrong = [], []
         for features, text in self._read(clips):
             found.append(self.text_losses(features, [text]))

@@ -60,12 +60,3 @@ def tokeniser_of(content: Mapping[str, Any]) -> Tokeniser:
         return kinds[kind](content)
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"a lip reader's tokeniser ({kind}) is damaged: its content is incomplete") from error
-
-
-def check_classes(tokeniser: Tokeniser, classes: int) -> None:
-    """DataError where a network of so many classes was not made for this tokeniser."""
-    if len(tokeniser.classes) != classes:
-        raise DataError(
-            f"the tokeniser has {len(tokeniser.classes)} classes and the lip reader {classes}: they do not belong "
-            "together"
-        )

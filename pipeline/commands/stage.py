@@ -47,9 +47,11 @@ def help_text(name: str, words: Words) -> str:
     given = {option.replace("-", "_"): word for option, word in words if word is not None}
     params, _ = declarations(stage, given)
     rows = [(f"  --{p.name.replace('_', '-')}", _default(p), p.help + _choices(p)) for p in params.values()]
-    slots = [f"  --input {slot}=NAME   {spec.kind}, by name of the artifact" for slot, spec in stage.inputs.items()]
-    if plain := [slot for slot in stage.inputs if slot not in params]:
-        slots.append(f"  --{plain[-1]} NAME   the same in short, also for the others that no option is called after")
+    slots = [
+        f"  --input {slot}=NAME   {spec.kind}, by name of the artifact"
+        + ("" if slot in params else f"; in short --{slot} NAME")
+        for slot, spec in stage.inputs.items()
+    ]
     intro = f"pipe stage {name}: makes {stage.output}. {(stage.__doc__ or '').strip().splitlines()[0]}"
     return "\n".join([intro, "", table(rows, ("option", "default", "")), *slots])
 
@@ -85,7 +87,9 @@ def _recipe(name: str, words: Words, workspace: Workspace, seed: int) -> Recipe:
     texts, inputs = _sorted(words)
     params, components = declarations(stage_class, {key: text for key, text in texts.items() if text is not None})
     for slot in [key for key in texts if key in stage_class.inputs and key not in params]:
-        inputs.setdefault(slot, texts.pop(slot) or "")
+        named = texts.pop(slot) or ""
+        if inputs.setdefault(slot, named) != named:
+            raise RecipeError(f"--{slot} {named} and --input {slot}={inputs[slot]}: name the artifact once")
     problems = Problems(Path(f"pipe stage {name}"))
 
     def report(_: str, sentence: str) -> None:

@@ -32,9 +32,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Info:
-    """What `readings.json` says. expert: `digest_of` its weights. modality: "video", "audio-visual", or "silent" where
-    an audio-visual one was given no sound. beam: hypotheses of the search; 0: what CTC writes frame by frame.
-    ctc_weight: of CTC in the search. predictions: their names. truth: ids."""
+    """What `readings.json` says. expert: a digest of its weights and its camera. modality: "video", "audio-visual", or
+    "silent" where an audio-visual one was given no sound. beam: hypotheses of the search; 0: what CTC writes frame by
+    frame. ctc_weight: of CTC in the search. predictions: their names. truth: ids."""
 
     expert: str
     modality: str

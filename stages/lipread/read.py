@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from faces.errors import DataError
+from faces.mouth.camera import MouthCamera
 from faces.text_errors import letter_error_rate
 from pipeline.errors import StageError
 from pipeline.stage import Job
@@ -85,7 +87,7 @@ class _Expert:
         if params.silent and not network.settings.listens:
             raise StageError("silent = true, and this expert hears nothing anyway: leave silent out")
         self.network, self.data, self.params, self.device = network, data, params, device
-        self.digest = digest_of(checkpoint.path / BEST)
+        self.digest = _digest(digest_of(checkpoint.path / BEST), network.mouth.renderer.camera)
 
     @property
     def modality(self) -> str:
@@ -103,6 +105,11 @@ class _Expert:
         positions = torch.from_numpy(np.array(motion, np.float32)).flatten(1).to(self.device)
         text: str = self.network.read(positions, wave, beam=self.params.beam, ctc_weight=self.params.ctc_weight)
         return text
+
+
+def _digest(weights: str, camera: MouthCamera) -> str:
+    """Of who reads: the same weights, shown other pictures, read otherwise."""
+    return hashlib.blake2b(f"{weights} {camera}".encode(), digest_size=16).hexdigest()
 
 
 def _tell(job: Job, readings: Readings) -> None:

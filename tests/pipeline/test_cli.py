@@ -121,6 +121,7 @@ def test_one_stage_without_a_recipe(here, capsys) -> None:
         (["--input", "dta=x"], "there is no input 'dta'"),
         (["--input", "data=x"], "the store holds no numbers yet"),
         (["--data", "x"], "the store holds no numbers yet"),
+        (["--data", "x", "--input", "data=y"], "--data x and --input data=y: name the artifact once"),
     ],
 )
 def test_bad_stage_options(here, capsys, words, sentence) -> None:

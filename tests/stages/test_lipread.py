@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,6 @@ def test_every_motion_is_read(inputs, tmp_path) -> None:
     job = read_lips(tmp_path, given(inputs))
     found, made, data = Readings(job.out), Predictions(inputs["predictions"]), Sequences(inputs["data"])
     assert (found.info.modality, found.info.beam, found.info.ctc_weight) == ("video", 2, 0.1)
-    assert found.info.expert == digest_of(inputs["video"] / "model.safetensors")
     assert list(found.info.predictions) == sorted(made.items)
     assert list(found.info.truth) == ["C_s1", "C_s2"]
     network: Any = Checkpoint(inputs["video"]).load_network()
@@ -87,6 +87,22 @@ def test_two_runs_give_equal_bytes(inputs, tmp_path) -> None:
     assert len(files) == 4 + 2 + 1
     for file in files:
         assert (first.out / file).read_bytes() == (second.out / file).read_bytes()
+
+
+def test_who_read_is_told_by_weights_and_by_what_they_are_shown(inputs, tmp_path) -> None:
+    """The same weights before darker or larger mouths read otherwise; a copy elsewhere is the same expert."""
+    found = {"own": Readings(read_lips(tmp_path / "own", given(inputs)).out).info.expert}
+    changes: dict[str, dict[str, Any]] = {"copy": {}, "grey": {"pixel_std": 0.4}}
+    for name, change in changes.items():
+        expert = tmp_path / f"{name}-expert"
+        shutil.copytree(inputs["video"], expert)
+        config = json.loads((expert / "config.json").read_text())
+        config["settings"] |= change
+        (expert / "config.json").write_text(json.dumps(config))
+        found[name] = Readings(read_lips(tmp_path / name, given(inputs) | {"expert": expert}).out).info.expert
+    found["weights"] = Readings(read_lips(tmp_path / "weights", given(inputs, "both")).out).info.expert
+    assert found["copy"] == found["own"]
+    assert len({*found.values()}) == 3
 
 
 def test_how_it_reads(inputs, tmp_path) -> None:

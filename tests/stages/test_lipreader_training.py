@@ -185,6 +185,22 @@ def test_another_number_of_pieces_than_the_weights_write(data, files, tmp_path) 
         train_reader(tmp_path / "t", data, epochs=0, weights=str(tmp_path / "vsr.pth"))
 
 
+def test_a_file_of_another_modality_or_none_of_a_lip_reader(data, tmp_path) -> None:
+    """Told by the file itself, before sizes that cannot fit are listed."""
+    file = tmp_path / "vsr.pth"
+    for own, theirs in ((SMALL, BOTH), (BOTH, SMALL)):
+        torch.save(LipReader(sizes_of(theirs, 31)).state_dict(), file)
+        said = refused(tmp_path / own.modality, data, own, epochs=0, weights=str(file))
+        assert f"{file} is an expert of the other modality: set modality = {theirs.modality!r}" in said
+    state = LipReader(sizes_of(BOTH, 31)).state_dict().items()
+    heard = {
+        name.replace("aux_encoder.", "encoder."): value for name, value in state if not name.startswith("encoder.")
+    }
+    torch.save({name: value for name, value in heard.items() if not name.startswith("fusion.")}, file)
+    said = refused(tmp_path / "sound", data, epochs=0, weights=str(file))
+    assert f"{file} is a recogniser of sound alone: give the audio-visual or the video one" in said
+
+
 def test_a_file_of_another_size(data, tmp_path) -> None:
     torch.save(LipReader(replace(SMALL, classes=31, width=32)).state_dict(), tmp_path / "vsr.pth")
     with pytest.raises(DataError, match=r"vsr\.pth does not fit this network: .*instead of"):
