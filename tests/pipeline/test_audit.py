@@ -132,6 +132,7 @@ def test_data_files_of_our_own_packages_are_declared() -> None:
     from pipeline.params import declared, fill
     from pipeline.registry import load_component, names
     from pipeline.workspace import PROJECT
+    from stages.metrics import Metrics
     from stages.preprocess import Preprocess
 
     found = {path for top in ("stages", "models", "faces") for path in (PROJECT / top).rglob("*") if path.is_file()}
@@ -143,6 +144,7 @@ def test_data_files_of_our_own_packages_are_declared() -> None:
         given = {key: "." for key, param in params.items() if param.required}
         filled = {"dataset": settings(**fill(params, given, lambda *_: None))}
         sources |= set(Preprocess(Preprocess.Params(dataset=name), filled).sources().files.values())
+    sources |= set(Metrics(Metrics.Params(), {}).sources().files.values())
     assert data
     from stages.preprocess.biwi.variants import VARIANTS  # a choice of one parameter; `split_file` is what is declared
 
