@@ -93,8 +93,9 @@ class LearningLipReader(LipReader):
         return {name: torch.stack([one[name] for one in found]).mean() for name in (*LOSSES, "accuracy")}
 
     def validation_losses(self, clips: Clips) -> dict[str, Tensor]:
-        """The same, and "letter_errors": the mean over clips of each one's character error rate, of what CTC writes
-        frame by frame."""
+        """The parts of `losses`, and "letter_errors": the mean over clips of each one's character error rate, of what
+        CTC writes frame by frame. "loss" is that too: it chooses the best weights, and a small reader's losses are
+        least before it reads anything, while its decoder does not know the sentences by heart yet."""
         found, wrong = [], []
         for features, text in self._read(clips):
             found.append(self.text_losses(features, [text]))
@@ -102,7 +103,8 @@ class LearningLipReader(LipReader):
             true = self.tokeniser.text_of(text)
             wrong.append(error_rate(true.lower(), read.lower()))
         means = {name: torch.stack([one[name] for one in found]).mean() for name in (*LOSSES, "accuracy")}
-        return means | {"letter_errors": torch.tensor(wrong, device=means["loss"].device).mean()}
+        errors = torch.tensor(wrong, device=means["loss"].device).mean()
+        return means | {"loss": errors, "letter_errors": errors}
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ def test_it_is_trained_and_published_as_any_network(data, tmp_path, settings) ->
     assert set(first["val"]) == LOSSES | {"letter_errors"}
     assert last["train"]["loss"] < first["train"]["loss"]
     assert 0 < first["val"]["letter_errors"] < 3
+    assert checkpoint.training()["best_loss"] == min(record["val"]["letter_errors"] for record in checkpoint.history())
     assert checkpoint.training()["motion_energy"] is None
     assert any("letters" in line and "% wrong" in line for line in job.watched)
     assert not [line for line in job.said if "warning" in line]
