@@ -64,7 +64,7 @@ def of_reading(said: str, read: str, visemes: Visemes) -> dict[str, float]:
     }
     found: dict[str, float] = {}
     for (rate, count), (true, made) in pairs.items():
-        found |= {rate: error_rate(true, made) if true else float("nan"), count: float(len(true))}
+        found |= {rate: error_rate(true, made), count: float(len(true))}
     return found
 
 

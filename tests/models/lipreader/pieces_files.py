@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+import sentencepiece
 
 SENTENCES = """THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG
 I DON'T KNOW WHAT THE FOX SAID
@@ -15,7 +15,6 @@ WE'LL SEE WHO IS QUICK"""
 
 def make_pieces(folder: Path) -> tuple[Path, Path]:
     """A model of 44 pieces, and units in another order than its numbers, one of its pieces left out."""
-    sentencepiece = pytest.importorskip("sentencepiece")
     (folder / "text.txt").write_text("\n".join([SENTENCES] * 4))
     sentencepiece.SentencePieceTrainer.train(
         input=str(folder / "text.txt"), model_prefix=str(folder / "own"), vocab_size=44, model_type="unigram",
