@@ -88,6 +88,7 @@ def test_the_network_without_guidance_is_the_same_but_for_it(name: str) -> None:
     steps = load(ROOT / f"recipes/avguidance_{name}.toml").steps
     values, plain = steps["train"].values, steps["plain"].values
     assert {word for word, value in values.items() if plain[word] != value} == {"guidance_weight"}
+    assert steps["train"].inputs.keys() - steps["plain"].inputs.keys() == {"expert"}
     for word in ("infer", "lipread"):
         assert steps[word].values == steps[f"{word}_plain"].values
 
