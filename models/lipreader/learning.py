@@ -22,7 +22,7 @@ from faces.text_errors import letters
 from models.lipreader.drawn import Drawn
 from models.lipreader.inputs import SIDE, fitted, hide_spans, prepare_audio
 from models.lipreader.net import LipReader
-from models.lipreader.published import settings_of
+from models.lipreader.published import other_sizes, settings_of
 from models.lipreader.reading import BEAM, CTC_WEIGHT, read_greedily
 from models.lipreader.reading import read as search
 from models.lipreader.settings import Settings
@@ -76,7 +76,12 @@ class LearningLipReader(LipReader):
                 f"the weights write {told.classes} pieces of text, and the tokeniser has {pieces}: "
                 "name the SentencePiece model and the list of units that they were trained with (tokeniser, units)"
             )
-        super().load_official(state)
+        try:
+            super().load_official(state)
+        except DataError as error:
+            if wrong := other_sizes(told, self.settings):
+                raise DataError(f"{source} has other sizes than this expert: set {wrong}") from error
+            raise
 
     def watch(self, sight: Sight) -> None:
         """Whose mouths it looks at from now on."""

@@ -209,7 +209,7 @@ def test_an_expert_of_another_kind_is_refused(inputs, frozen, tmp_path):
 
 def test_a_missing_transcript_is_said_before_training(inputs, tmp_path):
     data = make_sequences(tmp_path / "data", transcripts=False)
-    with pytest.raises(DataError, match="has no transcript of A_s01: write one, or leave it out"):
+    with pytest.raises(DataError, match=r"has no transcript of A_s01.*: put transcripts\.json beside the data"):
         trained(tmp_path / "t", inputs | {"data": Input(data, "sequences", "tiny", {})})
     assert not list((tmp_path / "t/state").iterdir())
 
