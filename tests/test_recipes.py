@@ -6,9 +6,11 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import av
 import numpy as np
@@ -144,39 +146,55 @@ def test_a_sweep_shares_the_quickstarts_data_and_is_a_table(here, capsys) -> Non
     assert len({row["value"] for row in rows}) == 2
 
 
+EPOCHS = 25
 QUICK = ["run", str(ROOT / "recipes/quickstart.toml"), "--tiny", "--device", "cpu", *ONE_THREAD]
-TRAINING = [sys.executable, "-m", "pipeline", *QUICK]
+CHOSEN = settings(f"step.train.epochs={EPOCHS}", f"step.train.validate_every={EPOCHS}", "step.train.ema=0.9")
+TRAINING = [sys.executable, "-m", "pipeline", *QUICK, *CHOSEN, "--until", "train"]
+PATIENCE = 300
+"""Seconds; only a training that hangs, or a machine with much else to do, takes so long."""
+
+
+def places(folder: Path) -> dict[str, str]:
+    """The environment of a process with a store and outputs of its own."""
+    own = {f"PIPE_{name.upper()}": str(folder / name) for name in ("store", "outputs", "state")}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PIPE_")}
+    return others | own | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(scope="module")
+def straight(store) -> Path:
+    """Where a training was run that nobody stopped."""
+    folder = store / "straight"
+    done = subprocess.run(TRAINING, env=places(folder), capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_training_loses_nothing(here, tmp_path, number) -> None:
+def test_a_signal_while_training_loses_nothing(straight, tmp_path, number) -> None:
     """Ctrl-C, or a cluster that wants its machine back: saved, exit code 75, and in the end the bytes of a run that
     nobody stopped."""
-    epochs = 25 + (number == signal.SIGTERM)
-    chosen = settings(f"step.train.epochs={epochs}", "step.train.validate_every=25", "step.train.ema=0.9")
-    words = [*TRAINING, *chosen, "--until", "train"]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    for made_before in ("preprocess", "features"):
+        shutil.copytree(straight / "store" / made_before, tmp_path / "store" / made_before)
+    env = places(tmp_path)
+    with subprocess.Popen(TRAINING, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "steps" in line and line.startswith("train"):
                 break
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, err
     assert "run the same command again to go on" in err
     assert "Traceback" not in err
-    again = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
+    again = subprocess.run(TRAINING, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert again.returncode == 0, again.stderr
     assert "going on after step" in again.stdout
-    made = here / "outputs/quickstart/train"
+    made = tmp_path / "outputs/quickstart/train"
     history = (made / "history.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in history] == list(range(1, epochs + 1))
-    elsewhere = {name: str(tmp_path / name) for name in ("PIPE_STORE", "PIPE_OUTPUTS", "PIPE_STATE")}
-    straight = subprocess.run(words, env=env | elsewhere, capture_output=True, text=True, timeout=120)
-    assert straight.returncode == 0, straight.stderr
+    assert [json.loads(line)["epoch"] for line in history] == list(range(1, EPOCHS + 1))
     for file in ("model.safetensors", "last.safetensors", "history.jsonl", "training.json"):
-        assert (made / file).read_bytes() == (tmp_path / "PIPE_OUTPUTS/quickstart/train" / file).read_bytes(), file
+        assert (made / file).read_bytes() == (straight / "outputs/quickstart/train" / file).read_bytes(), file
 
 
 def test_faceformer_vocaset(here, official, capsys) -> None:
