@@ -19,6 +19,7 @@ from faces.metrics_definitions import (
 )
 from faces.metrics_parts import Lips, Parts
 from faces.metrics_stream import Apart, Moving, Still
+from faces.text_errors import letters, words
 from faces.visemes import Visemes
 
 CURVES = {OPENING: "opening_error", LIPS: "extent_error", LIP_MIDDLE: "lip_middle_error"}
@@ -59,18 +60,13 @@ def of_reading(said: str, read: str, visemes: Visemes) -> dict[str, float]:
     that is none."""
     pairs: dict[tuple[str, str], tuple[list[str], list[str]]] = {
         ("lipread_cer", SAID_LETTERS): (letters(said), letters(read)),
-        ("lipread_wer", SAID_WORDS): (said.casefold().split(), read.casefold().split()),
+        ("lipread_wer", SAID_WORDS): (words(said), words(read)),
         ("lipread_ver", SAID_VISEMES): (visemes.of(said), visemes.of(read)),
     }
     found: dict[str, float] = {}
     for (rate, count), (true, made) in pairs.items():
         found |= {rate: error_rate(true, made), count: float(len(true))}
     return found
-
-
-def letters(text: str) -> list[str]:
-    """The tokens of a character error rate: recognisers differ in the case they write."""
-    return [letter.casefold() for letter in text]
 
 
 def _distances(parts: Parts, found: Apart | Still, threshold: float) -> dict[str, float]:

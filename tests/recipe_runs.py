@@ -37,6 +37,8 @@ SMALL = {
     "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 2,
 }
+ONE_THREAD = ("--jobs", "1")
+"""Tensors are tiny, and tests run beside each other: threads would only wait for each other (tests/threads.py)."""
 LARGE_KIND = {"conv_bias": True, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
 
 
@@ -61,7 +63,7 @@ def settings(*words: str) -> list[str]:
 
 
 def run_tiny(recipe: str, *words: str, options: Sequence[str] = ()) -> int:
-    line = ["run", str(ROOT / "recipes" / recipe), "--tiny", "--device", "cpu", *options]
+    line = ["run", str(ROOT / "recipes" / recipe), "--tiny", "--device", "cpu", *ONE_THREAD, *options]
     return pipe(*line, *settings(*words))
 
 

@@ -22,7 +22,7 @@ from stages.preprocess.synthetic_biwi.raw import BiwiCast, write_frames, write_r
 from tests.models.lipreader.pieces_files import make_pieces
 from tests.models.lipreader.tiny import network
 from tests.pipeline.test_cli import pipe
-from tests.recipe_runs import ROOT, TALKERS, encoder, here, run_tiny, store, vocaset
+from tests.recipe_runs import ONE_THREAD, ROOT, TALKERS, encoder, here, run_tiny, store, vocaset
 
 __all__ = ["encoder", "here", "store", "vocaset"]
 
@@ -88,6 +88,7 @@ def test_the_network_without_guidance_is_the_same_but_for_it(name: str) -> None:
     steps = load(ROOT / f"recipes/avguidance_{name}.toml").steps
     values, plain = steps["train"].values, steps["plain"].values
     assert {word for word, value in values.items() if plain[word] != value} == {"guidance_weight"}
+    assert steps["train"].inputs.keys() - steps["plain"].inputs.keys() == {"expert"}
     for word in ("infer", "lipread"):
         assert steps[word].values == steps[f"{word}_plain"].values
 
@@ -130,7 +131,7 @@ def test_a_judge_of_video_alone(here: Path, given: list[str]) -> None:
     extended = ", ".join(f'"{ROOT}/recipes/{name}"' for name in (VOCASET, "base/lip_judge.toml"))
     recipe.write_text(f'extends = [{extended}]\n[recipe]\ntitle = "judged"\n')
     words = [part for word in given for part in ("--set", word)]
-    assert pipe("run", str(recipe), "--tiny", "--device", "cpu", "--until", "lipread", *words) == 0
+    assert pipe("run", str(recipe), "--tiny", "--device", "cpu", *ONE_THREAD, "--until", "lipread", *words) == 0
     assert Readings(here / "outputs/judged/lipread").info.modality == "video"
 
 

@@ -16,7 +16,7 @@ from faces.ply import write_ply
 from pipeline.commands import infer_stream
 from tests.models.released_files import codetalker, faceformer, motion_prior, write
 from tests.pipeline.test_cli import HEAVY, pipe, process
-from tests.recipe_runs import ROOT, here, store  # noqa: F401  fixtures
+from tests.recipe_runs import ONE_THREAD, ROOT, here, run_tiny, store  # noqa: F401  fixtures
 from tests.stages.voices import write_tone
 
 RECIPE = str(ROOT / "recipes" / "quickstart.toml")
@@ -43,12 +43,12 @@ def released(store) -> Path:  # noqa: F811
 @pytest.fixture
 def trained(here) -> Path:  # noqa: F811
     """The quickstart in its tiny form, trained."""
-    assert pipe("run", RECIPE, "--tiny", "--until", "train", "--device", "cpu") == 0
+    assert run_tiny("quickstart.toml", options=("--until", "train")) == 0
     return here
 
 
 def infer(*words: str | Path) -> int:
-    return pipe("infer", *(str(word) for word in words), "--device", "cpu")
+    return pipe("infer", *(str(word) for word in words), "--device", "cpu", *ONE_THREAD)
 
 
 def states(text: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.sequences import Sequences
 from tests.pipeline.test_cli import pipe
-from tests.recipe_runs import ROOT, here, store
+from tests.recipe_runs import ONE_THREAD, ROOT, here, store
 
 __all__ = ["here", "store"]
 
@@ -24,7 +24,7 @@ seconds = 1.2
 
 def test_the_base_recipe_trains_on_what_the_synthetic_heads_say(here, capsys) -> None:
     (here / "r.toml").write_text(RECIPE)
-    assert pipe("run", "r.toml", "--tiny", "--device", "cpu", "--audit") == 0
+    assert pipe("run", "r.toml", "--tiny", "--device", "cpu", *ONE_THREAD, "--audit") == 0
     assert "warning" not in capsys.readouterr().out
     out = here / "outputs/r"
     data, checkpoint = Sequences(out / "preprocess"), Checkpoint(out / "recogniser")
@@ -35,7 +35,7 @@ def test_the_base_recipe_trains_on_what_the_synthetic_heads_say(here, capsys) ->
 
     file = next((here / "store/preprocess").iterdir()) / "transcripts.json"
     assert json.loads(file.read_text()) == data.transcripts
-    assert pipe("run", "r.toml", "--tiny", "--device", "cpu") == 0
+    assert pipe("run", "r.toml", "--tiny", "--device", "cpu", *ONE_THREAD) == 0
     assert "nothing to do, 3 steps are cached" in capsys.readouterr().out
     assert pipe("infer", "r.toml", "--tiny", "--audio", str(out / "preprocess/wav/Synthetic_04_sentence02.wav")) != 0
     assert "trains no network that speaks" in capsys.readouterr().err

@@ -57,15 +57,16 @@ class GuidedFaceFormer(FaceFormer):
         self._mouth: Mouth | None = None
         self._critic: Critic | None = None
 
-    def watch(self, sight: Sight, expert: LearningLipReader) -> None:
+    def watch(self, sight: Sight, expert: LearningLipReader | None = None) -> None:
         """From now on this expert looks at the network's mouth. One that learns becomes part of it, as `expert`.
-        Without guidance it is never asked, and only the mouth is kept, for `mouths`."""
+        Without one, as without guidance, the mouth is there for `mouths` alone."""
         told = self.settings
+        trained_with = expert.settings.pixel_std if expert is not None else 1.0  # `mouths` takes it out again
         self._mouth = Mouth.of(
-            sight, told.camera, told.pixel_std or expert.settings.pixel_std, resampled=told.timing == RESAMPLED,
+            sight, told.camera, told.pixel_std or trained_with, resampled=told.timing == RESAMPLED,
             shading_gradient=told.shading_gradient,
         )  # fmt: skip
-        if not told.guidance_weight:
+        if expert is None:
             return
         self._critic = Critic(expert, self._mouth, told)
         if told.expert == FINETUNE:

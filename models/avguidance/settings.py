@@ -5,7 +5,7 @@ code's mistakes are options, and its own words for them stand in docs/papers/avg
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from models.faceformer.settings import Settings as FaceFormerSettings
@@ -21,7 +21,7 @@ class Settings(FaceFormerSettings):
     """FaceFormer's, the weights of the losses, what the expert is shown, and whether it learns."""
 
     expert_model: ClassVar[str] = "lipreader"
-    """The model that must be trained, or taken over, before: the slot `expert`."""
+    """The model that guides."""
 
     lip_weight: float = setting(1.0, "weight of the lip loss beside the geometry's; 1 as published", low=0.0)
     guidance_weight: float = setting(
@@ -72,8 +72,9 @@ class Settings(FaceFormerSettings):
     )
 
     def wants(self) -> Wants:
-        """Transcripts, sound and the mouth."""
-        return Wants(regions=(self.lips,), text="pieces", sound=True, mouth=True)
+        """The mouth and its sound, which are filmed; where it is guided, an expert, too, and what is said."""
+        asked = Wants(regions=(self.lips,), sound=True, mouth=True)
+        return replace(asked, text="pieces", expert=self.expert_model) if self.guidance_weight else asked
 
     def problems(self) -> Iterator[str]:
         """FaceFormer's, and those of its own."""

@@ -18,31 +18,10 @@ SAMPLE_RATE = 16_000
 SAMPLES_PER_FRAME = SAMPLE_RATE // PICTURES_PER_SECOND
 SIDE = 88
 """Pixels of a picture's side."""
-MEAN, DEVIATION = 0.421, 0.165
-"""Of the grey values (0 … 1) that the published network was trained on."""
-GREY = (0.2989, 0.587, 0.114)
-"""Weights of red, green and blue; their sum is 0.9999."""
 EPS = 1e-8
 """Added to a sound's variance."""
 MASK_WINDOW, MASK_STRIDE = 6400, 16_000
 """Longest hidden span, and one span for each so many samples: 0.4 s, 1 s."""
-
-
-def grey_of(pictures: Tensor) -> Tensor:
-    """Red, green and blue (T, 3, h, w) → grey (T, h, w); three equal channels give 0.9999 of them."""
-    red, green, blue = pictures.unbind(1)
-    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
-
-
-def prepare_video(grey: Tensor, deviation: float = DEVIATION) -> Tensor:
-    """Grey pictures (T, h, w) in 0 … 1, h and w 88 at least → what the network takes, (T, 1, 88, 88).
-
-    The middle is cut out and (x − 0.421) / deviation; differentiable. DataError for smaller pictures.
-    """
-    if grey.ndim != 3 or min(grey.shape[1:]) < SIDE:
-        raise DataError(f"pictures of a mouth must be (frames, {SIDE}, {SIDE}) or larger, not {tuple(grey.shape)}")
-    top, left = ((side - SIDE) // 2 for side in grey.shape[1:])
-    return ((grey[:, top : top + SIDE, left : left + SIDE] - MEAN) / deviation)[:, None]
 
 
 def prepare_audio(wave: Tensor, frames: int) -> Tensor:

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from faces.edits import error_rate
 from faces.errors import DataError
+from faces.text_errors import letters
 from models.lipreader.drawn import Drawn
 from models.lipreader.inputs import SIDE, fitted, hide_spans, prepare_audio
 from models.lipreader.net import LipReader
-from models.lipreader.published import settings_of
+from models.lipreader.published import other_sizes, settings_of
 from models.lipreader.reading import BEAM, CTC_WEIGHT, read_greedily
 from models.lipreader.reading import read as search
 from models.lipreader.settings import Settings
@@ -75,7 +76,12 @@ class LearningLipReader(LipReader):
                 f"the weights write {told.classes} pieces of text, and the tokeniser has {pieces}: "
                 "name the SentencePiece model and the list of units that they were trained with (tokeniser, units)"
             )
-        super().load_official(state)
+        try:
+            super().load_official(state)
+        except DataError as error:
+            if wrong := other_sizes(told, self.settings):
+                raise DataError(f"{source} has other sizes than this expert: set {wrong}") from error
+            raise
 
     def watch(self, sight: Sight) -> None:
         """Whose mouths it looks at from now on."""
@@ -101,7 +107,7 @@ class LearningLipReader(LipReader):
             found.append(self.text_losses(features, [text]))
             read = self.tokeniser.text_of(read_greedily(self.ctc(features)[0]))
             true = self.tokeniser.text_of(text)
-            wrong.append(error_rate(true.lower(), read.lower()))
+            wrong.append(error_rate(letters(true), letters(read)))
         means = {name: torch.stack([one[name] for one in found]).mean() for name in (*LOSSES, "accuracy")}
         errors = torch.tensor(wrong, device=means["loss"].device).mean()
         return means | {"loss": errors, "letter_errors": errors}
@@ -135,8 +141,8 @@ class LearningLipReader(LipReader):
         assert clips.text is not None, "the settings want text"
         assert clips.text_lengths is not None, "the settings want text"
         counts = zip(clips.frames.tolist(), clips.text_lengths.tolist(), strict=True)
-        for number, (frames, letters) in enumerate(counts):
-            yield self._look(clips, number, frames), clips.text[number, :letters].tolist()
+        for number, (frames, pieces) in enumerate(counts):
+            yield self._look(clips, number, frames), clips.text[number, :pieces].tolist()
 
     def _look(self, clips: Clips, number: int, frames: int) -> Tensor:
         if self._drawn is None or clips.vertices is None:

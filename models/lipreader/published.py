@@ -27,6 +27,8 @@ SIGNATURE = (
     "ctc.ctc_lo.weight",
 )
 """What every file has, in our names."""
+SIZES = ("front_width", "width", "layers", "heads", "feedforward", "kernel", "decoder_layers", "decoder_feedforward")
+SIZES_OF_EARS = ("audio_width", "audio_layers", "audio_heads", "audio_feedforward", "fusion_width")
 LIPS, EARS = "encoder.frontend.frontend3D.0.weight", "encoder.frontend.trunk.conv1.weight"
 """What a reader of lips has, and one of sound alone."""
 HEARD = (
@@ -115,3 +117,9 @@ def _encoder(own: Shapes, part: str) -> dict[str, int]:
         "heads": own[f"{first}.self_attn.pos_bias_u"][0],
         "feedforward": own[f"{first}.feed_forward_macaron.w_1.weight"][0],
     }
+
+
+def other_sizes(told: Sizes, own: Sizes) -> str:
+    """What a file's sizes have otherwise, as settings say it ("width = 16, heads = 2"); "" for nothing."""
+    names = [*SIZES, *(SIZES_OF_EARS if told.modality == AUDIO_VISUAL else ())]
+    return ", ".join(f"{name} = {getattr(told, name)}" for name in names if getattr(told, name) != getattr(own, name))

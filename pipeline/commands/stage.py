@@ -12,7 +12,7 @@ from pipeline.errors import RecipeError
 from pipeline.execute import Means
 from pipeline.progress import reporter, table
 from pipeline.recipe import Problems, Recipe, Step, declarations, instantiate
-from pipeline.registry import load_stage, names
+from pipeline.registry import load_stage, names, nearest
 from pipeline.stored import choose, step_for
 from pipeline.toml import shown
 from pipeline.workspace import Workspace
@@ -95,7 +95,7 @@ def _recipe(name: str, words: Words, workspace: Workspace, seed: int) -> Recipe:
     def report(_: str, sentence: str) -> None:
         problems.add(sentence, None)
 
-    for _, sentence in typed.unknown(texts, params, f"stage {name!r}").items():
+    for _, sentence in typed.unknown(texts, [*params, *stage_class.inputs], f"stage {name!r}").items():
         report("", sentence)
     given = {
         key: True if text is None else typed.from_text(text, params[key].type)
@@ -134,7 +134,8 @@ def _sorted(words: Words) -> tuple[dict[str, str | None], dict[str, str]]:
 def _inputs(slots: Mapping[str, Any], named: Mapping[str, str], workspace: Workspace) -> dict[str, Step]:
     for slot in named:
         if slot not in slots:
-            raise RecipeError(f"there is no input {slot!r}; the stage reads {', '.join(slots) or 'nothing'}")
+            known = ", ".join(slots) or "nothing"
+            raise RecipeError(f"there is no input {slot!r}; the stage reads {known}.{nearest(slot, slots)}")
     wanted = {slot: spec for slot, spec in slots.items() if slot in named or not spec.optional}
     return {
         slot: step_for(slot, choose(slot, spec, workspace.store, named.get(slot, ""))) for slot, spec in wanted.items()

@@ -267,11 +267,6 @@ def prior_of(model: str) -> str:
     return str(getattr(registry.load_component("models", model).Settings, "prior", ""))
 
 
-def expert_model_of(model: str) -> str:
-    """The name of the expert that a model is guided by; "" for none."""
-    return str(getattr(registry.load_component("models", model).Settings, "expert_model", ""))
-
-
 def makes_motion(model: str) -> bool:
     """Whether a model of this name makes motion; a recogniser does not."""
     return moves(registry.load_component("models", model).Settings)

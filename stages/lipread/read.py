@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faces.errors import DataError
 from faces.mouth.camera import MouthCamera
-from faces.text_errors import letter_error_rate
+from faces.text_errors import error_rate_of_all, letters
 from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.audio import speech
@@ -118,6 +118,6 @@ def _tell(job: Job, readings: Readings) -> None:
         "true": [readings.truth(name) for name in readings.info.truth],
     }
     for which, found in parts.items():
-        pairs = [(one.said, one.read) for one in found if one is not None]
+        pairs = [(letters(one.said), letters(one.read)) for one in found if one is not None]
         if pairs:
-            job.say(f"{which} lips: {100 * letter_error_rate(pairs):.0f} % of the letters wrong")
+            job.say(f"{which} lips: {100 * error_rate_of_all(pairs):.0f} % of the letters wrong")

@@ -187,7 +187,7 @@ def table(
 def paired_table(tests: Mapping[str, Any], rows: Mapping[str, Scores], units: str) -> str:
     """The main metrics of the paired tests: difference, interval and p."""
     chosen = set(headlines(rows[MODEL]).values())
-    lines = [[f"model minus {tests['against']}", "difference", "95 % interval", "p"]]
+    lines = [[f"model minus against ({tests['against']})", "difference", "95 % interval", "p"]]
     for test in tests["tests"]:
         if test["metric"] in chosen and test["difference"] is not None:
             definition = rows[MODEL][test["metric"]].definition

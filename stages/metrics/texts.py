@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from faces.edits import aligned
-from faces.metrics_measures import letters, of_texts
+from faces.metrics_measures import of_texts
+from faces.text_errors import letters
 from stages.kinds.predictions import Text
 from stages.metrics.choose import MODEL, Case
 

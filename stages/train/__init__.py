@@ -7,7 +7,7 @@ resuming gives the bytes that running straight through gives.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -103,12 +103,21 @@ class Train(Stage):
 
     def slots(self) -> Mapping[str, Slot]:
         """A motion prior hears no speech. Only what is built upon one takes it, and the codes that it makes; only what
-        is guided takes an expert."""
+        is guided needs an expert. Where its guidance has no weight one may be named and is not read, so that the weight
+        alone can be swept."""
         model = self.settings.get("model")
         needless = [] if getattr(model, "hears", True) else ["features"]
         needless += [] if getattr(model, "prior", "") else ["prior", "codes"]
         needless += [] if getattr(model, "expert_model", "") else ["expert"]
-        return {slot: spec for slot, spec in self.inputs.items() if slot not in needless}
+        found = {slot: spec for slot, spec in self.inputs.items() if slot not in needless}
+        if "expert" in found and not self._asks:
+            found["expert"] = replace(found["expert"], optional=True)
+        return found
+
+    @property
+    def _asks(self) -> bool:
+        """Whether an expert is asked."""
+        return bool(wants_of(self.settings.get("model")).expert)
 
     def check(self) -> Iterable[str]:
         if self.params.epochs == 0 and not self.params.weights:
@@ -168,7 +177,8 @@ class Train(Stage):
                 learnt = {name: given[slot].item(name) for name in names}
                 facts = {top: hash_ for top, hash_ in given[slot].content.items() if top == ENCODER}
                 parts[slot] = facts | {"items": of_json(learnt)}
-        return {slot: parts.get(slot, entry.content) for slot, entry in given.items()}
+        unread = () if self._asks else ("expert",)
+        return {slot: parts.get(slot, entry.content) for slot, entry in given.items() if slot not in unread}
 
     def _more(self, data: Sequences, names: Iterable[str], given: Given) -> dict[str, str]:
         """Part → digest of what only some networks want: their sound; the mesh, and the mean face that a camera is
@@ -181,8 +191,9 @@ class Train(Stage):
         return sound | {TOPOLOGY: given.files.get(TOPOLOGY, ""), MIDDLE: faces}
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
-        """The models behind the prior and the expert: editing one trains anew."""
-        return [module for slot in ("prior", "expert") if slot in upstream for module in modules_behind(upstream[slot])]
+        """The models behind the prior and the expert that is asked: editing one trains anew."""
+        behind = ("prior", *(["expert"] if self._asks else []))
+        return [module for slot in behind if slot in upstream for module in modules_behind(upstream[slot])]
 
     def needs(self) -> Needs:
         return Needs(gpu=1, threads="all")

@@ -227,7 +227,10 @@ class ClipReader:
                 logits = logits[: n * min(self.data.entry(name).frames, len(logits) // n)]
             return self.vocabulary.read(logits)
         if name not in self.data.transcripts:
-            raise DataError(f"{self.data.path} has no transcript of {name}: write one, or leave it out with skip")
+            raise DataError(
+                f"{self.data.path} has no transcript of {name}, whose text the network learns from: put "
+                "transcripts.json beside the data (docs/datasets.md), or leave the sentence out with skip"
+            )
         return self.data.transcripts[name]
 
     def speech(self, name: str) -> NDArray[np.float32]:

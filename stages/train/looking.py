@@ -13,17 +13,18 @@ from models.sight import Spelling
 from pipeline import registry
 from pipeline.errors import StageError
 from pipeline.stage import Job
-from stages.kinds.checkpoint import BEST, EXPERT, Checkpoint, Network, expert_model_of, write_config, write_weights
+from stages.kinds.checkpoint import BEST, EXPERT, Checkpoint, Network, write_config, write_weights
 from stages.kinds.sequences import Sequences
 from stages.sight import sight_of
 from stages.train import PIECES
 
 
-def expert_of(job: Job, model: str) -> Checkpoint | None:
+def expert_of(job: Job, model: str, settings: Any) -> Checkpoint | None:
     """The checkpoint of the expert that guides, if the model is guided. StageError where it is another model's."""
-    if "expert" not in job.inputs:
+    wanted = wants_of(settings).expert
+    if not wanted:
         return None
-    expert, wanted = Checkpoint(job.inputs["expert"].path), expert_model_of(model)
+    expert = Checkpoint(job.inputs["expert"].path)
     if expert.config.model != wanted:
         raise StageError(
             f"{model!r} is guided by {wanted!r}, and step {job.inputs['expert'].label!r} trained "

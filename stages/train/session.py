@@ -84,7 +84,7 @@ def fitted(job: Job, params: Params, settings: Any, group: Group) -> Fitted:
     set_up(job.workers)
     keep_freed_memory()
     seed_everything(job.seed)
-    prior, expert = _prior(job, params), expert_of(job, params.model)
+    prior, expert = _prior(job, params), expert_of(job, params.model, settings)
     clips = _clips(job, params, settings, expert)
     with telling_of(job.device):
         network = _network(job, params, settings, clips, prior)

@@ -5,38 +5,42 @@ from __future__ import annotations
 import itertools
 import math
 import string
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from faces.errors import DataError
 from faces.pronouncing import PHONEMES, guessed, phonemes_of, read_dictionary, words_of
-from faces.text_errors import letter_error_rate, viseme_error_rate, word_error_rate
+from faces.text_errors import error_rate_of_all, letters, words
 from faces.visemes import TABLE, Visemes, read_table
 
 PAIRS = [("THE CAT SAT", "the bat sat down"), ("no", "")]
 
 
+def rate(tokens: Callable[[str], list[str]], pairs: Iterable[tuple[str, str]]) -> float:
+    return error_rate_of_all((tokens(true), tokens(made)) for true, made in pairs)
+
+
 def test_rates_are_of_the_whole_set() -> None:
-    assert word_error_rate(PAIRS) == (2 + 1) / (3 + 1)
-    assert letter_error_rate(PAIRS) == (1 + 5 + 2) / (11 + 2)
-    assert word_error_rate([("a b", "a b"), ("a", "b c")]) == 2 / 3
-    assert word_error_rate(iter(PAIRS)) == word_error_rate(PAIRS)
+    assert rate(words, PAIRS) == (2 + 1) / (3 + 1)
+    assert rate(letters, PAIRS) == (1 + 5 + 2) / (11 + 2)
+    assert rate(words, [("a b", "a b"), ("a", "b c")]) == 2 / 3
 
 
 def test_nothing_true_has_no_rate() -> None:
-    for rate in (word_error_rate, letter_error_rate, lambda pairs: viseme_error_rate(pairs, Visemes.read())):
-        assert math.isnan(rate([]))
-        assert math.isnan(rate([("", "what")]))
+    for tokens in (words, letters, Visemes.read().of):
+        assert math.isnan(rate(tokens, []))
+        assert math.isnan(rate(tokens, [("", "what")]))
 
 
 def test_what_looks_right_is_right() -> None:
     """P, B and M are one viseme, so are F and V; a vowel is another."""
     visemes = Visemes.read()
-    assert viseme_error_rate([("pat", "mad")], visemes) == 0
-    assert letter_error_rate([("pat", "mad")]) == 2 / 3
-    assert viseme_error_rate([("pat", "fat")], visemes) == 1 / 3
-    assert viseme_error_rate([("Pat, a bat.", "bad")], visemes) == 4 / 7
+    assert rate(visemes.of, [("pat", "mad")]) == 0
+    assert rate(letters, [("pat", "mad")]) == 2 / 3
+    assert rate(visemes.of, [("pat", "fat")]) == 1 / 3
+    assert rate(visemes.of, [("Pat, a bat.", "bad")]) == 4 / 7
 
 
 def test_our_table_has_every_phoneme_once() -> None:
@@ -62,8 +66,7 @@ def test_words_are_guessed_from_letters(word: str, phonemes: str) -> None:
 
 
 def test_every_word_has_a_guess() -> None:
-    letters = string.ascii_lowercase
-    for word in map("".join, itertools.product(letters, repeat=3)):
+    for word in map("".join, itertools.product(string.ascii_lowercase, repeat=3)):
         assert PHONEMES.issuperset(guessed(word)), word
 
 

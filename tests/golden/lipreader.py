@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from faces.mouth.camera import VOCASET
+from models.lipreader import Settings
 from models.lipreader.decoder import Decoder
 from models.lipreader.errors import taught
 from models.lipreader.front_ends import VideoFrontEnd
-from models.lipreader.inputs import DEVIATION, MEAN, SAMPLES_PER_FRAME, prepare_audio
+from models.lipreader.inputs import SAMPLES_PER_FRAME, prepare_audio
 from models.lipreader.net import CtcHead, LipReader
 from models.lipreader.published import settings_of
 from models.lipreader.reading import BeamSearch, Hypothesis, read_greedily
@@ -46,7 +48,7 @@ def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 def normalised(case: Case) -> Tensor:
     """in/video_u8, (B, T, 1, 88, 88)"""
     pictures = torch.from_numpy(case.input("video_u8")).float() / 255
-    scaled = (pictures - case.config.get("mean", MEAN)) / case.config.get("std", DEVIATION)
+    scaled = (pictures - case.config.get("mean", VOCASET.mean)) / case.config.get("std", Settings.pixel_std)
     return (scaled[None] if scaled.ndim == 3 else scaled)[:, :, None]
 
 

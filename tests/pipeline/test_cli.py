@@ -116,9 +116,10 @@ def test_one_stage_without_a_recipe(here, capsys) -> None:
     ("words", "sentence"),
     [
         (["--factr", "2"], "unknown key 'factr'"),
+        (["--dat", "x"], "root, data. Did you mean 'data'?"),
         (["--factor", "x"], "'factor' must be a number"),
         (["3"], "'3' has no option before it"),
-        (["--input", "dta=x"], "there is no input 'dta'"),
+        (["--input", "dta=x"], "there is no input 'dta'; the stage reads data. Did you mean 'data'?"),
         (["--input", "data=x"], "the store holds no numbers yet"),
         (["--data", "x"], "the store holds no numbers yet"),
         (["--data", "x", "--input", "data=y"], "--data x and --input data=y: name the artifact once"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cache.manifest import Manifest
 from faces.errors import DataError
 from models.avguidance.face import GuidedFaceFormer
 from models.faceformer import Settings as FaceFormerSettings
@@ -19,7 +20,7 @@ from models.lipreader.letters import Letters
 from models.lipreader.spelled import Spelled
 from pipeline.commands.bench import bench, talking
 from pipeline.errors import Interrupted, RecipeError, StageError
-from pipeline.stage import Input
+from pipeline.stage import Given, Input, Upstream
 from stages.infer import Infer
 from stages.infer import Params as InferParams
 from stages.kinds.checkpoint import BEST, EXPERT, LAST, MOUTHS, Checkpoint
@@ -29,6 +30,7 @@ from stages.lipread import LipRead
 from stages.lipread import Params as ReadParams
 from stages.style import Params as StyleParams
 from stages.style import Style
+from stages.train import Params, Train
 from tests.models.avguidance import heads
 from tests.stages.fake_job import FakeJob
 from tests.stages.guidance_runs import SMALL, made, make_sequences, run, same, trained
@@ -170,8 +172,10 @@ def test_a_mouth_is_filmed_at_each_validation(frozen, inputs):
     assert grey[:, :, 352:].std(axis=0).mean() > 0.2  # the true mouth moves
 
 
-def test_without_weight_nobody_is_asked_and_nothing_warned_of(inputs, tmp_path):
-    job = trained(tmp_path, inputs, replace(FINETUNE, guidance_weight=0.0))
+def test_without_weight_no_expert_and_no_transcript_is_needed_and_nothing_warned_of(inputs, tmp_path):
+    data = Input(make_sequences(tmp_path / "data", transcripts=False), "sequences", "tiny", {})
+    given = {"data": data, "features": inputs["features"]}
+    job = trained(tmp_path / "t", given, replace(FINETUNE, guidance_weight=0.0))
     assert sorted(path.name for path in job.out.iterdir()) == sorted(PUBLISHED)
     assert not [line for line in job.said if "warning: the guidance" in line]
     record = Checkpoint(job.out).history()[-1]
@@ -182,6 +186,21 @@ def test_without_weight_nobody_is_asked_and_nothing_warned_of(inputs, tmp_path):
 # -- what it is given --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("weight", [0.0, 1e-2])
+def test_an_expert_is_needed_and_read_where_it_is_asked(weight, inputs, tmp_path):
+    """Else one that is named is not looked at, so that a sweep of the weight may begin with nothing."""
+    stage = Train(Params(model="avguidance"), {"model": replace(SMALL, guidance_weight=weight)})
+    given = {slot: Given(one.path, {"a": "b"}, lambda: Manifest({})) for slot, one in inputs.items()}
+    upstream = {slot: Upstream(slot, slot, dict(one.params)) for slot, one in inputs.items()}
+    assert stage.slots()["expert"].optional == (not weight)
+    assert ("expert" in stage.reads(given)) == bool(weight)
+    assert ("transcripts.json" in stage.reads(given)["data"]) == bool(weight)
+    assert ("models.lipreader" in stage.components(upstream)) == bool(weight)
+    absent = Input(tmp_path / "absent", "checkpoint", "expert", {"model": "lipreader"})
+    if not weight:
+        trained(tmp_path / "t", inputs | {"expert": absent}, stage.settings["model"], epochs=1)
+
+
 def test_an_expert_of_another_kind_is_refused(inputs, frozen, tmp_path):
     wrong = Input(frozen.out, "checkpoint", "face", {"model": "avguidance"})
     with pytest.raises(StageError, match="'avguidance' is guided by 'lipreader', and step 'face' trained 'avguidance'"):
@@ -190,7 +209,7 @@ def test_an_expert_of_another_kind_is_refused(inputs, frozen, tmp_path):
 
 def test_a_missing_transcript_is_said_before_training(inputs, tmp_path):
     data = make_sequences(tmp_path / "data", transcripts=False)
-    with pytest.raises(DataError, match="has no transcript of A_s01: write one, or leave it out"):
+    with pytest.raises(DataError, match=r"has no transcript of A_s01.*: put transcripts\.json beside the data"):
         trained(tmp_path / "t", inputs | {"data": Input(data, "sequences", "tiny", {})})
     assert not list((tmp_path / "t/state").iterdir())
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from faces.errors import DataError
-from faces.text_errors import letter_error_rate, viseme_error_rate, word_error_rate
+from faces.text_errors import error_rate_of_all, letters, words
 from faces.visemes import TABLE, Visemes
 from pipeline.errors import RecipeError, StageError
 from pipeline.stage import Upstream
@@ -78,6 +78,10 @@ def run(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> Fake
     return job
 
 
+def rate(pairs, tokens) -> float:
+    return error_rate_of_all((tokens(true), tokens(made)) for true, made in pairs)
+
+
 def test_errors_by_hand(made, tmp_path) -> None:
     """Edits of the whole set by all that is said; styles of one sentence count as one, half each."""
     job = run(tmp_path, made, "lipread", definitions=["cer", "wer", "ver", "lve/facediffuser"])
@@ -91,16 +95,15 @@ def test_errors_by_hand(made, tmp_path) -> None:
     assert wer["value"] == pytest.approx((2 + (1 + 1) / 2 + (0 + 1) / 2) / (3 + 1 + 2))
     assert wer["average"] == "words"
     ver, visemes = found["model", VER], Visemes.read()
-    looks = {name: viseme_error_rate([(SAID[name[:5]], READ[name])], visemes) for name in READ if name[:5] != "D_s02"}
+    looks = {name: rate([(SAID[name[:5]], READ[name])], visemes.of) for name in READ if name[:5] != "D_s02"}
     assert looks["D_s01_condition_A"] == looks["D_s03_condition_B"] == 0
     count = {name: len(visemes.of(text)) for name, text in SAID.items()}
     edits = count["B_s03"] * looks["B_s03_condition_B"] + count["D_s01"] * looks["D_s01_condition_B"] / 2
     assert ver["value"] == pytest.approx(edits / sum(count.values()))
     assert ver["average"] == "visemes"
     pairs = [(SAID[name], text) for name, text in TRUE.items() if SAID[name]]
-    for metric, rate in ((CER, letter_error_rate), (WER, word_error_rate)):
-        assert found["truth", metric]["value"] == pytest.approx(rate(pairs))
-    assert found["truth", VER]["value"] == pytest.approx(viseme_error_rate(pairs, visemes))
+    for metric, tokens in ((CER, letters), (WER, words), (VER, visemes.of)):
+        assert found["truth", metric]["value"] == pytest.approx(rate(pairs, tokens))
     assert {row for row, metric in found if metric == CER} == {"model", "truth"}
     assert {row for row, metric in found if metric == "lve/facediffuser"} == {
         "model",

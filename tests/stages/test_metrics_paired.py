@@ -38,7 +38,7 @@ def test_paired_differences(data: Sequences, tmp_path: Path) -> None:
     assert {row["row"] for row in csv_rows(job)} == {"model", "against", "neutral template", "mean motion"}
     assert {row for row, _ in numbers(job)} == {"model", "neutral template", "mean motion"}
     table = job.said[-1].splitlines()
-    assert table[0].split("  ")[0] == "model minus lazy"
+    assert table[0].split("  ")[0] == "model minus against (lazy)"
     assert table[1].split()[-1] == "0.12"
 
 

@@ -14,7 +14,7 @@ from models.lipreader.attention import Attention, RelativeAttention
 from models.lipreader.decoder import Decoder
 from models.lipreader.errors import IGNORED, accuracy, attention_loss, ctc_loss, taught
 from models.lipreader.front_ends import FiveFrames, VideoFrontEnd
-from models.lipreader.inputs import fitted, grey_of, hide_spans, prepare_audio, prepare_video
+from models.lipreader.inputs import fitted, hide_spans, prepare_audio
 from models.lipreader.positions import sinusoids
 
 
@@ -187,24 +187,6 @@ def test_sound_is_fitted_before_it_is_normalised():
     assert prepare_audio(torch.zeros(700), 1).eq(0).all(), "silence stays silence"
     with pytest.raises(DataError, match=r"one channel, \(samples,\), not an array of shape \(2, 5\)"):
         prepare_audio(torch.zeros(2, 5), 1)
-
-
-def test_pictures_are_cut_out_in_the_middle():
-    grey = torch.rand(3, 96, 96, requires_grad=True)
-    made = prepare_video(grey)
-    torch.testing.assert_close(made, ((grey[:, 4:92, 4:92] - 0.421) / 0.165)[:, None])
-    assert torch.equal(prepare_video(grey, 0.4), ((grey[:, 4:92, 4:92] - 0.421) / 0.4)[:, None])
-    made.sum().backward()
-    assert grey.grad is not None
-    assert grey.grad.count_nonzero() == 3 * 88 * 88
-    with pytest.raises(DataError, match=r"must be \(frames, 88, 88\) or larger, not \(3, 80, 90\)"):
-        prepare_video(torch.zeros(3, 80, 90))
-
-
-def test_grey_is_weighed_by_colour():
-    assert grey_of(torch.ones(2, 3, 4, 4)).sub(0.9999).abs().max() < 1e-6
-    pure = grey_of(torch.eye(3).view(3, 3, 1, 1)).flatten().tolist()
-    assert pure == pytest.approx([0.2989, 0.587, 0.114])
 
 
 def test_spans_of_silence_are_those_that_are_drawn():

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
-from models.lipreader.expert import read_expert
 from models.lipreader.net import LipReader
 from models.lipreader.published import settings_of
 from models.lipreader.sizes import Sizes
+from models.official import read_official
 from tests.models.lipreader.tiny import BOTH, LIPS, SMALL, network, sound_for, video
 
 DEPTHWISE, BIAS = (
@@ -48,6 +48,14 @@ def written(state: dict[str, Tensor], folder: Path) -> Path:
     file = folder / "avsr_base.pth"
     torch.save(state, file)
     return file
+
+
+def read_expert(file: Path) -> LipReader:
+    """In the sizes that the file tells."""
+    state = read_official(file)
+    network = LipReader(settings_of({name: tuple(value.shape) for name, value in state.items()}, str(file)))
+    network.load_official(state)
+    return network.eval()
 
 
 @pytest.mark.parametrize("layout", [dict, newer, older], ids=["2023", "2025", "older"])
