@@ -130,7 +130,7 @@ def test_by_distance_nothing_is_missed(balls: list[tuple[float, ...]], resolutio
     assert equal(extract(field, settings), expected)
 
 
-@tried(max_examples=60, deadline=None)
+@tried(max_examples=30, deadline=None)
 @given(some.integers(0, 2**32 - 1), some.integers(5, 14), some.booleans())
 def test_by_sign_what_is_found_is_whole(seed: int, resolution: int, whole: bool) -> None:
     """Noise: what is found is a part of the dense surface that ends only where that ends. Exact zeros occur."""
