@@ -7,6 +7,7 @@ signal. The last step's weights are 1, 0, 0: it returns the estimate itself.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 from torch import Tensor
@@ -60,7 +61,7 @@ def walk_of(schedule: Schedule, sampling: Sampling) -> list[Step]:
     """All steps of a sampler, from T − 1 to the end."""
     if sampling.sampler == "ddim":
         numbers = spaced(schedule.steps, sampling.steps)
-        return [ddim(schedule, at, to, sampling.eta) for at, to in zip(numbers[:-1], numbers[1:], strict=True)]
+        return [ddim(schedule, at, to, sampling.eta) for at, to in pairwise(numbers)]
     one = {"ancestral": posterior, "renoise": renoise}[sampling.sampler]
     return [one(schedule, at) for at in range(schedule.steps - 1, -1, -1)]
 
