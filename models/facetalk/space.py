@@ -7,7 +7,6 @@ stored beside the weights. Shapes: T frames, D coordinates, K numbers of a frame
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -82,10 +81,8 @@ class MotionSpace(nn.Module):
             self.basis.copy_(_principal(_spread_frames(motions, mean, frames), self.components))
         deviation = _deviation(motions, mean, self.basis.double().cpu(), each=self.each)
         largest = float(deviation.max())
-        if not (math.isfinite(largest) and largest > 0):
-            raise DataError(
-                "the training motion never moves, or holds numbers that are none: there is nothing to learn"
-            )
+        if not largest > 0:
+            raise DataError("the training motion never moves: there is nothing to learn")
         self.deviation.copy_(deviation.clamp(min=FLOOR * largest))
 
 
@@ -103,6 +100,8 @@ def _mean(motions: Motions, width: int) -> tuple[Tensor, int]:
         frames += len(moved)
     if not frames:
         raise DataError("there is no training motion to learn mean and spread from: give the data a train split")
+    if not bool(total.isfinite().all()):
+        raise DataError("the training motion holds numbers that are none (NaN or infinity): make the data again")
     return total / frames, frames
 
 
