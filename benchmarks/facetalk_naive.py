@@ -7,6 +7,7 @@ window, K numbers of a frame, d channels.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -55,7 +56,7 @@ def naive(network: FaceTalk, audio: Tensor, seed: int, sampling: Sampling, windo
                 estimate(network.denoiser, x, step.at, sound, heard=heard) for heard in (True, False)
             )
             moved.append(step(guided(with_sound, without, sampling.guidance), x, z))
-        pieces = [moved[0], *(_tied(own, before, shared) for before, own in zip(moved[:-1], moved[1:], strict=True))]
+        pieces = [moved[0], *(_tied(own, before, shared) for before, own in itertools.pairwise(moved))]
     return torch.cat([pieces[0], *(piece[shared:] for piece in pieces[1:])])
 
 

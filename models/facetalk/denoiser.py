@@ -97,7 +97,7 @@ class Denoiser(nn.Module):
         """Noisy motion (B, T, K), steps (B,) of its noise and sound (B, T, d) → the clean motion (B, T, K).
 
         inside: (B, T) bool, False behind a clip's end. withheld: (B,) bool, whose sound is not heard. first: (B,), the
-        number of each row's first frame.
+        number of each row's first frame, on the CPU.
         """
         heard = self.listen(self.condition(audio, withheld), inside)
         return self.formed(self.decode(self.placed(self.inward(x), first), heard, self.films(steps)))
@@ -129,9 +129,9 @@ class Denoiser(nn.Module):
         frames, d = u.shape[1:]
         if first is None:
             return u + periodic_encoding(frames, d, frames, u.device)
-        rows = first[:, None] + torch.arange(frames, device=first.device)
+        rows = first[:, None] + torch.arange(frames)
         last = int(rows.max()) + 1
-        return u + periodic_encoding(last, d, last)[rows.cpu()].to(u.device)
+        return u + periodic_encoding(last, d, last)[rows].to(u.device)
 
     def decode(self, x: Tensor, heard: Sequence[Sequence[Heard]], films: Sequence[Sequence[Film]]) -> Tensor:
         """Placed motion (B, T, d) → (B, T, d), of which `formed` makes motion."""

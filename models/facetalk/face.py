@@ -172,11 +172,12 @@ class FaceTalk(ListeningFace):
         frames = self._frames_of(clips)
         draws = spread(frames, self.space.width, self.settings)
         signal, _ = self.errors(clips, draws)
-        withheld, rows = draws.withheld.to(signal.device), draws.lengths.to(signal.device)
-        clip_of = draws.clips.to(signal.device)
+        device = signal.device
         return {
-            name: _mean_of_clips(signal[chosen], rows[chosen], clip_of[chosen], len(frames))
-            for name, chosen in (("loss", ~withheld), ("unheard", withheld))
+            name: _mean_of_clips(
+                signal[rows.to(device)], draws.lengths[rows].to(device), draws.clips[rows].to(device), len(frames)
+            )
+            for name, rows in (("loss", _rows(~draws.withheld)), ("unheard", _rows(draws.withheld)))
         }
 
     def errors(self, clips: Clips, draws: Draws) -> tuple[Tensor, Tensor]:
@@ -202,7 +203,7 @@ class FaceTalk(ListeningFace):
             self.audio_feature_map(heard[clip, at]),
             inside=None if padding is None else padding.inside,
             withheld=draws.withheld.to(device),
-            first=draws.first.to(device),
+            first=draws.first,
         )
         missed = made.float() - truth
         signal = clip_means(missed.square().mean(-1), padding)
@@ -291,6 +292,11 @@ def _changes(missed: Tensor, lengths: list[int]) -> Tensor:
     counts = torch.tensor(lengths, device=missed.device) - 1
     inside = torch.arange(changes.shape[1], device=missed.device) < counts[:, None]
     return changes.where(inside, 0.0).sum(1) / counts.clamp(min=1)
+
+
+def _rows(chosen: Tensor) -> Tensor:
+    """(rows,) bool → the numbers of those that are True."""
+    return chosen.nonzero().flatten()
 
 
 def _mean_of_clips(errors: Tensor, frames: Tensor, clips: Tensor, count: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -75,7 +77,7 @@ def test_the_last_step_is_the_estimate(name, sampler):
     steps = walk_of(Schedule.of(name, 40), Sampling(sampler=sampler, steps=8, eta=1.0))
     last = steps[-1]
     assert (last.clean, last.kept, last.noise) == (pytest.approx(1, abs=1e-12), pytest.approx(0, abs=1e-12), 0.0)
-    assert [step.at for step in steps][0] == 39
+    assert next(step.at for step in steps) == 39
     assert len(steps) == (8 if sampler == "ddim" else 40)
 
 
@@ -107,7 +109,7 @@ def test_ddim_of_full_noise_is_the_ancestral_step():
 def test_spaced_steps_are_different_ones(steps, count):
     found = spaced(steps, count)
     assert (len(found), found[0], found[-1]) == (count + 1, steps - 1, -1)
-    assert all(later < earlier for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize("count", [0, 8])
