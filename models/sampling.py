@@ -1,7 +1,8 @@
-"""How motion is drawn from a network that draws it. Light to import, for planning."""
+"""How a network that draws its motion goes from noise to motion. Light to import."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,10 +12,10 @@ LONG = ("auto", "whole", "windows")
 
 @dataclass(frozen=True)
 class Sampling:
-    """sampler: "ddim" (Song et al., ICLR 2021); "ancestral", the posterior step of DDPM (Ho et al., NeurIPS 2020);
-    "renoise", the clean prediction noised to the step before. steps: of "ddim", the others take all that the network
-    was trained with. eta: of "ddim", 0 deterministic to 1. guidance: weight of the speech against none, 1: unguided.
-    long: "whole", one pass; "windows", overlapping windows of the trained length; "auto": windows for long speech.
+    """sampler: "ddim" leaves out most steps of the noise, "ancestral" takes them all, as published, "renoise" too, and
+    noises the clean estimate anew each time. steps: of ddim alone. eta: how much fresh noise ddim adds, 0: none.
+    guidance: how much the sound counts; 1 as the network learnt it, 0 not at all. long: clips at once ("whole"), in
+    overlapping windows of the length that was trained ("windows"), or so where they are longer than 10 s ("auto").
     """
 
     sampler: str = "ddim"
@@ -24,11 +25,13 @@ class Sampling:
     long: str = "auto"
 
     def problems(self) -> Iterator[str]:
-        """Sentences on values that do not go together, each beginning with the name of one."""
-        usual = Sampling()
-        if self.sampler == "ddim":
-            return
-        if self.steps != usual.steps:
-            yield f"steps = {self.steps} is read by sampler = 'ddim' only: {self.sampler!r} takes every step"
-        if self.eta != usual.eta:
-            yield f"eta = {self.eta:g} is read by sampler = 'ddim' only: set that, or leave eta out"
+        """Sentences on what cannot be, each beginning with the name of a field."""
+        for name, words in (("sampler", SAMPLERS), ("long", LONG)):
+            if (word := getattr(self, name)) not in words:
+                yield f"{name} = {word!r} is none of {', '.join(words)}"
+        if self.steps < 1:
+            yield f"steps = {self.steps}: one step or more leads from noise to motion"
+        if not 0 <= self.eta <= 1:
+            yield f"eta = {self.eta:g} lies between 0, no fresh noise, and 1, as much as an ancestral step adds"
+        if not 0 <= self.guidance < math.inf:
+            yield f"guidance = {self.guidance:g} is 0 or more; 1 is the sound as it was learnt"

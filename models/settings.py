@@ -26,7 +26,7 @@ class Wants:
     per_frame: speech features that a motion frame owns, where what is heard behind a clip's last whole frame is not in
     its `text`; 0: all that is heard. sound: the wave itself (`sound` of the clips). mouth: the mouth on a picture; the
     network is told the mesh and the camera (`watch`), and one that makes no motion itself is shown the true one.
-    track: a framewise track of the data, by name, whose rows the network moves in place of vertices.
+    track: the rows of this track of the data take the place of vertices; "": vertices.
     """
 
     regions: tuple[str, ...] = ()

@@ -1,9 +1,8 @@
 """What every network of this package offers to training and inference: a batch of clips in, losses or motion out.
 
 Shapes: B clips, L speech-feature steps at 50 Hz, C feature channels, T motion frames, V vertices, D = 3 V, K training
-subjects; of a network that moves a track of the data in place of vertices, D is the track's size. Batches are padded
-at the end with zeros; `feature_lengths` and `frames` say where each clip stops, and a padded batch gives every clip
-what it would get alone.
+subjects. Batches are padded at the end with zeros; `feature_lengths` and `frames` say where each clip stops, and a
+padded batch gives every clip what it would get alone.
 """
 
 from __future__ import annotations
@@ -28,8 +27,9 @@ class DataFacts:
     writes it; empty for "log-mel". regions: name → vertex indices in published order, repeats kept: those that the
     network's settings ask for. vocabulary: what the classes of a recogniser's logits stand for, and text_width: H of
     its hidden states, where the network learns with text; else empty and 0. tokeniser: of a lip reader, the whole
-    content of what cuts its texts into pieces (`models.lipreader.tokeniser`); else empty. track: the track that the
-    network moves, by name; "" where it moves vertices. width: D; 0 becomes 3 V.
+    content of what cuts its texts into pieces (`models.lipreader.tokeniser`); else empty. track: name of the track
+    whose rows stand in the place of vertices, where the network's settings want one; else empty. width: D, the numbers
+    of a frame: 3 V, or the track's.
     """
 
     vertices: int
@@ -46,6 +46,7 @@ class DataFacts:
     width: int = 0
 
     def __post_init__(self) -> None:
+        """Checkpoints of before there were tracks say no width."""
         if not self.width:
             object.__setattr__(self, "width", 3 * self.vertices)
 
@@ -56,12 +57,13 @@ class Clips:
 
     features: (B, L, C). feature_lengths: (B,) int; both are empty, (B, 0, 0) and zeros, for networks that hear nothing.
     template: (B, D). style: (B, K) one-hot, or any mixture. vertices: (B, T, D) absolute positions, or None at
-    inference; of a track its rows, whose template is zeros. frames: (B,) int, or None at inference. Of networks that
-    make no motion, template is empty, (B, 0), and vertices and frames are None unless they want the mouth. codes: (B, T, Q) int64, what the frozen motion prior makes
+    inference. frames: (B,) int, or None at inference. Of networks that make no motion, template is empty, (B, 0), and
+    vertices and frames are None unless they want the mouth. codes: (B, T, Q) int64, what the frozen motion prior makes
     of each clip, where it was computed beforehand; a clip's codes are those of the frames that are trained on.
     text_hidden: (B, L, H), a frozen recogniser's last hidden states, as many as features. text: (B, S) int64, what is
     said, as classes of the vocabulary; text_lengths: (B,) int. sound: (B, N), the wave at 16 kHz, full scale ±1;
     sound_lengths: (B,) int. All five only for networks whose settings want them.
+    sentences: (B,) int, a number that no other sequence of the data has, by which a network may remember what it heard.
     Where B is 1, style may be (S, K): one clip in S styles, whose losses are the means over them, and whose speech
     needs to be heard only once. Validation gives such clips.
     """
@@ -78,6 +80,7 @@ class Clips:
     text_lengths: Tensor | None = None
     sound: Tensor | None = None
     sound_lengths: Tensor | None = None
+    sentences: Tensor | None = None
 
     def to(self, device: Any) -> Clips:
         moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
@@ -88,14 +91,19 @@ class Clips:
 class Speech:
     """What to say and how: features (L, C), template (D,), styles (S, K).
 
-    seeds: of a network that draws, one motion for each, S of them, while styles is one row that says nothing; the
-    motion of a seed is the same whatever is drawn beside it. None: one motion of the seed 0.
+    seeds: of a network that draws, one motion for each; the styles' axis of the answer is then theirs. Empty: one
+    motion, of seed 0. A motion hangs on its own seed alone.
     """
 
     features: Tensor
     template: Tensor
     styles: Tensor
     seeds: Sequence[int] = ()
+
+    @property
+    def motions(self) -> int:
+        """How many are asked for."""
+        return len(self.seeds) or len(self.styles)
 
 
 class TalkingFace(Protocol):
@@ -108,11 +116,10 @@ class TalkingFace(Protocol):
     False` there marks a network that makes no motion, a recogniser: it has all up to `validation_losses` and nothing
     below, its clips have neither template nor vertices, its losses alone judge it, and nothing that speaks takes it.
     `styles: ClassVar[bool] = False` marks a face that moves alike in every style: a sentence is spoken once.
-    `draws: ClassVar[bool] = True` marks one whose motion is drawn, and which has no styles: it obeys `Speech.seeds`,
-    and has `sample_with(sampling: models.sampling.Sampling)`.
-
-    It may offer `study(motions)`, called before the first step of a training that starts from nothing: `motions()`
-    gives (motion (T, D), template (D,)) of every training sequence anew. What it learns of them are persistent buffers.
+    `draws: ClassVar[bool] = True` marks one that draws its motion: it answers to the seeds of a `Speech`, and has
+    `sample_with(sampling: models.sampling.Sampling) -> None`. Before the first step of a training, one that has
+    `study(motions)` is shown all of its training motion: `motions()` begins anew each time it is called, and gives
+    motion (T, D) and template (D,) of every training sequence, in the data's order.
 
     A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
     It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),

@@ -80,7 +80,9 @@ class ClipReader:
 
     def facts(self) -> DataFacts:
         vertices, fps, subjects = self.data.info.vertices, self.data.fps, tuple(self.subjects)
-        moved = {} if self.track is None else {"track": self.wants.track, "width": self.track.track.size}
+        moved: dict[str, Any] = (
+            {} if self.track is None else {"track": self.wants.track, "width": self.track.track.size}
+        )
         if self.features is None:
             silent = DataFacts(vertices, fps, subjects, 0, "", regions=self._regions(), tokeniser=self._tokeniser())
             return replace(silent, **moved)
@@ -217,7 +219,13 @@ class ClipReader:
             text_lengths=torch.tensor([len(item) for item in texts]) if texts else None,
             sound=padded(sounds)[..., 0] if sounds else None,
             sound_lengths=torch.tensor([len(item) for item in sounds]) if sounds else None,
+            sentences=torch.tensor([self._numbers[take.name] for take in takes]),
         )
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Of every sequence of the data, its own."""
+        return {name: number for number, name in enumerate(self.data.ids())}
 
     def _parts(self, name: str) -> Parts:
         with telling_name(name):

@@ -59,6 +59,15 @@ def test_rows_stand_where_vertices_do(tracked: dict[str, Input]) -> None:
     assert (facts.track, facts.width, facts.vertices) == (TRACK, SIZE, clips.data.info.vertices)
 
 
+def test_every_sequence_has_a_number_of_its_own(inputs: dict[str, Input]) -> None:
+    clips = reader(inputs, "")
+    takes = [take for split in ("train", "val") for of_one in clips.takes(split) for take in of_one]
+    numbers = clips.batch(takes).sentences.tolist()
+    assert len(set(zip(numbers, (take.name for take in takes), strict=True))) == len(set(numbers))
+    assert len(set(numbers)) == len({take.name for take in takes}) > 1
+    assert clips.in_styles(takes[-2:]).sentences.tolist() == numbers[-1:]
+
+
 def test_of_vertices_the_width_is_three_times_their_number(inputs: dict[str, Input]) -> None:
     facts = reader(inputs, "").facts()
     assert (facts.track, facts.width) == ("", 3 * facts.vertices)
