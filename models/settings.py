@@ -49,6 +49,12 @@ def moves(settings: Any) -> bool:
     return bool(getattr(settings, "moves", True))
 
 
+def draws(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, draws its motion, so that a sentence has as many
+    as one asks for; else it is one and the same."""
+    return bool(getattr(settings, "draws", False))
+
+
 def has_styles(settings: Any) -> bool:
     """Whether a network of these settings, or of this class of them, speaks in the style that it is given; else all
     styles are one motion."""

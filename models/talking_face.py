@@ -45,6 +45,11 @@ class DataFacts:
     track: str = ""
     width: int = 0
 
+    def __post_init__(self) -> None:
+        """Checkpoints of before there were tracks say no width."""
+        if not self.width:
+            object.__setattr__(self, "width", 3 * self.vertices)
+
 
 @dataclass(frozen=True)
 class Clips:
@@ -94,6 +99,11 @@ class Speech:
     template: Tensor
     styles: Tensor
     seeds: Sequence[int] = ()
+
+    @property
+    def motions(self) -> int:
+        """How many are asked for."""
+        return len(self.seeds) or len(self.styles)
 
 
 class TalkingFace(Protocol):
