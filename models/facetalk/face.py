@@ -55,7 +55,7 @@ class FaceTalk(ListeningFace):
 
     def __init__(self, settings: Settings, facts: DataFacts) -> None:
         super().__init__(settings, facts)
-        self.coordinates = facts.width or 3 * facts.vertices
+        self.coordinates = facts.width
         if settings.encoder_weights and self.log_mel:
             raise DataError(
                 "encoder_weights is of a pretrained speech encoder, and the features are log-mel: leave it out"
