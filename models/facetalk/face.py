@@ -5,7 +5,8 @@ expression codes of a neural head model, any other track of the data, or displac
 
 No code and no weights were published; what the paper states is here, and what it leaves open is a setting
 (`models.facetalk.settings`). Departures: motion is standardised, without which codes of a unit ball drown in noise;
-crops are numbered from a drawn frame on (`late_start`), without which no long clip could be spoken whole.
+crops are numbered from a drawn frame on (`late_start`), and no frame looks back on more than a crop (`look_back`), both
+for the sake of clips that are longer than what was trained and are spoken whole.
 
 Shapes: B clips, L features at 50 Hz, C channels, W the encoder's width, T frames, D coordinates, K numbers of a frame
 in the space that is drawn in, d channels, S seeds.

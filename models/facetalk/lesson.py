@@ -67,12 +67,15 @@ def spread(frames: Sequence[int], width: int, settings: Settings) -> Draws:
 
     The same for the same clips whatever was drawn before, and nothing that others draw is moved by it.
     """
-    own = torch.Generator().manual_seed(SEED)
     crops = [(i, start) for i, n in enumerate(frames) for start in range(0, n, settings.crop)]
     steps = [int((look + 0.5) * settings.diffusion_steps / LOOKS) for look in range(LOOKS)]
     clips, starts = torch.tensor(crops).repeat_interleave(LOOKS, 0).T
     lengths = (torch.tensor(list(frames))[clips] - starts).clamp(max=settings.crop)
-    noise = torch.randn(len(clips), int(lengths.max()), width, generator=own)
+    noise = torch.zeros(len(clips), int(lengths.max()), width)
+    for clip in range(len(frames)):
+        own = torch.Generator().manual_seed(SEED)  # a clip's noise hangs on no other clip
+        for row in (clips == clip).nonzero().flatten().tolist():
+            noise[row, : lengths[row]] = torch.randn(int(lengths[row]), width, generator=own)
     count = len(clips)
     return Draws(
         clips=clips.repeat(2),

@@ -44,7 +44,10 @@ class Settings(ListeningSettings):
         0, "frames to either side whose sound a frame hears beside its own; 0 as published: only its own", low=0
     )
     look_back: int = setting(
-        0, "frames that a frame sees of the motion up to itself; 0 as published: all before it", low=0
+        48,
+        "frames that a frame sees of the motion up to itself; 48: as many as there are in a crop, so that none of a "
+        "longer clip sees more than was trained; 0: all before it",
+        low=0,
     )
 
     crop: int = setting(

@@ -30,11 +30,10 @@ MESH = Settings(
 )
 PARTS = replace(MESH, pca=5)
 CODES = replace(MESH, track="codes")
-BOTH = (MESH, CODES)
 ALL = (MESH, PARTS, CODES)
 CALM = {"dropout": 0.0, "encoder_dropout": 0.0, "layerdrop": 0.0, "mask_time_prob": 0.0}
 
-__all__ = ["BOTH", "CALM", "CODES", "MESH", "PARTS", "WIDE", "clips", "facts", "motions", "network", "one"]
+__all__ = ["CALM", "CODES", "MESH", "PARTS", "WIDE", "clips", "facts", "motions", "network", "one"]
 
 
 def facts(settings: Settings, encoder: str = "log-mel", config: dict[str, Any] | None = None) -> DataFacts:
