@@ -27,6 +27,7 @@ class Wants:
     its `text`; 0: all that is heard. sound: the wave itself (`sound` of the clips). mouth: the mouth on a picture; the
     network is told the mesh and the camera (`watch`), and one that makes no motion itself is shown the true one.
     expert: the model that judges it, which a step before has trained or taken over: the slot `expert`; "" for none.
+    track: the rows of this track of the data take the place of vertices; "": vertices.
     """
 
     regions: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Wants:
     sound: bool = False
     mouth: bool = False
     expert: str = ""
+    track: str = ""
 
 
 def wants_of(settings: Any) -> Wants:
@@ -47,6 +49,12 @@ def wants_of(settings: Any) -> Wants:
 def moves(settings: Any) -> bool:
     """Whether a network of these settings, or of this class of them, makes motion; a recogniser does not."""
     return bool(getattr(settings, "moves", True))
+
+
+def draws(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, draws its motion, so that a sentence has as many
+    as one asks for; else it is one and the same."""
+    return bool(getattr(settings, "draws", False))
 
 
 def has_styles(settings: Any) -> bool:
