@@ -61,6 +61,11 @@ class SkipEnsemble(nn.Module):
             h = bend(h) if i < self.layers else h
         return h
 
+    def layers_of(self, member: int) -> list[tuple[Tensor, Tensor]]:
+        """Weight (out, in) and bias (out,) of one member's layers."""
+        parts = [self.get_submodule(f"lin{i}") for i in range(self.layers + 1)]
+        return [(part.weight[member].detach(), part.bias[member].detach()) for part in parts]  # type: ignore[index]
+
 
 class _Linears(nn.Module):
     """weight (M, out, in), bias (M, out)."""
