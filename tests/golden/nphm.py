@@ -18,6 +18,7 @@ from models.official import fit
 from tests.golden.case import Case
 from tests.golden.lipreader import built, shapes_of, there
 from tests.golden.patterns import Patterns
+from tests.golden.surfaces import SurfaceRunner
 
 forward, backward = Patterns(), Patterns()
 
@@ -33,7 +34,7 @@ def given(case: Case, name: str) -> Tensor:
 
 
 class NphmRunner:
-    """Identity network or deformation, whichever the case's state is of."""
+    """Identity network, deformation, or the surface of given samples, whichever the case is of."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -81,6 +82,11 @@ def _anchors(run: NphmRunner) -> Tensor:
 def _offsets(run: NphmRunner) -> Tensor:
     inputs = [given(run.case, name) for name in ("xyz", "latent_id", "anchors", "latent_expr")]
     return there(run._deformation)(*inputs)
+
+
+@forward(r"(vertices|n_faces|winding)")
+def _surface(run: NphmRunner, name: str) -> np.ndarray:
+    return SurfaceRunner(run.case).output(name)
 
 
 class MonoNphmRunner:
