@@ -71,13 +71,17 @@ class Canonical(Anchors):
         values = self.aggr_app(torch.cat((codes, told), -1), heard.counts)
         return (heard.weights[..., None] * heard.put_back(values)).sum(-2)
 
-    def hear(self, points: Tensor, anchors: Tensor) -> Heard:
-        """Which slots the points hear, and how much."""
+    def near(self, points: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+        """The slots that points hear, from near to far, then that of the whole head; their weights. (B, N, H) each."""
         with torch.no_grad():
             apart = torch.cdist(points[..., :3], anchors, compute_mode="donot_use_mm_for_euclid_dist")
             nearest = apart.topk(self.sizes.neighbours, largest=False).indices
-        weights = nearest_weights(points, anchors, nearest, self.sizes.spread)
         slots = torch.cat((nearest, nearest.new_full((*nearest.shape[:-1], 1), self.sizes.anchors)), -1)
+        return slots, nearest_weights(points, anchors, nearest, self.sizes.spread)
+
+    def hear(self, points: Tensor, anchors: Tensor) -> Heard:
+        """The same, in the order that members are asked in."""
+        slots, weights = self.near(points, anchors)
         members = self.sets[slots].flatten()
         counts = torch.bincount(members, minlength=self.sizes.members).tolist()
         return Heard(slots, weights, members.argsort(stable=True), counts)

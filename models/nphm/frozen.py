@@ -111,8 +111,8 @@ def weigh(identity: Identity | Canonical, points: Tensor, anchors: Tensor) -> Te
     """Weights (N, S) of all slots; of MonoNPHM those of the nearest and of the whole head, and zeros."""
     if isinstance(identity, Identity):
         return blend_weights(points, anchors)
-    heard = identity.hear(points[None], anchors[None])
-    return points.new_zeros(len(points), len(anchors) + 1).scatter(1, heard.slots[0], heard.weights[0])
+    slots, weights = identity.near(points[None], anchors[None])
+    return points.new_zeros(len(points), len(anchors) + 1).scatter(1, slots[0], weights[0])
 
 
 def blended(members: list[Folded], points: Tensor, weights: Tensor, quick: Quick) -> Tensor:
