@@ -21,7 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -52,14 +52,15 @@ T = TypeVar("T")
 
 @dataclass
 class Timer:
-    """Processor time of all that ran in it."""
+    """Time of all that ran in it: of the processor, or of the clock where a GPU works."""
 
+    clock: ClassVar[Callable[[], float]] = time.process_time
     seconds: float = 0.0
 
     def __call__(self, run: Callable[..., T], *given: Any) -> T:
-        began = time.process_time()
+        began = Timer.clock()
         found = run(*given)
-        self.seconds += time.process_time() - began
+        self.seconds += Timer.clock() - began
         return found
 
 
@@ -77,8 +78,9 @@ class Dense:
 
     def _asked(self, ask: Callable[..., Tensor], points: Array, count: int) -> Array:
         with torch.inference_mode():
-            parts = [ask(part[None], *self.codes)[0] for part in torch.from_numpy(points).split(count)]
-            found: Array = torch.cat(parts).numpy()
+            given = torch.from_numpy(points).to(self.codes[0].device)
+            parts = [ask(part[None], *self.codes)[0] for part in given.split(count)]
+            found: Array = torch.cat(parts).cpu().numpy()
         return found
 
 
@@ -88,7 +90,8 @@ class Ways:
     def __init__(self, grid: Grid, share: float) -> None:
         self.grid, self.times = grid, defaultdict[str, Timer](Timer)
         starts = np.arange(0, grid.size, CHUNK)
-        kept = starts[np.linspace(0, len(starts) - 1, max(1, round(share * len(starts)))).astype(int)]
+        count = max(1, round(share * len(starts)))
+        kept = starts[((np.arange(count) + 0.5) / count * len(starts)).astype(int)]
         self.chunks = [grid.points(np.arange(start, min(start + CHUNK, grid.size))) for start in kept]
         self.rounding, self.left_out = 0.0, 0.0
 
@@ -131,11 +134,15 @@ class Ways:
         return f"  mesh to that of the dense network: Chamfer {mean:.1e} voxels, at most {most:.1e}"
 
 
+def quick_of(options: argparse.Namespace) -> Quick:
+    return Quick(least_weight=options.least_weight, half=options.half, points=options.points)
+
+
 def mono(model: HeadModel, settings: Extraction, options: argparse.Namespace) -> Iterator[str]:
     """Lines on MonoNPHM at one resolution."""
     ways, follower = Ways(Grid(settings), options.share), Follower(settings)
     identity, expression = nphm_head.codes(model)
-    exact, ours = HeadAt(model, identity), HeadAt(model, identity, quick=Quick(least_weight=options.least_weight))
+    exact, ours = HeadAt(model, identity), HeadAt(model, identity, quick=quick_of(options))
     last, asked = follower.frame(HeadArrays(ours.speaking(expression)).field), []
 
     def found(way: Callable[[Any], Surface], code: Tensor) -> Surface:
@@ -158,7 +165,7 @@ def nphm(model: HeadModel, settings: Extraction, options: argparse.Namespace) ->
     """Lines on NPHM at one resolution."""
     settings = replace(settings, search="signs")
     ways, (identity, _) = Ways(Grid(settings), options.share), nphm_head.codes(model)
-    exact, ours = HeadAt(model, identity), HeadAt(model, identity, quick=Quick(least_weight=options.least_weight))
+    exact, ours = HeadAt(model, identity), HeadAt(model, identity, quick=quick_of(options))
     made = ways.times["searched"](extract, HeadArrays(ours).field, settings)
     ways.compare(Dense(model, identity), exact, ours)
     yield f"NPHM at {settings.resolution}³, once a head:"
@@ -197,12 +204,14 @@ def main() -> None:
     """Print the lines of each model and resolution."""
     options = _options().parse_args()
     torch.set_num_threads(1)
+    if options.device != "cpu":
+        Timer.clock = time.perf_counter
     for name in options.models:
         identity, deformation = SIZES[options.size][name]
-        model = nphm_head.head(identity, deformation, "backward" if name == "mono" else "forward")
+        model = nphm_head.head(identity, deformation, "backward" if name == "mono" else "forward").to(options.device)
         lines = mono if name == "mono" else nphm
         for resolution in (WARM, *options.resolutions):
-            settings = Extraction(resolution=resolution, chunk=Quick().points, lipschitz=options.lipschitz)
+            settings = Extraction(resolution=resolution, chunk=options.points, lipschitz=options.lipschitz)
             if resolution == WARM:
                 list(lines(model, settings, argparse.Namespace(**vars(options) | {"frames": 2})))
                 continue
@@ -218,6 +227,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--share", type=float, default=0.02, help="of the grid's chunks through the dense form")
     parser.add_argument("--least-weight", type=float, default=EXACT)
+    parser.add_argument("--half", action="store_true", help="hidden layers multiply in bfloat16")
+    parser.add_argument("--points", type=int, default=Quick().points, help="that ours is given at a time")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--lipschitz", type=float, default=Extraction().lipschitz)
     parser.add_argument("--no-meshes", action="store_true", help="leave out the mesh of the dense network")
     return parser

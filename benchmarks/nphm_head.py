@@ -68,7 +68,8 @@ def codes(model: HeadModel, number: int = 0) -> tuple[Tensor, Tensor]:
     draw = torch.Generator().manual_seed(1)
     first, second = torch.randn(2, sizes.expression, generator=draw) / math.sqrt(sizes.expression)
     angle = 0.1 * number
-    return torch.zeros(sizes.identity), math.cos(angle) * first + math.sin(angle) * second
+    device = model.identity.mean_anchors.device
+    return torch.zeros(sizes.identity, device=device), (math.cos(angle) * first + math.sin(angle) * second).to(device)
 
 
 def distance(points: Tensor) -> Tensor:
