@@ -30,7 +30,8 @@ RUNNERS: Mapping[str, str] = {
     "facetalk": "tests.golden.facetalk:FaceTalkRunner",
     "mesh rasteriser": "tests.golden.mouth:RasteriserRunner",
     "metrics": "tests.golden.metrics_cases:MetricsRunner",
-    "nphm": "tests.golden.surfaces:SurfaceRunner",
+    "mononphm": "tests.golden.nphm:MonoNphmRunner",
+    "nphm": "tests.golden.nphm:NphmRunner",
     "selftalk": "tests.golden.selftalk:SelfTalkRunner",
     "talkingstyle": "tests.golden.talkingstyle:TalkingStyleRunner",
 }

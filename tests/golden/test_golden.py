@@ -20,8 +20,8 @@ SHARED = os.environ.get("FACEPIPE_SHARED", "")
 ELSEWHERE = [
     path
     for model in (
-        *("avguidance", "diffusion", "faceformer", "facetalk", "codetalker", "lipreader", "rasteriser", "selftalk"),
-        "talkingstyle",
+        *("avguidance", "diffusion", "faceformer", "facetalk", "codetalker", "lipreader", "mononphm", "nphm"),
+        *("rasteriser", "selftalk", "talkingstyle"),
     )
     for path in Path(SHARED, "golden").glob(f"{model}_*.json")
 ]
