@@ -6,6 +6,9 @@ import os
 
 import pytest
 
+# Tests run side by side, and their tensors are tiny: threads of one would only spin in the way of another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
