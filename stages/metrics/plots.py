@@ -63,7 +63,7 @@ def bars(stem: Path, rows: Mapping[str, Scores], model: str, units: str, over: M
     for axes, name in zip(all_axes, chosen, strict=True):
         scores = {row: found[name] for row, found in rows.items() if name in found}
         _bars(axes, scores, units)
-        axes.set_xticklabels([(model if row == MODEL else row).replace(" ", "\n") for row in scores], fontsize=8)
+        axes.set_xticklabels([_label(row, model) for row in scores], fontsize=8)
     roles = {rows[MODEL][name].definition.role for name in chosen}
     figures.caption(figure, "; ".join(text for role, text in over.items() if role in roles))
     figures.publish(figure, stem)
@@ -90,9 +90,17 @@ def _bars(axes: Axes, scores: Mapping[str, Score], units: str) -> None:
     axes.title.set_fontsize(10)
 
 
+def _label(row: str, model: str) -> str:
+    return row if _of_samples(row) else (model if row == MODEL else row).replace(" ", "\n")
+
+
+def _of_samples(row: str) -> bool:
+    return row.startswith("best of ")
+
+
 def _colour(row: str) -> str:
     """The model's, paler for the best of its samples; "" for what stands beside it."""
-    return figures.MODEL if row == MODEL else BEST if row.startswith("best of ") else ""
+    return figures.MODEL if row == MODEL else BEST if _of_samples(row) else ""
 
 
 def _interval(score: Score, units: str) -> tuple[float, float]:
