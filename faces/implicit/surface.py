@@ -1,8 +1,8 @@
 """Marching cubes of a field: a mesh of its zero level, counter-clockwise seen from outside, and what it cost.
 
-Cells are cut by scikit-image (Lewiner's tables). Given a mask of the cells that hold the surface it is faster than
-without, and faster than on an array whose unknown samples are filled with the sign of their block: 0.23 s instead of
-0.40 and 0.45 at 256³, 0.025 instead of 0.037 and 0.073 at 128³ (one thread).
+Cells are cut by scikit-image (Lewiner's tables), with a mask of those that hold the surface. At 256³ finding these and
+cutting them takes 0.09 and 0.11 s on one core; without a mask cutting takes 0.26 s, as it does on an array whose
+unknown samples are filled with the sign of their block. At 128³ it is 0.012 and 0.019 s, against 0.037 s.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from faces.errors import DataError
-from faces.mesh_measures import compare, drawn
+from faces.mesh_measures import compare, drawn, vertex_chamfer
 from faces.ply import Mesh
 from tests.faces.shapes import SQUARE_FACES, sphere, square
 
@@ -45,10 +45,10 @@ def test_normals_count_whichever_way_they_point() -> None:
 
 
 def test_the_unit_is_millimetres() -> None:
-    metres = compare(plate(), plate(0.002), unit=1000.0, samples=200_000)
+    metres = compare(plate(), plate(0.002), unit=1000.0, samples=5_000)
     assert metres.chamfer_l1 > 2
-    assert metres.chamfer_l1 == pytest.approx(1000 * compare(plate(), plate(0.002), samples=200_000).chamfer_l1)
-    assert metres.chamfer_l2 == pytest.approx(1e6 * compare(plate(), plate(0.002), samples=200_000).chamfer_l2)
+    assert metres.chamfer_l1 == pytest.approx(1000 * compare(plate(), plate(0.002), samples=5_000).chamfer_l1)
+    assert metres.chamfer_l2 == pytest.approx(1e6 * compare(plate(), plate(0.002), samples=5_000).chamfer_l2)
 
 
 def test_globes_of_two_sizes() -> None:
@@ -97,6 +97,17 @@ def test_equal_seeds_give_equal_numbers() -> None:
 def test_the_two_meshes_are_drawn_from_independently() -> None:
     """Else equal meshes would be 0 apart however few points are drawn."""
     assert compare(sphere(6), sphere(6), samples=500).chamfer_l1 > 1e-3
+
+
+def test_between_vertices_there_is_no_floor() -> None:
+    ball = sphere(12)
+    assert vertex_chamfer(ball, ball) == 0
+    moved = Mesh(ball.vertices + np.float32([0, 1e-4, 0]), ball.faces)
+    assert vertex_chamfer(ball, moved) == pytest.approx(1e-4, rel=1e-2)
+    more = Mesh(np.concatenate([plate().vertices, [[0, 0, 3]]]).astype(np.float32), SQUARE_FACES)
+    assert vertex_chamfer(plate(), more) == pytest.approx(3 / 5 / 2)
+    with pytest.raises(DataError, match="the second mesh has no triangles"):
+        vertex_chamfer(ball, Mesh(ball.vertices, NOTHING))
 
 
 NOTHING = np.zeros((0, 3), np.int32)

@@ -130,7 +130,18 @@ def test_by_distance_nothing_is_missed(balls: list[tuple[float, ...]], resolutio
     assert equal(extract(field, settings), expected)
 
 
-@tried(max_examples=60, deadline=None)
+@pytest.mark.parametrize("place", [(1, 1, 1), (15, 1, 15), (17, 31, 31), (8, 1, 9), (3, 5, 15), (30, 30, 31)])
+def test_one_sample_inside_is_found_in_any_corner_of_a_block(place: tuple[int, int, int]) -> None:
+    """As far from the middle of its block as a distance of constant 1 allows for."""
+    settings = Extraction(resolution=33, low=(0, 0, 0), high=(32, 32, 32), lipschitz=1.0)
+    field = ball(place, 0.3)
+    found = extract(field, settings)
+    assert len(found.vertices) == 6
+    assert equal(found, dense(field, settings))
+    assert found.effort.ratio > 20
+
+
+@tried(max_examples=30, deadline=None)
 @given(some.integers(0, 2**32 - 1), some.integers(5, 14), some.booleans())
 def test_by_sign_what_is_found_is_whole(seed: int, resolution: int, whole: bool) -> None:
     """Noise: what is found is a part of the dense surface that ends only where that ends. Exact zeros occur."""
