@@ -34,9 +34,16 @@ def read_official(path: Path) -> OfficialState:
 
     DataError where the file is absent, holds anything but tensors and plain values, or holds no state dict.
     """
+    loaded = read_torch(path)
+    wrapped = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
+    return state_within(wrapped, path)
+
+
+def read_torch(path: Path) -> Any:
+    """All that a PyTorch file holds, on the CPU. DataError as `read_official` has it."""
     try:
         check_torch_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise DataError(f"checkpoint {path} does not exist; `weights` names a published .pth file") from error
     except pickle.UnpicklingError as error:
@@ -45,8 +52,17 @@ def read_official(path: Path) -> OfficialState:
         raise
     except Exception as error:  # a damaged file makes torch raise anything
         raise DataError(f"{path} cannot be read as a checkpoint ({_first_line(error)}); download it again") from error
-    state = OfficialState(_unwrap(loaded, path))
-    state.source = str(path)
+
+
+def state_within(found: Any, path: Path, part: str = "") -> OfficialState:
+    """A part of what a file holds, as a state dict. part: what it stands under, where the file holds several."""
+    if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
+        under = f" under {part!r}" if part else ""
+        raise DataError(f"{path} holds no state dict{under} (a mapping from parameter names to tensors)")
+    for name, tensor in found.items():
+        _check_stored(str(name), tensor, path)
+    state = OfficialState(found)
+    state.source = f"{part} of {path}" if part else str(path)
     return state
 
 
@@ -75,15 +91,6 @@ def published_name(name: str) -> str:
     for old, new in _OLD_WEIGHT_NORM.items():
         name = re.sub(rf"{re.escape(new)}$", old, name)
     return name
-
-
-def _unwrap(loaded: Any, path: Path) -> dict[str, Tensor]:
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(f"{path} holds no state dict (a mapping from parameter names to tensors)")
-    for name, tensor in state.items():
-        _check_stored(name, tensor, path)
-    return dict(state)
 
 
 def _check_stored(name: str, tensor: Tensor, path: Path) -> None:

@@ -29,7 +29,8 @@ RUNNERS: Mapping[str, str] = {
     "codetalker_stage2": "tests.golden.codetalker_s2:CodeTalkerRunner",
     "mesh rasteriser": "tests.golden.mouth:RasteriserRunner",
     "metrics": "tests.golden.metrics_cases:MetricsRunner",
-    "nphm": "tests.golden.surfaces:SurfaceRunner",
+    "mononphm": "tests.golden.nphm:MonoNphmRunner",
+    "nphm": "tests.golden.nphm:NphmRunner",
     "selftalk": "tests.golden.selftalk:SelfTalkRunner",
     "talkingstyle": "tests.golden.talkingstyle:TalkingStyleRunner",
 }

@@ -19,7 +19,10 @@ CASES = Path(__file__).parent / "cases"
 SHARED = os.environ.get("FACEPIPE_SHARED", "")
 ELSEWHERE = [
     path
-    for model in ("avguidance", "faceformer", "codetalker", "lipreader", "rasteriser", "selftalk", "talkingstyle")
+    for model in (
+        *("avguidance", "faceformer", "codetalker", "lipreader", "mononphm", "nphm"),
+        *("rasteriser", "selftalk", "talkingstyle"),
+    )
     for path in Path(SHARED, "golden").glob(f"{model}_*.json")
 ]
 
