@@ -25,6 +25,8 @@ TEXTS = "texts, no positions"
 DISPLACEMENTS = "own neutral template subtracted"
 COUNTED = "own style, else mean over all styles"
 EVERY_STYLE = "every predicted style"
+EVERY_SAMPLE = "every sample"
+CODES = "numbers of a track, no template"
 HEARD, SAID_LETTERS, SAID_WORDS, SAID_VISEMES = "letters_heard", "letters_said", "words_said", "visemes_said"
 """Measures that count letters, words or visemes."""
 LIPS, UPPER_FACE, OPENING, LIP_MIDDLE = "lips", "upper_face", "opening", "lip_middle"
@@ -40,7 +42,8 @@ class Definition:
     predictions count. per_second: the unit is one of speed. percent: it is one of a hundred. repeats: a vertex that
     stands twice in the region counts twice. threshold: it is of what stays below a length that the user names. tokens:
     of a mean over letters, words or visemes, the measure that counts them. expert: it is of what a lip-reading expert
-    read. aliases: other names of the very same number.
+    read. error: less is better, so that the best of several samples is the one with the least. aliases: other names of
+    the very same number.
     """
 
     id: str
@@ -60,6 +63,7 @@ class Definition:
     threshold: bool = False
     tokens: str = ""
     expert: bool = False
+    error: bool = True
     aliases: tuple[str, ...] = ()
 
     @property
@@ -86,6 +90,11 @@ class Definition:
     def reads(self) -> bool:
         """Whether it compares texts, not shapes."""
         return self.template == TEXTS
+
+    @property
+    def codes(self) -> bool:
+        """Whether it is of rows of a track, and so of no mesh."""
+        return self.template == CODES
 
 
 CODETALKER = "Xing et al., CodeTalker, CVPR 2023, evaluation script"
@@ -157,11 +166,11 @@ _LIST = (
     ),
     Definition(
         "fdd/codetalker", "upper-face dynamics deviation", _SIGNED, CODETALKER, "deviation", SEQUENCES,
-        power=2, role=UPPER_FACE, repeats=True, lengths=TO_TRUTH, template=DISPLACEMENTS,
+        power=2, role=UPPER_FACE, repeats=True, lengths=TO_TRUTH, template=DISPLACEMENTS, error=False,
     ),
     Definition(
         "fdd/facediffuser", "upper-face dynamics deviation", _SIGNED, FACEDIFFUSER, "deviation", SEQUENCES,
-        power=2, role=UPPER_FACE, repeats=True, template=DISPLACEMENTS, aliases=("fdd/talkingstyle",),
+        power=2, role=UPPER_FACE, repeats=True, template=DISPLACEMENTS, aliases=("fdd/talkingstyle",), error=False,
     ),
     Definition(
         "fdd_abs/facediffuser", "absolute upper-face dynamics deviation", f"{_DEVIATION}, its absolute value",
@@ -170,7 +179,7 @@ _LIST = (
     Definition(
         "opening_correlation/facepipe", "lip opening correlation",
         f"{_OPENING}; per sequence Pearson's correlation over frames of truth's and prediction's, where both move",
-        OURS, "opening_correlation", SEQUENCES, power=0, role=OPENING, repeats=True,
+        OURS, "opening_correlation", SEQUENCES, power=0, role=OPENING, repeats=True, error=False,
     ),
     Definition(
         "opening_error/facepipe", "lip opening error",
@@ -201,13 +210,36 @@ _LIST = (
         "diversity/facediffuser", "diversity",
         "per sequence and pair of predictions in different styles the mean over frames and vertices of their distance; "
         "mean over the pairs of a sequence, where it has any", FACEDIFFUSER,
-        "diversity", SEQUENCES, lengths=UNCUT, styles=EVERY_STYLE,
+        "diversity", SEQUENCES, lengths=UNCUT, styles=EVERY_STYLE, error=False,
+    ),
+    Definition(
+        "diversity_samples/facepipe", "diversity of samples",
+        "per sequence and pair of its samples the mean over frames and vertices of their distance; mean over the pairs "
+        "of a sequence, where it has any", OURS,
+        "diversity_samples", SEQUENCES, lengths=UNCUT, styles=EVERY_SAMPLE, error=False,
+    ),
+    Definition(
+        "code_mse/facepipe", "squared error of codes",
+        "per frame the mean over the track's numbers of the squared difference between truth and prediction", OURS,
+        "code_mse", FRAMES, power=0, template=CODES,
+    ),
+    Definition(
+        "code_velocity/facepipe", "velocity error of codes",
+        "per pair of neighbouring frames the length of the difference between the changes of truth and prediction, in "
+        "all of the track's numbers, times frames per second", OURS,
+        "code_velocity", FRAMES, power=0, template=CODES, per_second=True,
+    ),
+    Definition(
+        "diversity_codes/facepipe", "diversity of samples in codes",
+        "per sequence and pair of its samples the mean over frames of the length of the difference of the track's "
+        "numbers; mean over the pairs of a sequence, where it has any", OURS,
+        "diversity_codes", SEQUENCES, power=0, lengths=UNCUT, template=CODES, styles=EVERY_SAMPLE, error=False,
     ),
     Definition(
         "lip_readability/selftalk", "lip readability",
         "share of the frames, in percent, whose largest distance (not squared) between truth and prediction over the "
         "lip vertices is below the threshold", SELFTALK,
-        "lips_readable", FRAMES, power=0, role=LIPS, percent=True, threshold=True,
+        "lips_readable", FRAMES, power=0, role=LIPS, percent=True, threshold=True, error=False,
     ),
     Definition(
         "lip_reading_error/facepipe", "lip reading error",

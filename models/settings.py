@@ -26,6 +26,7 @@ class Wants:
     per_frame: speech features that a motion frame owns, where what is heard behind a clip's last whole frame is not in
     its `text`; 0: all that is heard. sound: the wave itself (`sound` of the clips). mouth: the mouth on a picture; the
     network is told the mesh and the camera (`watch`), and one that makes no motion itself is shown the true one.
+    track: the rows of this track of the data take the place of vertices; "": vertices.
     """
 
     regions: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Wants:
     per_frame: int = 0
     sound: bool = False
     mouth: bool = False
+    track: str = ""
 
 
 def wants_of(settings: Any) -> Wants:
@@ -45,6 +47,12 @@ def wants_of(settings: Any) -> Wants:
 def moves(settings: Any) -> bool:
     """Whether a network of these settings, or of this class of them, makes motion; a recogniser does not."""
     return bool(getattr(settings, "moves", True))
+
+
+def draws(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, draws its motion, so that a sentence has as many
+    as one asks for; else it is one and the same."""
+    return bool(getattr(settings, "draws", False))
 
 
 def has_styles(settings: Any) -> bool:

@@ -27,7 +27,9 @@ class DataFacts:
     writes it; empty for "log-mel". regions: name → vertex indices in published order, repeats kept: those that the
     network's settings ask for. vocabulary: what the classes of a recogniser's logits stand for, and text_width: H of
     its hidden states, where the network learns with text; else empty and 0. tokeniser: of a lip reader, the whole
-    content of what cuts its texts into pieces (`models.lipreader.tokeniser`); else empty.
+    content of what cuts its texts into pieces (`models.lipreader.tokeniser`); else empty. track: name of the track
+    whose rows stand in the place of vertices, where the network's settings want one; else empty. width: D, the numbers
+    of a frame: 3 V, or the track's.
     """
 
     vertices: int
@@ -40,6 +42,13 @@ class DataFacts:
     vocabulary: Sequence[str] = ()
     text_width: int = 0
     tokeniser: Mapping[str, Any] = field(default_factory=dict)
+    track: str = ""
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        """Checkpoints of before there were tracks say no width."""
+        if not self.width:
+            object.__setattr__(self, "width", 3 * self.vertices)
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Clips:
     text_hidden: (B, L, H), a frozen recogniser's last hidden states, as many as features. text: (B, S) int64, what is
     said, as classes of the vocabulary; text_lengths: (B,) int. sound: (B, N), the wave at 16 kHz, full scale ±1;
     sound_lengths: (B,) int. All five only for networks whose settings want them.
+    sentences: (B,) int, a number that no other sequence of the data has, by which a network may remember what it heard.
     Where B is 1, style may be (S, K): one clip in S styles, whose losses are the means over them, and whose speech
     needs to be heard only once. Validation gives such clips.
     """
@@ -70,6 +80,7 @@ class Clips:
     text_lengths: Tensor | None = None
     sound: Tensor | None = None
     sound_lengths: Tensor | None = None
+    sentences: Tensor | None = None
 
     def to(self, device: Any) -> Clips:
         moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
@@ -78,11 +89,21 @@ class Clips:
 
 @dataclass(frozen=True)
 class Speech:
-    """What to say and how: features (L, C), template (D,), styles (S, K)."""
+    """What to say and how: features (L, C), template (D,), styles (S, K).
+
+    seeds: of a network that draws, one motion for each; the styles' axis of the answer is then theirs. Empty: one
+    motion, of seed 0. A motion hangs on its own seed alone.
+    """
 
     features: Tensor
     template: Tensor
     styles: Tensor
+    seeds: Sequence[int] = ()
+
+    @property
+    def motions(self) -> int:
+        """How many are asked for."""
+        return len(self.seeds) or len(self.styles)
 
 
 class TalkingFace(Protocol):
@@ -95,6 +116,10 @@ class TalkingFace(Protocol):
     False` there marks a network that makes no motion, a recogniser: it has all up to `validation_losses` and nothing
     below, its clips have neither template nor vertices, its losses alone judge it, and nothing that speaks takes it.
     `styles: ClassVar[bool] = False` marks a face that moves alike in every style: a sentence is spoken once.
+    `draws: ClassVar[bool] = True` marks one that draws its motion: it answers to the seeds of a `Speech`, and has
+    `sample_with(sampling: models.sampling.Sampling) -> None`. Before the first step of a training, one that has
+    `study(motions)` is shown all of its training motion: `motions()` begins anew each time it is called, and gives
+    motion (T, D) and template (D,) of every training sequence, in the data's order.
 
     A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
     It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),

@@ -49,6 +49,10 @@ def infer(
         ),
     ] = "",
     weights: Annotated[str, typer.Option(help="best or last; else the recipe's.", metavar="W")] = "",
+    samples: Annotated[
+        int, typer.Option(help="Of a network that draws its motion: how many of each sound; else the recipe's.", min=0)
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Number of the first sample; the next have the next.", min=0)] = 0,
     prior: Annotated[str, typer.Option(help="A released first stage, where one is needed.", metavar="FILE")] = "",
     fps: Annotated[float, typer.Option(help="Of a released file that does not tell.", min=0.0)] = 0.0,
     stream: Annotated[
@@ -84,7 +88,7 @@ def infer(
     if weights not in ("", "best", "last"):
         raise RecipeError(f"--weights {weights!r}: write best or last")
     wanted = Wanted(target, settings or [], Form(tiny, as_published), prior, fps)
-    wish = command.Wish(audio, subject, style or [], weights, render, out, style_from)
+    wish = command.Wish(audio, subject, style or [], weights, render, out, style_from, samples, seed)
     means = Means(device, jobs, share_gpu=share_gpu, wait=not no_wait)
     workspace = Workspace.find(store, outputs)
     if stream and dry_run:
@@ -94,6 +98,8 @@ def infer(
             "--style-from fits a style to files, and --stream keeps nothing: fit it with --audio, then stream from the "
             "checkpoint style/… that `pipe cache ls` shows"
         )
+    if stream and (samples or seed):
+        raise RecipeError("--samples and --seed are for files, and a stream is spoken once: leave them out")
     if stream:
         from pipeline.commands import infer_stream
 

@@ -38,6 +38,7 @@ TABLE: dict[str, dict[str, str]] = {
         "codetalker": "models.codetalker",
         "codetalker-vq": "models.codetalker_vq",
         "faceformer": "models.faceformer",
+        "facetalk": "models.facetalk",
         "selftalk": "models.selftalk",
         "talkingstyle": "models.talkingstyle",
         "recogniser": "models.recogniser",

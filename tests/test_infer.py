@@ -313,3 +313,42 @@ def test_a_stream_finds_network_face_and_style_as_a_plan_does(here, released, me
     assert handed["context"] == 9
     assert infer(*words, "step.infer.window=2") == 2
     assert "--set step.infer.window: a stream takes step.infer.context alone" in capfd.readouterr().err
+
+
+# -- a network that draws its motion -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawing(here) -> Path:  # noqa: F811
+    """The quickstart's data, in its tiny form, and a network whose motion is drawn."""
+    text = Path(RECIPE).read_text(encoding="utf-8").replace('"base/', f'"{ROOT / "recipes" / "base"}/')
+    kept = [line for line in text.splitlines() if not line.startswith(OF_FACEFORMER)]
+    (here / "drawing.toml").write_text("\n".join(kept).replace('"faceformer"', '"tests.stages.drawing_face"'))
+    assert pipe("run", "drawing.toml", "--tiny", "--until", "train", "--device", "cpu") == 0
+    return here
+
+
+OF_FACEFORMER = (
+    *("motion_scale", "encoder_layers", "encoder_width", "mask_time_prob", "layerdrop"),
+    *("step.train.feature_dim", "step.train.encoder_layers", "step.train.encoder_width"),
+)
+
+
+def test_samples_of_a_sound(drawing, sound, capsys):
+    assert infer("drawing.toml", "--tiny", "--audio", sound, "--samples", "2", "--seed", "5") == 0
+    told = capsys.readouterr().out
+    assert "sample 5" in told
+    first, second = (np.load(drawing / "outputs" / "infer" / f"hello_mean_seed{seed}.npy") for seed in (5, 6))
+    assert first.shape == second.shape
+    assert not np.array_equal(first, second)
+    assert infer("drawing.toml", "--tiny", "--audio", sound, "--seed", "6") == 0
+    again = np.load(drawing / "outputs" / "infer" / "hello_mean_seed6.npy")
+    np.testing.assert_array_equal(again, second)
+    assert infer("drawing.toml", "--tiny", "-a", sound, "--set", "step.infer.samples=3", "-n") == 0
+
+
+def test_samples_of_a_network_that_draws_none(trained, sound, capsys):
+    said = refused(capsys, RECIPE, "--tiny", "--audio", sound, "--samples", "2")
+    assert "samples = 2: the network of step 'network' (faceformer) draws nothing" in said
+    said = refused(capsys, RECIPE, "--tiny", "--stream", "--samples", "2")
+    assert "--samples and --seed are for files, and a stream is spoken once" in said

@@ -50,7 +50,8 @@ class Wish:
 
     audio: a file or folder; empty with --stream. subject: a name or a mesh file; empty: whom the recipe tests first.
     styles: words after --style. weights: "best", "last", or "" for the recipe's. out: where results go. style_from:
-    a new speaker's clips, "" for none.
+    a new speaker's clips, "" for none. samples: of a network that draws its motion, how many of each sound; 0 for the
+    recipe's. seed: the number of the first.
     """
 
     audio: str
@@ -60,6 +61,8 @@ class Wish:
     render: bool = False
     out: str = ""
     style_from: str = ""
+    samples: int = 0
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ def _recipe(speaking: Speaking, wish: Wish, settings: Mapping[str, Mapping[str, 
     trained = speaking.trained
     face = {"mesh": speaking.mesh} if speaking.mesh else {"subject": speaking.subject}
     values, inputs = _spoken(speaking, os.path.expanduser(wish.audio), face)
+    if wish.samples:
+        values[INFER]["samples"] = wish.samples
     if speaking.newcomer:
         fitted_values, fitted_inputs = _fitted(speaking, face)
         values, inputs = fitted_values | values, fitted_inputs | inputs
@@ -152,7 +157,8 @@ def _recipe(speaking: Speaking, wish: Wish, settings: Mapping[str, Mapping[str, 
         stage = FEATURES if name == HEARD else name
         theirs = {key: value for key, value in trained.values.get(stage, {}).items() if key not in NOT_TAKEN}
         given = theirs | values[name] | dict(settings.get(stage, {}))
-        steps.append(replace(assembled.step(COMMAND, stage, given, inputs[name]), name=name))
+        seed = wish.seed if name == INFER else None
+        steps.append(replace(assembled.step(COMMAND, stage, given, inputs[name]), name=name, seed=seed))
     return assembled.recipe("infer", COMMAND, steps)
 
 

@@ -62,8 +62,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Row:
-    """One motion. seconds: of the sound. file: where it was put. text: what was heard and what its lips say, where the
-    network reads lips."""
+    """One motion. style: or which sample it is. seconds: of the sound. file: where it was put. text: what was heard and
+    what its lips say, where the network reads lips."""
 
     sound: str
     style: str
@@ -92,14 +92,16 @@ def _put(made: Mapping[str, Artifact], place: Place) -> list[Row]:
     index, sounds = _read(made["infer"], "predictions.json"), _read(made["voice"], "sequences.json")["sequences"]
     rows = []
     for name, item in index["items"].items():
-        plain = f"{item['id']}_{item['condition']}"
+        style, seed = item["condition"], item.get("seed")
+        plain = f"{item['id']}_{style}" if seed is None else f"{item['id']}_{style}_seed{seed}"
         file = place.put(made["infer"].path / "npy" / f"{name}{MOTION}", plain + MOTION)
         if "render" in made:
             place.put(made["render"].path / f"{name}{VIDEO}", plain + VIDEO)
         sound = sounds[item["id"]]
         seconds = sound["samples"] / sound["sample_rate"]
         text = _put_text(made["infer"], place, name, plain + TEXT)
-        rows.append(Row(item["id"], item["condition"], seconds, item["frames"], file, text))
+        shown_style = style if seed is None else f"sample {seed}"
+        rows.append(Row(item["id"], shown_style, seconds, item["frames"], file, text))
     return rows
 
 

@@ -15,7 +15,7 @@ from pipeline.table.report import MODEL, Number, Report
 from pipeline.table.results import Result
 from pipeline.table.terms import Terms, differences
 
-GROUPS = (("model", "reconstruction"), ("baseline",), ("published",))
+GROUPS = (("model", "best sample", "reconstruction"), ("baseline",), ("published",))
 """Kinds of rows, and which of them stand together."""
 
 
@@ -38,7 +38,8 @@ class Cell:
 
 @dataclass
 class Row:
-    """kind: a word of `GROUPS`. source: of a published row. mark: of the footnote that holds the source, or ""."""
+    """kind: a word of `GROUPS`. source: of a published row. mark: of the footnote that holds the source, or "".
+    samples: of each sentence, over which the numbers are means, where motion was drawn."""
 
     kind: str
     model: str
@@ -46,6 +47,7 @@ class Row:
     cells: Sequence[Cell | None]
     source: str = ""
     mark: str = ""
+    samples: int = 0
 
     @property
     def label(self) -> str:
@@ -89,7 +91,7 @@ def _table(dataset: str, results: Sequence[Result], files: Sequence[Published], 
     values = _published_values(dataset, files, wishes)
     chosen = columns(reports, values, files, wishes)
     spelling = {value.model.lower(): value.model for file in files for value in file.values}
-    rows = [_own_row(result, chosen, spelling) for result in results]
+    rows = [row for result in results for row in _own_rows(result, chosen, spelling)]
     if wishes.baselines:
         rows += _baselines(results, chosen)
     rows += _published_rows(values, chosen)
@@ -111,11 +113,17 @@ def _published_values(dataset: str, files: Iterable[Published], wishes: Wishes) 
     return [value for value in mine if wishes.ablations or value.kind == "result"]
 
 
-def _own_row(result: Result, chosen: Sequence[Column], spelling: Mapping[str, str]) -> Row:
-    """A result's row. spelling: a model's name in lower case → as its authors write it."""
+def _own_rows(result: Result, chosen: Sequence[Column], spelling: Mapping[str, str]) -> Iterator[Row]:
+    """A result's row, and one of the best of its samples. spelling: a model's name in lower case → as its authors write
+    it."""
     kind = "model" if result.hears else "reconstruction"
+    name = spelling.get(result.model.lower(), result.model)
     cells = [_own_cell(result.report, MODEL, one) for one in chosen]
-    return Row(kind, spelling.get(result.model.lower(), result.model), result.origin, cells)
+    yield Row(kind, name, result.origin, cells, samples=result.report.samples if result.report else 0)
+    if result.report and (best := result.report.best_row):
+        cells = [_own_cell(result.report, best, one) for one in chosen]
+        if any(cells):
+            yield Row("best sample", f"{name}, {best}", result.origin, cells)
 
 
 def _baselines(results: Iterable[Result], chosen: Sequence[Column]) -> Iterator[Row]:

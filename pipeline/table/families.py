@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-MAIN = ("lve", "mve", "fdd", "fdd_abs", "opening_correlation")
+MAIN = (
+    *("lve", "mve", "fdd", "fdd_abs", "opening_correlation"),
+    *("code_mse", "code_velocity", "diversity_samples", "diversity_codes"),
+)
 """What a table shows unless it is asked for something else, one column of each."""
 
 
@@ -49,6 +52,10 @@ FAMILIES = {
     "wer": Family("WER", Better.LOWER),
     "ver": Family("VER", Better.LOWER),
     "diversity": Family("diversity", Better.NEITHER),
+    "diversity_samples": Family("diversity of samples", Better.NEITHER),
+    "code_mse": Family("code MSE", Better.LOWER),
+    "code_velocity": Family("code velocity", Better.LOWER),
+    "diversity_codes": Family("diversity of samples", Better.NEITHER),
 }
 
 

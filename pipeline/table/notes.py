@@ -8,6 +8,7 @@ from pipeline.table.build import Table
 
 BEST = "bold: the best of those without a warning"
 INTERVAL = "[low, high]: 95 % bootstrap interval of the mean"
+SAMPLES = "motion is drawn: means over {count} samples of each sentence"
 RECONSTRUCTION = "a motion prior's reconstruction of the truth: what its codes can say at best, not a competitor"
 
 
@@ -22,5 +23,7 @@ def notes(table: Table, *, interval: bool) -> Iterator[tuple[str, str]]:
     for row in table.rows:
         if row.kind == "reconstruction":
             yield "", f"{row.label}: {RECONSTRUCTION}"
+        if row.samples:
+            yield "", f"{row.label}: {SAMPLES.format(count=row.samples)}"
     yield from ((f"[{mark}]", text) for mark, text in table.sources.items())
     yield from ((mark, text) for mark, text in table.warnings.items())

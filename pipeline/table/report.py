@@ -41,18 +41,25 @@ class Number:
 
 @dataclass(frozen=True)
 class Report:
-    """A metrics file. units: of the data's lengths."""
+    """A metrics file. units: of the data's lengths. samples: of each sentence, where motion was drawn; else 0."""
 
     dataset: str
     model: str
     units: str
     splits: tuple[str, ...]
     numbers: tuple[Number, ...]
+    samples: int = 0
+
+    @property
+    def best_row(self) -> str:
+        """The row of the best sample of each sentence, "" where there is none."""
+        return f"best of {self.samples}" if self.samples > 1 else ""
 
     @property
     def baselines(self) -> list[str]:
         """Names of the rows that are no model's."""
-        return [row for row in dict.fromkeys(number.row for number in self.numbers) if row not in (MODEL, AGAINST)]
+        models = (MODEL, AGAINST, self.best_row)
+        return [row for row in dict.fromkeys(number.row for number in self.numbers) if row not in models]
 
     def number(self, row: str, metric: str) -> Number | None:
         return next((number for number in self.numbers if (number.row, number.metric) == (row, metric)), None)
@@ -82,7 +89,9 @@ def _report(document: Any) -> Report:
         place = f"number {index}"
         numbers.append(_number(_fits(record, dict, place), place, ", ".join(splits)))
     dataset, model, units = (_get(facts, key, str, "the file") for key in ("dataset", "model", "units"))
-    return Report(dataset, model, units, splits, tuple(numbers))
+    drawn = _get(facts, "samples", dict, "the file") if "samples" in facts else {"count": 0}
+    samples = _get(drawn, "count", int, "'samples'")
+    return Report(dataset, model, units, splits, tuple(numbers), samples)
 
 
 def _number(record: Mapping[str, Any], place: str, split: str) -> Number:
@@ -121,8 +130,8 @@ def _interval(record: Mapping[str, Any], place: str) -> tuple[float, float] | No
 
 
 def _regions(record: Mapping[str, Any], place: str) -> Regions | None:
-    """None where texts are compared, not shapes."""
-    if record.get("region") in ("all vertices", "texts"):
+    """None where texts or codes are compared, not shapes."""
+    if record.get("region") in ("all vertices", "texts", "codes"):
         return () if record["region"] == "all vertices" else None
     place = f"'region' of {place}"
     parts = [_fits(part, dict, place) for part in _get(record, "region", list, place)]

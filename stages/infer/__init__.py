@@ -2,22 +2,27 @@
 
 Which styles is the rule of the papers: a subject of the training set speaks in its own; anyone else in that of every
 training subject, one prediction each. The speech encoder runs once per sentence, however many styles follow. A network
-without styles makes one prediction of each sentence.
+without styles makes one prediction of each sentence; one that draws its motion makes as many as are asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from models.sampling import LONG, SAMPLERS, Sampling
+from pipeline.errors import RecipeError
 from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.infer.styles import mistakes
-from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, modules_behind, other_weights
+from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, draws_motion, modules_behind, other_weights
 from stages.kinds.features import ENCODER
 from stages.kinds.sequences import Sequences
 
 RULES = ("published", "all", "own", "mean")
+USUAL = Sampling()
+DRAWING = ("samples", *(field.name for field in fields(Sampling)))
+"""Parameters that only networks read whose motion is drawn."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,41 @@ class Params:
         "costs about half of what making the motion does",
     )
     at_once: int = param(
-        8, low=1, exec=True, help="motions made together: a sentence's styles, and sentences; fewer need less memory"
+        8,
+        low=1,
+        exec=True,
+        help="motions made together: a sentence's styles or samples, and sentences; fewer need less memory",
     )
+    samples: int = param(
+        1,
+        low=1,
+        help="networks that draw their motion: how many of each sentence, the first of the recipe's seed, the "
+        "second of the next number, …",
+    )
+    sampler: str = param(
+        USUAL.sampler,
+        choices=SAMPLERS,
+        help="networks that diffuse: ddim takes few steps; ancestral and renoise all that they learnt with, by the "
+        "posterior's step, or noising the clean prediction anew",
+    )
+    steps: int = param(USUAL.steps, low=1, help="ddim only: how many steps")
+    eta: float = param(USUAL.eta, low=0.0, high=1.0, help="ddim only: noise added on the way; 0: none, 1: as ancestral")
+    guidance: float = param(
+        USUAL.guidance,
+        low=0.0,
+        help="networks that diffuse: how far to go from motion without speech towards motion "
+        "with it; 1: not beyond that",
+    )
+    long: str = param(
+        USUAL.long,
+        choices=LONG,
+        help="networks that diffuse: speech longer than what they learnt from, as a whole or in overlapping windows; "
+        "auto: windows where it is long",
+    )
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(**{field.name: getattr(self, field.name) for field in fields(Sampling)})
 
 
 class Infer(Stage):
@@ -74,8 +112,16 @@ class Infer(Stage):
             yield from mistakes(self.params.conditions)
         if 0 < self.params.window < 1:
             yield f"window = {self.params.window:g}: the speech encoder hears a second or more at once; 0 is all"
+        yield from self._of_sampler()
         if not self.params.splits:
             yield "splits is empty: name at least one of the data set's"
+
+    def _of_sampler(self) -> Iterable[str]:
+        """A word that nothing reads is a mistake."""
+        yield from self.params.sampling.problems()
+        for name in ("steps", "eta") if self.params.sampler != "ddim" else ():
+            if (value := getattr(self.params, name)) != getattr(USUAL, name):
+                yield f"{name} = {value:g} is read by sampler = 'ddim' only: set that, or leave {name} out"
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return f"{upstream['checkpoint'].label}-{'-'.join(self.params.splits)}"
@@ -85,8 +131,21 @@ class Infer(Stage):
         return tuple(part for part in super().uses(slot) if part != other_weights(self.params.weights))
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
-        """The model behind the checkpoint, and the prior that it is built upon: editing them runs inference again."""
+        """The model behind the checkpoint, and the prior that it is built upon: editing them runs inference again.
+        RecipeError for words that this model does not read."""
+        self._check_drawing(upstream["checkpoint"])
         return modules_behind(upstream["checkpoint"])
+
+    def _check_drawing(self, checkpoint: Upstream) -> None:
+        usual = Params()
+        needless = [name for name in DRAWING if getattr(self.params, name) != getattr(usual, name)]
+        model = checkpoint.params["model"]
+        if needless and not draws_motion(model):
+            told = ", ".join(f"{name} = {getattr(self.params, name)!r}" for name in needless)
+            raise RecipeError(
+                f"{told}: the network of step {checkpoint.step!r} ({model}) draws nothing, and makes one motion of a "
+                f"sentence and style; leave {' and '.join(needless)} out"
+            )
 
     def needs(self) -> Needs:
         return Needs(gpu=1, threads="all")

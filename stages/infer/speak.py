@@ -19,13 +19,21 @@ from pipeline.errors import StageError
 from pipeline.stage import Job
 from stages.infer import Params
 from stages.infer.lips import lip_reader
+from stages.infer.manners import Manner, manners_of
 from stages.infer.pace import Pace
-from stages.infer.styles import Style, styles_of
+from stages.infer.styles import styles_of
 from stages.infer.work import Inputs, Motions, Work
 from stages.kinds import LOG_MEL
-from stages.kinds.checkpoint import Checkpoint, check_alike, makes_motion, speaks_in_styles, weights_file
+from stages.kinds.checkpoint import (
+    Checkpoint,
+    check_alike,
+    draws_motion,
+    makes_motion,
+    speaks_in_styles,
+    weights_file,
+)
 from stages.kinds.features import Features
-from stages.kinds.predictions import MOTION, TEXT, Info, Item, prediction_name, write_index
+from stages.kinds.predictions import MOTION, TEXT, Info, Item, write_index
 from stages.kinds.sequences import Sequences
 from stages.processor import set_up
 
@@ -38,15 +46,19 @@ def speak(job: Job, params: Params) -> None:
     pace = Pace(inputs.data.fps)
     check(inputs)
     names = inputs.data.ids_in(params.splits)
-    wanted = {name: _styles(inputs, name, params.conditions) for name in names}
+    drawn = draws_motion(inputs.checkpoint.config.model)
+    numbers = range(job.seed, job.seed + params.samples) if drawn else ()
+    wanted = {name: _manners(inputs, name, params.conditions, numbers) for name in names}
     network = inputs.checkpoint.load_network(job.device, weights=weights_file(params.weights))
+    if drawn:
+        network.sample_with(params.sampling)  # type: ignore[attr-defined]
     _bound(network, params, inputs.checkpoint.config.model)
     (job.out / MOTION).mkdir(exist_ok=True)
     lips = lip_reader(network, inputs.data, inputs.features, job.device) if params.read_lips else None
     if lips:
         (job.out / TEXT).mkdir(exist_ok=True)
     kept = job.taken_over(wanted)
-    fresh = {name: styles for name, styles in wanted.items() if name not in kept}
+    fresh = {name: manners for name, manners in wanted.items() if name not in kept}
     work = Work(job, network, inputs, wanted, params.at_once, pace)
     long = {name for name in wanted if work.is_long(name)}
     groups = {name: group for group in batches(inputs, fresh, params.at_once, long) for name in group}
@@ -101,10 +113,11 @@ def _family(encoder: str) -> str:
     return LOG_MEL if encoder == LOG_MEL else "those of a pretrained encoder"
 
 
-def _styles(inputs: Inputs, name: str, rule: str | Sequence[str]) -> list[Style]:
+def _manners(inputs: Inputs, name: str, rule: str | Sequence[str], numbers: Sequence[int]) -> list[Manner]:
     checkpoint = inputs.checkpoint
     subject, subjects = inputs.data.entry(name).subject, checkpoint.facts.train_subjects
-    return styles_of(rule, subject, subjects, checkpoint.path, styled=speaks_in_styles(checkpoint.config.model))
+    styled = speaks_in_styles(checkpoint.config.model)
+    return manners_of(styles_of(rule, subject, subjects, checkpoint.path, styled=styled), numbers)
 
 
 def _bound(network: TalkingFace, params: Params, model: str) -> None:
@@ -121,7 +134,7 @@ def _bound(network: TalkingFace, params: Params, model: str) -> None:
 
 
 def batches(
-    inputs: Inputs, wanted: Mapping[str, Sequence[Style]], at_once: int, alone: Container[str] = ()
+    inputs: Inputs, wanted: Mapping[str, Sequence[Manner]], at_once: int, alone: Container[str] = ()
 ) -> list[list[str]]:
     """Sentences of like length together, as many as make `at_once` motions; one that makes more, or is to be
     alone, stands alone."""
@@ -142,14 +155,16 @@ def _save(file: Path, motion: NDArray[np.float32]) -> Path:
     return file
 
 
-def _index(inputs: Inputs, wanted: Mapping[str, Sequence[Style]], folder: Path) -> Info:
+def _index(inputs: Inputs, wanted: Mapping[str, Sequence[Manner]], folder: Path) -> Info:
     items: dict[str, Item] = {}
-    for name, styles in wanted.items():
+    for name, manners in wanted.items():
         entry = inputs.data.entry(name)
-        for style in styles:
-            made = prediction_name(name, style.name)
+        for manner in manners:
+            made = manner.file_of(name)
             frames = len(np.load(folder / f"{made}.npy", mmap_mode="r"))
-            items[made] = Item(name, entry.subject, style.name, entry.split, frames)
+            items[made] = Item(name, entry.subject, manner.style.name, entry.split, frames, manner.number)
     data = inputs.data.info
     model = inputs.checkpoint.config.model
-    return Info(data.fps, data.units, data.dataset, model, items, speaks_in_styles(model))
+    return Info(
+        data.fps, data.units, data.dataset, model, items, speaks_in_styles(model), inputs.checkpoint.facts.track
+    )

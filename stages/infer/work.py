@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +15,11 @@ from faces.errors import DataError
 from models.talking_face import Speech, TalkingFace
 from pipeline.stage import Job
 from stages.infer.long import block_length, check_finite, check_room, is_long, write_motions
+from stages.infer.manners import Manner, seed_of
 from stages.infer.pace import Pace
-from stages.infer.styles import Style
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.features import Features
-from stages.kinds.predictions import MOTION, prediction_name
+from stages.kinds.predictions import MOTION
 from stages.kinds.sequences import Sequences
 
 Motions = list[NDArray[np.float32]]
@@ -40,25 +39,30 @@ class Work(NamedTuple):
     job: Job
     network: TalkingFace
     inputs: Inputs
-    wanted: Mapping[str, Sequence[Style]]
+    wanted: Mapping[str, Sequence[Manner]]
     at_once: int
     pace: Pace
 
     def files(self, name: str) -> list[Path]:
-        """One for each style of a sentence."""
-        return [self.job.out / MOTION / f"{prediction_name(name, style.name)}.npy" for style in self.wanted[name]]
+        """One for each manner of a sentence."""
+        return [self.job.out / MOTION / f"{manner.file_of(name)}.npy" for manner in self.wanted[name]]
+
+    @property
+    def width(self) -> int:
+        """D"""
+        return self.inputs.checkpoint.facts.width
 
     def is_long(self, name: str) -> bool:
         """Whether a sentence's motion goes into its files block by block."""
-        return is_long(self.network, self.inputs.features.length(name), 3 * self.inputs.data.info.vertices)
+        return is_long(self.network, self.inputs.features.length(name), self.width)
 
     @torch.no_grad()
     def predict(self, names: Sequence[str]) -> dict[str, Motions]:
-        """(T, D) float32 per sentence and style. The encoder hears a sentence once for every `at_once` styles."""
+        """(T, D) float32 per sentence and manner. The encoder hears a sentence once for every `at_once` of them."""
         self._seed(names[0])
         speeches = [(name, part) for name in names for part in self._speeches(name)]
         made: dict[str, Motions] = {name: [] for name in names}
-        # More than one speech of a sentence only where it alone has more styles than go together.
+        # More than one speech of a sentence only where it alone has more manners than go together.
         groups = [speeches] if len(speeches) == len(names) else [[speech] for speech in speeches]
         for group in groups:
             self._check_room(group)
@@ -75,10 +79,10 @@ class Work(NamedTuple):
         """A long sentence, straight into its files."""
         self._seed(name)
         files = self.files(name)
-        frames, width = self.network.frames_for(self.inputs.features.length(name)), 3 * self.inputs.data.info.vertices
+        frames, width = self.network.frames_for(self.inputs.features.length(name)), self.width
         for part, speech in enumerate(self._speeches(name)):
             self._check_room([(name, speech)])
-            own = files[part * self.at_once :][: len(speech.styles)]
+            own = files[part * self.at_once :][: speech.motions]
             blocks = self.network.predict_blocks(speech, block_length(len(own), width))  # type: ignore[attr-defined]
             with self.pace.speaking():
                 write_motions(own, self._counted(blocks), (frames, width), name)
@@ -90,11 +94,11 @@ class Work(NamedTuple):
             yield block
 
     def _seed(self, name: str) -> None:
-        torch.manual_seed(zlib.crc32(f"{self.job.seed}/{name}".encode()))
+        torch.manual_seed(seed_of(self.job.seed, name))
 
     def _check_room(self, group: Sequence[tuple[str, Speech]]) -> None:
         name, longest = max(group, key=lambda pair: len(pair[1].features))
-        rows = sum(len(speech.styles) for _, speech in group)
+        rows = sum(speech.motions for _, speech in group)
         check_room(self.job, self.network, name, len(longest.features), rows)
 
     def _speeches(self, name: str) -> list[Speech]:
@@ -104,11 +108,16 @@ class Work(NamedTuple):
                 f"{self.inputs.features.path} holds features of {name} that are not numbers (NaN or infinity): run the "
                 "features step again, and look at the sound if they come back"
             )
-        device, subjects = self.job.device, self.inputs.checkpoint.facts.train_subjects
+        device, facts = self.job.device, self.inputs.checkpoint.facts
         features = torch.from_numpy(heard).to(device)
-        template = torch.from_numpy(self.inputs.data.template_of(name).reshape(-1)).to(device)
-        rows = torch.tensor([style.row(subjects) for style in self.wanted[name]], device=device)
-        return [Speech(features, template, part) for part in torch.split(rows, self.at_once)]
+        still = np.zeros(facts.width, np.float32) if facts.track else self.inputs.data.template_of(name).reshape(-1)
+        template = torch.from_numpy(still).to(device)
+        rows = torch.tensor([manner.style.row(facts.train_subjects) for manner in self.wanted[name]], device=device)
+        seeds = [seed_of(manner.number, name) for manner in self.wanted[name] if manner.number is not None]
+        if not seeds:
+            return [Speech(features, template, part) for part in torch.split(rows, self.at_once)]
+        parts = [seeds[start : start + self.at_once] for start in range(0, len(seeds), self.at_once)]
+        return [Speech(features, template, rows[:1], part) for part in parts]
 
 
 def _say(network: TalkingFace, group: Sequence[tuple[str, Speech]]) -> list[Tensor]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from faces.errors import DataError, said
 from faces.texts import read_json
-from models.settings import has_styles, moves
+from models.settings import draws, has_styles, moves
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.stage import replacing
@@ -223,13 +223,18 @@ def weights_file(which: str) -> str:
 
 
 def check_alike(checkpoint: Checkpoint, data: Sequences) -> None:
-    """DataError where a network was made for other motion than this."""
+    """DataError where a network was made for other motion than this. One that moves a track knows no vertices."""
     facts, config = checkpoint.facts, checkpoint.config
-    pairs = [
-        ("topology (vertices)", facts.vertices, data.info.vertices, "use a checkpoint of the same topology"),
-        ("frame rate", facts.fps, data.fps, "preprocess the data at the checkpoint's rate"),
-        ("unit", config.units, data.units, "use a checkpoint that was trained on data in the same unit"),
+    pairs: list[tuple[str, Any, Any, str]] = [
+        ("frame rate", facts.fps, data.fps, "preprocess the data at the checkpoint's rate")
     ]
+    if not facts.track:
+        topology = "use a checkpoint of the same topology"
+        pairs = [
+            ("topology (vertices)", facts.vertices, data.info.vertices, topology),
+            *pairs,
+            ("unit", config.units, data.units, "use a checkpoint that was trained on data in the same unit"),
+        ]
     for what, expected, found, remedy in pairs:
         if expected != found:
             raise DataError(f"{checkpoint.path} was trained for another {what}: {expected}, this is {found}; {remedy}")
@@ -285,6 +290,11 @@ def reads_lips(model: str) -> bool:
 def speaks_in_styles(model: str) -> bool:
     """Whether a model of this name has styles; one that has none moves alike for everybody."""
     return has_styles(registry.load_component("models", model).Settings)
+
+
+def draws_motion(model: str) -> bool:
+    """Whether a model of this name draws its motion, so that a sentence has as many as one asks for."""
+    return draws(registry.load_component("models", model).Settings)
 
 
 def build(model: str, settings: Mapping[str, Any], facts: DataFacts, *prior: Network, where: Path) -> Network:

@@ -1,8 +1,10 @@
 """The kind `predictions`: what a network made of speech, one mesh sequence per sentence and manner of speaking.
 
 Files are named as the field's published code names them, `npy/<id>_condition_<subject>.npy`, float32 (T, 3 V): the
-sentence, and the training subject whose manner it is spoken in. `Predictions(path)` reads such an artifact and loads
-nothing before it is asked for; `write_index` writes its `predictions.json`. Where the network reads lips,
+sentence, and the training subject whose manner it is spoken in. What a network drew has its sample's number, too,
+`<id>_condition_<subject>_seed<number>.npy`; of a network that moves a track the files hold its rows, float32 (T, D),
+and no vertices. `Predictions(path)` reads such an artifact and loads nothing before it is asked for; `write_index`
+writes its `predictions.json`. Where the network reads lips,
 `text/<id>_condition_<subject>.json` holds what was heard and what it read. What is not as it should be is a
 `DataError`.
 """
@@ -38,7 +40,8 @@ class Item:
     """One predicted sequence.
 
     id: the sentence's id in `sequences`. subject: whose neutral face moves. condition: the training subject whose
-    manner of speaking it has. split: the sentence's. frames: T.
+    manner of speaking it has. split: the sentence's. frames: T. seed: the number of a sample; None where nothing was
+    drawn.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Item:
     condition: str
     split: str
     frames: int
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Text:
 @dataclass(frozen=True)
 class Info:
     """What `predictions.json` says. fps: frames per second. units: of the positions, as in `sequences`. styles: whether
-    the network speaks in the style that it is given."""
+    the network speaks in the style that it is given. track: whose rows it made, "" where it made vertices."""
 
     fps: float
     units: str
@@ -68,15 +72,18 @@ class Info:
     model: str
     items: Mapping[str, Item]
     styles: bool = True
+    track: str = ""
 
     def in_style(self, what: str, item: Item) -> str:
-        """A caption of `what` with the style that it is in, where the network has any."""
-        return f"{what}, style of {item.condition}" if self.styles else what
+        """A caption of `what` with the style that it is in, where the network has any, or with the sample's number."""
+        styled = f"{what}, style of {item.condition}" if self.styles else what
+        return styled if item.seed is None else f"{styled}, sample {item.seed}"
 
 
-def prediction_name(sentence: str, condition: str) -> str:
-    """The name of a prediction's files: "<id>_condition_<subject>"."""
-    return f"{sentence}_condition_{condition}"
+def prediction_name(sentence: str, condition: str, seed: int | None = None) -> str:
+    """The name of a prediction's files: "<id>_condition_<subject>", of a sample with "_seed<number>"."""
+    name = f"{sentence}_condition_{condition}"
+    return name if seed is None else f"{name}_seed{seed}"
 
 
 def write_index(folder: Path, info: Info) -> Path:
@@ -120,21 +127,39 @@ class Predictions:
     def file(self, name: str) -> Path:
         return self.path / MOTION / f"{name}.npy"
 
+    def check_vertices(self) -> None:
+        """DataError where predictions are of a track, and so nothing that can be looked at."""
+        if track := self.info.track:
+            raise DataError(
+                f"{self.path} holds rows of the track {track!r} and no vertices: make faces of them with the stage "
+                "meshes, and give what that makes"
+            )
+
     def motion(self, name: str) -> NDArray[np.float32]:
         """(T, V, 3) float32 in the predictions' units, a read-only memory map."""
+        self.check_vertices()
+        rows = self.rows(name)
+        if rows.shape[1] % 3:
+            raise DataError(self._misshapen(name, rows, "3 V"))
+        return rows.reshape(len(rows), -1, 3)
+
+    def rows(self, name: str) -> NDArray[np.float32]:
+        """(T, D) float32, a read-only memory map: of a track, or of vertices one after the other."""
         import numpy as np
 
         from faces.arrays import open_npy
 
         if name not in self.items:
             raise DataError(f"{self.path} has no prediction {name}")
-        frames, file = self.items[name].frames, self.file(name)
-        with remade_by("infer", file):
-            rows = open_npy(file)
-        if rows.ndim != 2 or rows.dtype != np.float32 or len(rows) != frames or rows.shape[1] % 3:
-            found = f"{rows.dtype} {rows.shape}"
-            raise DataError(f"{file} holds {found}, not float32 ({frames}, 3 V): make it again with infer")
-        return rows.reshape(frames, -1, 3)
+        with remade_by("infer", self.file(name)):
+            rows: NDArray[np.float32] = open_npy(self.file(name))
+        if rows.ndim != 2 or rows.dtype != np.float32 or len(rows) != self.items[name].frames:
+            raise DataError(self._misshapen(name, rows, "D" if self.info.track else "3 V"))
+        return rows
+
+    def _misshapen(self, name: str, rows: NDArray[np.float32], width: str) -> str:
+        wanted = f"float32 ({self.items[name].frames}, {width})"
+        return f"{self.file(name)} holds {rows.dtype} {rows.shape}, not {wanted}: make it again with infer"
 
     @cached_property
     def has_texts(self) -> bool:

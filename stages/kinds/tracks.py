@@ -8,13 +8,14 @@ and most data sets have none: `read_tracks` is then empty. What is missing or no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faces.errors import DataError, said
 from faces.texts import read_json
+from pipeline.stage import Given, of_json
 from stages.kinds.plain import built, remade_by, write_json
 from stages.kinds.sequences import check_name
 
@@ -73,6 +74,14 @@ def read_tracks(path: Path) -> dict[str, Rows]:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{file} is no index of tracks ({said(error)}); make it again with preprocess") from None
     return {name: Rows(Path(path) / FOLDER / name, track) for name, track in declared.items()}
+
+
+def of_track(path: Path, track: str, names: Sequence[str], given: Given) -> dict[str, str]:
+    """Part → digest: the rows of a track of the named sequences, told from all else in the artifact. Without NumPy."""
+    declared = there.track if (there := read_tracks(path).get(track)) else Track("", framewise=False)
+    facts = [track, declared.framewise, declared.size, [declared.rows.get(name) for name in names]]
+    files = [given.files.get(f"{FOLDER}/{track}/{name}.npy") for name in names]
+    return {INDEX: of_json(facts), FOLDER: of_json(files)}
 
 
 def write_rows(folder: Path, track: str, name: str, rows: NDArray[np.floating]) -> Path:

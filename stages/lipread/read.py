@@ -30,6 +30,7 @@ def read(job: Job, params: Params) -> None:
     """Fill `job.out` with readings."""
     set_up(job.workers)
     data, predictions = Sequences(job.inputs["data"].path), Predictions(job.inputs["predictions"].path)
+    predictions.check_vertices()
     check_alike(data, predictions)
     wanted = _wanted(data, predictions, params.splits)
     expert = _Expert(Checkpoint(job.inputs["expert"].path), data, params, job.device)

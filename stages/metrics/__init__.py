@@ -20,12 +20,16 @@ from faces.visemes import TABLE
 from pipeline.errors import RecipeError
 from pipeline.registry import nearest
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
+from stages.kinds import tracks
 from stages.kinds.predictions import MOTION, TEXT, Predictions
 from stages.kinds.readings import TEXT as READ
 from stages.kinds.readings import TRUTH as TRUE_LIPS
-from stages.kinds.sequences import REGIONS, VERTICES, Entry, Sequences, of_data
+from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, VERTICES, Entry, Sequences, of_data
 
 LIPS, UPPER_FACE = definitions.LIPS, definitions.UPPER_FACE
+OF_VERTICES = (VERTICES, TEMPLATES, REGIONS, TOPOLOGY)
+OF_TRACKS = (tracks.INDEX, tracks.FOLDER)
+"""What is read of the data: the one for predictions of vertices, the other for those of a track."""
 LIPREAD, LIPREAD_AGAINST = "lipread", "lipread_against"
 VISEMES = "visemes"
 
@@ -66,7 +70,7 @@ class Metrics(Stage):
     name = "metrics"
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {
-        "data": Slot("sequences", uses=("vertices_npy", "templates.npz", "sequences.json", "regions", "topology.ply")),
+        "data": Slot("sequences", uses=(*OF_VERTICES, INDEX, *OF_TRACKS)),
         "predictions": Slot("predictions"),
         "against": Slot("predictions", optional=True),
         LIPREAD: Slot("readings", optional=True),
@@ -108,10 +112,17 @@ class Metrics(Stage):
     def needs(self) -> Needs:
         return Needs(threads="any")
 
+    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
+        """Of the data what predictions of their kind are held against: vertices, or a track."""
+        needless = OF_VERTICES if Predictions(given["predictions"].path).info.track else OF_TRACKS
+        kept = {top: hash_ for top, hash_ in given["data"].content.items() if top not in needless}
+        return {slot: kept if slot == "data" else entry.content for slot, entry in given.items()}
+
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sequence: of its motion, of what was predicted of it and read off that, of its template; all hang on the
-        mean motion of the training set and on the regions."""
+        mean motion of the training set and on the regions. Of a track, of its rows and of those of the training set."""
         data, files = Sequences(given["data"].path), given["data"].files
+        track = Predictions(given["predictions"].path).info.track
         taken = defaultdict[str, list[Any]](list)
         for slot in (slot for slot in ("predictions", "against") if slot in given):
             made = given[slot].files
@@ -122,16 +133,21 @@ class Metrics(Stage):
         read = [(slot, given[slot].files) for slot in (LIPREAD, LIPREAD_AGAINST) if slot in given]
 
         def facts(name: str, entry: Entry) -> list[Any]:
-            template = data.template_digests.get(entry.subject)
+            template = None if track else data.template_digests.get(entry.subject)
             keys = [key for _, key, *_ in taken[name]]
             texts = [
                 [slot, made.get(f"{TRUE_LIPS}/{name}.json"), *(made.get(f"{READ}/{key}.json") for key in keys)]
                 for slot, made in read
             ]
-            return [asdict(entry), files.get(f"{VERTICES}/{name}.npy"), template, taken[name], *texts]
+            motion = files.get(f"{tracks.FOLDER}/{track}/{name}.npy" if track else f"{VERTICES}/{name}.npy")
+            return [asdict(entry), motion, template, taken[name], *texts]
 
         each = {name: facts(name, entry) for name, entry in data.info.sequences.items() if name in taken}
-        learnt = of_data(data, data.ids("train"), given["data"])
+        taught = data.ids("train")
+        if track:
+            codes = [track, data.fps, tracks.of_track(data.path, track, taught, given["data"])]
+            return Items(each, codes, whole=not self.params.splits)
+        learnt = of_data(data, taught, given["data"])
         lists = {name: digest for name, digest in sources.items() if name != region_table.WHAT}
         return Items(each, [learnt, given["data"].content.get(REGIONS), lists], whole=not self.params.splits)
 

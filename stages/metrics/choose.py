@@ -13,6 +13,8 @@ from stages.kinds.sequences import Sequences
 
 MODEL, AGAINST, NEUTRAL, MEAN_MOTION, TRUTH = "model", "against", "neutral template", "mean motion", "truth"
 """The rows of a report; of the truth there is only what an expert reads off it."""
+NEUTRAL_CODE, MEAN_CODE = "neutral code", "mean code"
+"""What stands in the place of the two faces that never listen where a track is moved."""
 NOT_READ: Mapping[str, Readings] = {}
 FEW = 3
 """Frames by which lengths may differ without a word: rounding of the frame rates of sound and motion."""
@@ -58,6 +60,11 @@ def choose(
     """The sequences to measure, sorted. readings: row → what an expert read off its lips. DataError or StageError where
     predictions do not belong to the data, or readings not to the predictions."""
     rows = {MODEL: predictions} | ({AGAINST: against} if against else {})
+    if against and against.info.track != predictions.info.track:
+        kinds = [f"rows of the track {one.info.track!r}" if one.info.track else "vertices" for one in rows.values()]
+        raise StageError(
+            f"{predictions.path} holds {kinds[0]} and {against.path} {kinds[1]}: what is compared must be of one kind"
+        )
     chosen = {}
     for row, given in rows.items():
         check_alike(data, given)

@@ -17,7 +17,8 @@ from stages.metrics.surface import Surface
 
 @dataclass(frozen=True)
 class Drawing:
-    """What there is to be drawn, and where to. over: role of a region → what a figure says of it."""
+    """What there is to be drawn, and where to. over: role of a region → what a figure says of it. surface: None where
+    there is nothing but numbers."""
 
     folder: Path
     data: Sequences
@@ -26,7 +27,7 @@ class Drawing:
     over: Mapping[str, str]
     cases: Sequence[Case]
     rows: Mapping[str, Scores]
-    surface: Surface
+    surface: Surface | None
 
 
 def draw_all(drawing: Drawing, curves: int) -> None:
@@ -34,6 +35,8 @@ def draw_all(drawing: Drawing, curves: int) -> None:
     folder, data, units = drawing.folder, drawing.data, drawing.data.units
     plots.bars(folder / "baselines", drawing.rows, drawing.model, units, drawing.over)
     plots.boxes(folder / "lve_by_subject", drawing.rows, drawing.model, units, drawing.over)
+    if drawing.surface is None:
+        return
     maps.error_map(folder / "error_map", data, drawing.surface)
     if len(drawing.parts.upper_face):
         upper, said = drawing.parts.upper_face, drawing.over.get(UPPER_FACE, "")

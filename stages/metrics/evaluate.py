@@ -13,15 +13,29 @@ from stages.kinds.readings import Readings
 from stages.kinds.sequences import Sequences
 from stages.metrics import LIPREAD, LIPREAD_AGAINST, Params, kept, report, texts
 from stages.metrics.baselines import training_mean
-from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, TRUTH, Case, choose, notes_on_lengths
+from stages.metrics.choose import (
+    AGAINST,
+    MEAN_CODE,
+    MEAN_MOTION,
+    MODEL,
+    NEUTRAL,
+    NEUTRAL_CODE,
+    TRUTH,
+    Case,
+    choose,
+    notes_on_lengths,
+)
+from stages.metrics.codes import CodeMeasurer, mean_code, rows_of
 from stages.metrics.draw import Drawing, draw_all
 from stages.metrics.measure import Measured, Measurer
 from stages.metrics.read_ahead import read_ahead
-from stages.metrics.regions import find_regions
+from stages.metrics.regions import NO_REGIONS, find_regions
+from stages.metrics.samples import best_of, samples_of
 from stages.metrics.scores import choose_definitions, score
 from stages.metrics.surface import Surface, mean_surface
 
-ROWS = (MODEL, NEUTRAL, MEAN_MOTION, TRUTH, AGAINST)
+ROWS = (NEUTRAL, MEAN_MOTION, NEUTRAL_CODE, MEAN_CODE, TRUTH, AGAINST)
+"""Behind the model's own."""
 
 
 def visemes_of(params: Params) -> Visemes:
@@ -40,25 +54,34 @@ def evaluate(job: Job, params: Params) -> None:
     """Fill `job.out` with the report."""
     data, predictions = Sequences(job.inputs["data"].path), Predictions(job.inputs["predictions"].path)
     against = Predictions(job.inputs["against"].path) if AGAINST in job.inputs else None
-    regions = find_regions(data, params)
+    track = predictions.info.track
+    regions = NO_REGIONS if track else find_regions(data, params)
     slots = {MODEL: LIPREAD, AGAINST: LIPREAD_AGAINST}
     read = {row: Readings(job.inputs[slot].path) for row, slot in slots.items() if slot in job.inputs}
     cases = choose(data, predictions, against, params.splits, read)
     parts = regions.parts(data)
-    definitions, left_out = choose_definitions(params, parts, cases)
-    diverse = any(item.measure == "diversity" for item in definitions)
+    definitions, left_out = choose_definitions(params, parts, cases, track)
+    diverse = any(item.measure.startswith("diversity") for item in definitions)
     visemes = visemes_of(params) if read else None
     readers = readers_of(definitions, read[MODEL], visemes) if MODEL in read and visemes else {}
-    measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold, visemes)
+    measurer: Measurer | CodeMeasurer
+    if track:
+        codes = rows_of(data, track)
+        measurer = CodeMeasurer(data, codes, mean_code(data, codes), diverse)
+    else:
+        measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold, visemes)
     measured, surface = measure_all(job, measurer, cases)
-    every = {row: score(measured, row, definitions) for row in ROWS}
+    samples, best = samples_of(measured), best_of(measured, definitions)
+    measured = [*measured, *best]
+    order = [MODEL, *filter(None, [samples.row]), *ROWS]
+    every = {row: score(measured, row, definitions) for row in order}
     rows = {row: scores for row, scores in every.items() if scores and row != AGAINST}
     tests = report.paired_facts(every, against, data.units) if against else None
     notes = [*regions.notes, *notes_on_lengths(cases), *left_out]
     report.write_numbers(
         job.out / "metrics.json", data, predictions,
-        report.numbers(rows, regions, data.units, params.lip_threshold, readers),
-        splits=sorted({case.split for case in cases}), notes=notes, tests=tests,
+        report.numbers(rows, regions, data.units, params.lip_threshold, readers, samples),
+        splits=sorted({case.split for case in cases}), notes=notes, tests=tests, samples=samples,
     )  # fmt: skip
     report.write_csv(job.out / "per_sequence.csv", measured, definitions, regions, params.lip_threshold)
     readings = texts.readings(cases)
@@ -74,7 +97,8 @@ def evaluate(job: Job, params: Params) -> None:
         )
     for note in notes:
         job.say(note)
-    frames = sum(item.frames for item in {item.id: item for item in measured if item.row == NEUTRAL}.values())
+    still = NEUTRAL_CODE if track else NEUTRAL
+    frames = sum(item.frames for item in {item.id: item for item in measured if item.row == still}.values())
     chosen = report.headlines(rows[MODEL])
     job.say(f"{len(cases)} sequences, {frames} frames; {', '.join(chosen.values())}; all others are in metrics.json")
     shown = {row: every[row] for row in (MODEL, AGAINST) if every[row]} | rows
@@ -87,8 +111,10 @@ def evaluate(job: Job, params: Params) -> None:
         job.say(report.paired_table(tests, every, data.units))
 
 
-def measure_all(job: Job, measurer: Measurer, cases: list[Case]) -> tuple[list[Measured], Surface]:
-    """Numbers of all sequences, and the mean over their surfaces."""
+def measure_all(
+    job: Job, measurer: Measurer | CodeMeasurer, cases: list[Case]
+) -> tuple[list[Measured], Surface | None]:
+    """Numbers of all sequences, and the mean over their surfaces, which codes have not."""
     folder = job.out / kept.FOLDER
     folder.mkdir(exist_ok=True)
     named = {case.id: case for case in cases}
@@ -102,4 +128,6 @@ def measure_all(job: Job, measurer: Measurer, cases: list[Case]) -> tuple[list[M
 
     job.each(list(named), measure, threads=job.workers)
     measured = [one for name in named for one in kept.numbers(folder, name)]
+    if isinstance(measurer, CodeMeasurer):
+        return measured, None
     return measured, mean_surface(kept.surface(folder, name) for name in named)

@@ -21,10 +21,13 @@ FOLDER = "sequences"
 
 
 def write(folder: Path, name: str, found: Found) -> list[Path]:
-    """The two files of a sequence."""
+    """The files of a sequence: one, and another where it has a surface."""
+    written = [write_json(folder / f"{name}.json", [_facts(measured) for measured in found.measured])]
+    if found.surface is None:
+        return written
     file = folder / f"{name}.npy"
     np.save(file, np.stack([getattr(found.surface, field.name) for field in fields(Surface)]).astype(np.float32))
-    return [write_json(folder / f"{name}.json", [_facts(measured) for measured in found.measured]), file]
+    return [*written, file]
 
 
 def numbers(folder: Path, name: str) -> list[Measured]:
@@ -38,9 +41,10 @@ def surface(folder: Path, name: str) -> Surface:
 
 
 def _facts(measured: Measured) -> dict[str, Any]:
-    """JSON has no NaN; null stands for it."""
+    """JSON has no NaN; null stands for it. Where nothing was drawn there is no seed."""
     values = {name: None if math.isnan(value) else value for name, value in measured.values.items()}
-    return asdict(measured) | {"values": values}
+    facts = asdict(measured) | {"values": values}
+    return {name: value for name, value in facts.items() if name != "seed" or value is not None}
 
 
 def _measured(facts: dict[str, Any]) -> Measured:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measured:
-    """One sequence in one row. counted: the row's mean holds it. values: measure → number, NaN where undefined."""
+    """One sequence in one row. counted: the row's mean holds it. values: measure → number, NaN where undefined. seed:
+    the number of a sample."""
 
     row: str
     id: str
@@ -38,14 +39,15 @@ class Measured:
     counted: bool
     frames: int
     values: Mapping[str, float]
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """All of one sequence: its numbers, and what its surface did."""
+    """All of one sequence: its numbers, and what its surface did, where there is one."""
 
     measured: Sequence[Measured]
-    surface: Surface
+    surface: Surface | None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,12 @@ class Measurer:
         if len(takes) < 2 or len({take.item.frames for take in takes}) > 1:
             return {}
         motions = [vertices_of(take.predictions, take.name, self.data) for take in takes]
-        return {"diversity": metrics.diversity(motions)}
+        return {f"diversity{of_samples(takes)}": metrics.diversity(motions)}
+
+
+def of_samples(takes: Sequence[Take]) -> str:
+    """The end of a measure's name: predictions of one sentence are styles, or samples."""
+    return "_samples" if all(take.item.seed is not None for take in takes) else ""
 
 
 class Walk:
@@ -139,7 +146,8 @@ class Walk:
         if (text := take.predictions.text(take.name)) is not None:
             found |= metrics_measures.of_texts(text.heard, text.lip_read)
         found |= self._read_off(take.reading, take.predictions.file(take.name))
-        return self._measured(take.row, take.item.condition, take.counted, take.frames, found | dict(more))
+        measured = self._measured(take.row, take.item.condition, take.counted, take.frames, found | dict(more))
+        return replace(measured, seed=take.item.seed)
 
     def of_still_faces(self, frames: int) -> list[Measured]:
         found = {

@@ -20,7 +20,8 @@ from stages.metrics.units import in_millimetres, length_unit
 
 POWERS = (-2, 4)
 """Powers of ten outside of which an axis counts in one of them."""
-BARS = ("lve", "mve", "fdd_abs", "velocity")
+BARS = ("lve", "mve", "fdd_abs", "velocity", "code_mse", "code_velocity")
+BEST = "#8fbdd6"
 Motion = NDArray[np.floating]
 
 
@@ -62,7 +63,7 @@ def bars(stem: Path, rows: Mapping[str, Scores], model: str, units: str, over: M
     for axes, name in zip(all_axes, chosen, strict=True):
         scores = {row: found[name] for row, found in rows.items() if name in found}
         _bars(axes, scores, units)
-        axes.set_xticklabels([(model if row == MODEL else row).replace(" ", "\n") for row in scores], fontsize=8)
+        axes.set_xticklabels([_label(row, model) for row in scores], fontsize=8)
     roles = {rows[MODEL][name].definition.role for name in chosen}
     figures.caption(figure, "; ".join(text for role, text in over.items() if role in roles))
     figures.publish(figure, stem)
@@ -77,7 +78,8 @@ def _bars(axes: Axes, scores: Mapping[str, Score], units: str) -> None:
         [max(0.0, height - low), max(0.0, high - height)] for height, (low, high) in zip(heights, spans, strict=True)
     ]
     style = {"ecolor": figures.TRUTH, "elinewidth": 1, "capsize": 3}
-    colours = [figures.MODEL, *figures.OTHER][: len(scores)]
+    others = iter(figures.OTHER)
+    colours = [_colour(row) or next(others) for row in scores]
     drawn = axes.bar(range(len(scores)), heights, yerr=np.array(reach).T, color=colours, width=0.7, error_kw=style)
     axes.bar_label(drawn, fmt="{:.3g}", padding=2, fontsize=8)
     title = "\n".join(textwrap.wrap(definition.name, 24))
@@ -86,6 +88,19 @@ def _bars(axes: Axes, scores: Mapping[str, Score], units: str) -> None:
     axes.ticklabel_format(axis="y", scilimits=POWERS, useMathText=True)
     axes.grid(axis="x", visible=False)
     axes.title.set_fontsize(10)
+
+
+def _label(row: str, model: str) -> str:
+    return row if _of_samples(row) else (model if row == MODEL else row).replace(" ", "\n")
+
+
+def _of_samples(row: str) -> bool:
+    return row.startswith("best of ")
+
+
+def _colour(row: str) -> str:
+    """The model's, paler for the best of its samples; "" for what stands beside it."""
+    return figures.MODEL if row == MODEL else BEST if _of_samples(row) else ""
 
 
 def _interval(score: Score, units: str) -> tuple[float, float]:

@@ -83,6 +83,10 @@ class Regions:
         return Parts(data.info.vertices, up=data.info.up_axis, **indices)
 
 
+NO_REGIONS = Regions({}, ())
+"""Of predictions that are no vertices."""
+
+
 def find_regions(data: Sequences, params: Params) -> Regions:
     """All regions of a report.
 

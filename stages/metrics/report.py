@@ -16,6 +16,7 @@ from stages.metrics import paired
 from stages.metrics.choose import AGAINST, MODEL
 from stages.metrics.measure import Measured
 from stages.metrics.regions import Regions
+from stages.metrics.samples import BEST_OF, MEAN_OF, Samples
 from stages.metrics.scores import Score, Scores
 from stages.metrics.units import finite, in_millimetres, length_name, unit_of
 
@@ -33,9 +34,14 @@ HEADLINES = {
     "lip_reading_error": "lip CER",
     "cer": "expert CER",
     "ver": "expert VER",
+    "code_mse": "code MSE",
+    "code_velocity": "code velocity",
+    "diversity_samples": "diversity",
+    "diversity_codes": "diversity",
 }
 """Families of the terminal's table, one column each; all else is in the files."""
 NOBODY: Mapping[str, str] = {}
+NOT_DRAWN = Samples(0)
 
 
 def numbers(
@@ -44,11 +50,24 @@ def numbers(
     units: str,
     threshold: float = 0.0,
     readers: Mapping[str, str] = NOBODY,
+    samples: Samples = NOT_DRAWN,
 ) -> list[dict[str, Any]]:
     """One record per row and definition: the number and everything that it depends on. threshold: the length below
-    which the lips can be read. readers: id of a definition of what an expert reads → who read it how."""
+    which the lips can be read. readers: id of a definition of what an expert reads → who read it how. samples: how many
+    of each sentence there are."""
     scores = [(name, score) for name, scores in rows.items() for score in scores.values()]
-    return [_record(name, score, regions, units, threshold, readers) for name, score in scores]
+    return [
+        _record(name, score, regions, units, threshold, readers) | _drawn(name, score.definition, samples)
+        for name, score in scores
+    ]
+
+
+def _drawn(row: str, definition: Definition, samples: Samples) -> dict[str, Any]:
+    """What a record says of samples: nothing where none was drawn."""
+    if not samples.count or row not in (MODEL, samples.row):
+        return {}
+    best = {"subject_rule": f"the best of {samples.count} samples of each sentence"} if row == samples.row else {}
+    return {"samples": samples.count} | best
 
 
 def _record(
@@ -74,7 +93,7 @@ def _record(
         record["reader"] = readers[definition.id]
     return record | {
         "interval": score.interval,
-        "region": "texts" if definition.reads else regions.facts(definition) or "all vertices",
+        "region": _region(definition, regions),
         "average": definition.average,
         "template_rule": definition.template,
         "frame_rule": definition.lengths,
@@ -83,6 +102,12 @@ def _record(
         "frames": score.frames,
         "subjects": score.by_subject,
     }
+
+
+def _region(definition: Definition, regions: Regions) -> Any:
+    if definition.reads or definition.codes:
+        return "texts" if definition.reads else "codes"
+    return regions.facts(definition) or "all vertices"
 
 
 def write_numbers(
@@ -94,8 +119,9 @@ def write_numbers(
     splits: Sequence[str],
     notes: Sequence[str],
     tests: Mapping[str, Any] | None,
+    samples: Samples = NOT_DRAWN,
 ) -> None:
-    """metrics.json. tests: the paired tests, where there are two sets of predictions."""
+    """metrics.json. tests: the paired tests, where there are two sets of predictions. samples: of each sentence."""
     facts: dict[str, Any] = {
         "dataset": data.info.dataset,
         "model": predictions.info.model,
@@ -108,6 +134,10 @@ def write_numbers(
         "notes": list(notes),
         "numbers": list(records),
     }
+    if track := predictions.info.track:
+        facts["track"] = track
+    if samples.count:
+        facts["samples"] = {"count": samples.count, "mean": MEAN_OF} | ({"best": BEST_OF} if samples.row else {})
     write_json(file, facts | ({"paired": tests} if tests else {}))
 
 
@@ -130,20 +160,24 @@ def write_csv(
     """Every sequence in every condition and baseline, in the data's units; an undefined number is an empty field.
 
     The last columns say in every row, since a table may be cut, which regions the numbers are over, and below which
-    threshold the lips count as readable.
+    threshold the lips count as readable. Where motion was drawn, a column has each sample's number.
     """
+    measured = list(measured)
+    drawn = any(row.seed is not None for row in measured)
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         names = [definition.id for definition in definitions]
         over = regions.captions(definitions)
         seen = [f"{role}_region" for role in over]
         below = {"lip_threshold": f"{threshold:.9g}"} if any(one.threshold for one in definitions) else {}
-        writer.writerow(["row", "id", "subject", "condition", "split", "counted", "frames", *names, *seen, *below])
+        first = ["row", "id", "subject", "condition", *(["seed"] if drawn else []), "split", "counted", "frames"]
+        writer.writerow([*first, *names, *seen, *below])
         for row in measured:
             values = [row.values.get(definition.measure, math.nan) for definition in definitions]
             texts = ["" if math.isnan(value) else f"{value:.9g}" for value in values]
             counted = "yes" if row.counted else "no"
-            facts = [row.row, row.id, row.subject, row.condition, row.split, counted, row.frames]
+            seed = [row.seed if row.seed is not None else ""] if drawn else []
+            facts = [row.row, row.id, row.subject, row.condition, *seed, row.split, counted, row.frames]
             writer.writerow([*facts, *texts, *over.values(), *below.values()])
 
 

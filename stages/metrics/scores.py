@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.metrics_definitions import DEFINITIONS, TO_TRUTH, UNCUT, Definition, find
+from faces.metrics_definitions import DEFINITIONS, EVERY_SAMPLE, TO_TRUTH, UNCUT, Definition, find
 from faces.metrics_parts import Parts
 from faces.metrics_statistics import bootstrap_interval, weighted_mean
 from pipeline.errors import StageError
@@ -17,6 +17,9 @@ from stages.metrics.choose import AGAINST, MODEL, Case, shorter
 from stages.metrics.measure import Measured
 
 Array = NDArray[np.float64]
+OF_TRACK = (
+    "the predictions are rows of the track {track!r}; make faces of them with the stage meshes, and measure these, too"
+)
 NOT_READ = "no expert has read the lips: give what the stage lipread makes of these predictions as lipread"
 
 
@@ -74,8 +77,11 @@ def _score(by_sequence: Mapping[str, Sequence[Measured]], definition: Definition
     return Score(definition, ids, subjects, np.array(values, float), np.array(weights, float), sum(frames))
 
 
-def choose_definitions(params: Params, parts: Parts, cases: Sequence[Case]) -> tuple[list[Definition], list[str]]:
+def choose_definitions(
+    params: Params, parts: Parts, cases: Sequence[Case], track: str = ""
+) -> tuple[list[Definition], list[str]]:
     """All definitions that are wanted and that the data allow, in the order of the table, and notes on the others.
+    track: whose rows the predictions are, "" for vertices.
 
     What is asked for by its own name and cannot be had is an error; of a family, or of all, the rest is made.
     """
@@ -86,19 +92,27 @@ def choose_definitions(params: Params, parts: Parts, cases: Sequence[Case]) -> t
     for item in DEFINITIONS.values():
         if item.id not in wanted:
             continue
-        problem = _problem(item, parts, cases, early, params.lip_threshold)
+        problem = _of_other_motion(item, track) or _problem(item, parts, cases, early, params.lip_threshold)
         if problem and item.id in exact:
             raise StageError(f"{item.id} cannot be had: {problem}")
         if problem:
             problems.append(problem)
         else:
             found.append(item)
-    if early and (left := [name for name in wanted if DEFINITIONS[name].lengths == TO_TRUTH]):
+    if track:
+        notes.append(f"only the numbers themselves are measured: {OF_TRACK.format(track=track)}")
+    elif early and (left := [name for name in wanted if DEFINITIONS[name].lengths == TO_TRUTH]):
         notes.append(f"left out: {', '.join(sorted(left))}; {early}")
     if not found:
         why = "; ".join(dict.fromkeys(problems))
         raise StageError(f"none of {', '.join(names)} can be had of these data: {why}")
     return found, notes
+
+
+def _of_other_motion(item: Definition, track: str) -> str:
+    if track and not item.codes:
+        return OF_TRACK.format(track=track)
+    return "the predictions are of vertices, and it is of the rows of a track" if item.codes and not track else ""
 
 
 def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str, threshold: float) -> str:
@@ -115,8 +129,11 @@ def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str, 
             "no text was heard in the sound and read off the lips: it takes a network that reads lips, and features "
             "made with text = true"
         )
-    if item.lengths == UNCUT and not any(_comparable(case) for case in cases):
-        return "no sequence is predicted in several styles of equal length"
+    if item.lengths == UNCUT:
+        drawn = item.styles == EVERY_SAMPLE
+        what = "samples" if drawn else "styles"
+        there = any(_comparable(case, drawn) for case in cases)
+        return "" if there else f"no sequence is predicted in several {what} of equal length"
     return ""
 
 
@@ -125,9 +142,10 @@ def _is_read(case: Case) -> bool:
     return any(text is not None and text.heard is not None and text.lip_read is not None for text in texts)
 
 
-def _comparable(case: Case) -> bool:
+def _comparable(case: Case, drawn: bool) -> bool:
     takes = case.of(MODEL)
-    return len(takes) > 1 and len({take.item.frames for take in takes}) == 1
+    several = len(takes) > 1 and len({take.item.frames for take in takes}) == 1
+    return several and drawn == all(take.item.seed is not None for take in takes)
 
 
 def _ending_early(cases: Sequence[Case]) -> str:

@@ -32,7 +32,8 @@ def length_name(units: str) -> str:
 
 
 def unit_of(definition: Definition, units: str) -> str:
-    """ "m²" for LVE of data in metres, "m/s" for a speed, "%" for a share, "" for a correlation."""
+    """ "m²" for LVE of data in metres, "m/s" for a speed, "%" for a share, "1/s" for a speed of codes, "" for a
+    correlation."""
     return _named(definition, length_name(units))
 
 
@@ -44,7 +45,7 @@ def in_millimetres(value: float, definition: Definition, units: str) -> tuple[fl
 
 def _named(definition: Definition, unit: str) -> str:
     if not definition.power:
-        return "%" if definition.percent else ""
+        return "%" if definition.percent else "1/s" if definition.per_second else ""
     return unit + POWERS[definition.power] + ("/s" if definition.per_second else "")
 
 

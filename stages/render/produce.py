@@ -47,6 +47,7 @@ class Shoot:
 def produce(job: Job, params: Params) -> None:
     """Fill `job.out` with videos, stills and `video.json`."""
     data, predictions = Sequences(job.inputs["data"].path), Predictions(job.inputs["predictions"].path)
+    predictions.check_vertices()
     check_alike(data, predictions)
     clips = choose(data, predictions, params.columns, params.splits, params.limit)
     style = make_style(data, predictions, clips, params)

@@ -13,9 +13,20 @@ from typing import ClassVar
 
 from models.settings import moves, wants_of
 from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
+from stages.kinds import tracks
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
 from stages.kinds.features import ENCODER
-from stages.kinds.sequences import INDEX, REGIONS, SOUND, TOPOLOGY, TRANSCRIPTS, VERTICES, Sequences, of_data
+from stages.kinds.sequences import (
+    INDEX,
+    REGIONS,
+    SOUND,
+    TEMPLATES,
+    TOPOLOGY,
+    TRANSCRIPTS,
+    VERTICES,
+    Sequences,
+    of_data,
+)
 
 WRITTEN, PIECES, HEARD = "written", "pieces", "heard"
 """What networks want that learn from transcripts, by letter or in a lip reader's pieces, or from what a recogniser made
@@ -137,10 +148,20 @@ class Train(Stage):
         return Sources(files={name: Path(file) for name, file in (weights | given).items()})
 
     def uses(self, slot: str) -> tuple[str, ...]:
-        """Of the prior only the weights that are frozen; of the data, sound and mesh only where wanted."""
+        """Of the prior only the weights that are frozen; of the data, sound and mesh only where wanted, and a track in
+        place of all that is of vertices."""
         if slot == "prior":
             return tuple(part for part in super().uses(slot) if part != other_weights(self.params.prior_weights))
-        return super().uses(slot) + (self._wanted() if slot == "data" else ())
+        if slot != "data":
+            return super().uses(slot)
+        needless = (VERTICES, TEMPLATES) if self._track else ()
+        moved = (tracks.INDEX, tracks.FOLDER) if self._track else ()
+        return (*(part for part in super().uses(slot) if part not in needless), *moved, *self._wanted())
+
+    @property
+    def _track(self) -> str:
+        """What the network moves in place of vertices, "" where it moves these."""
+        return wants_of(self.settings.get("model")).track
 
     def _wanted(self) -> tuple[str, ...]:
         wanted = wants_of(self.settings.get("model"))
@@ -156,12 +177,17 @@ class Train(Stage):
         names = [*data.ids("train"), *data.ids("val")]
         wanted = wants_of(self.settings.get("model"))
         moving = moves(self.settings.get("model"))
-        looked_at = dict.fromkeys([*(LIP_REGIONS if moving else (LIPS,)), *wanted.regions])
+        lips = () if wanted.track else LIP_REGIONS if moving else (LIPS,)
+        looked_at = dict.fromkeys([*lips, *wanted.regions])
         regions = of_json([given["data"].files.get(f"{REGIONS}/{region}.txt") for region in looked_at])
         texts = {TRANSCRIPTS: of_json([data.transcripts.get(name) for name in names])} if wanted.text in READ else {}
         looks = of_data(data, names, given["data"]) | {REGIONS: regions}
         if not moving:
             looks = {part: looks[part] for part in (INDEX, *((VERTICES, REGIONS) if wanted.mouth else ()))}
+        if wanted.track:
+            looks = {INDEX: looks[INDEX], REGIONS: regions} | tracks.of_track(
+                data.path, wanted.track, names, given["data"]
+            )
         parts = {"data": looks | texts | self._more(data, names, given["data"])}
         for slot in ("features", "codes"):
             if slot in given:

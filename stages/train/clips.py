@@ -1,8 +1,8 @@
-"""Batches of clips, read when they are wanted: vertices from memory maps, features from HDF5, styles by name.
+"""Batches of clips, read when they are wanted: motion from memory maps, features from HDF5, styles by name.
 
 What a network does not take is not there: a motion prior's batches hold no speech, those of a recogniser no vertices,
 only a network that is built upon a prior gets codes, and regions, text and sound are read where its settings want them
-(`models.settings.Wants`).
+(`models.settings.Wants`). Motion is that of vertices, or of a track where the settings want one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from stages.audio import speech
 from stages.kinds.codes import Codes
 from stages.kinds.features import Features
 from stages.kinds.sequences import Sequences
+from stages.kinds.tracks import Rows, read_tracks
 from stages.train import HEARD, PIECES, READ
 
 NOTHING = Wants()
@@ -40,7 +41,7 @@ class Take(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What is read of one sequence: (L, C), (T, D), (T', Q), (L, H), (S, 1), (N, 1)."""
+    """What is read of one sequence: (L, C), (T, D), (T', Q), (L, H), (S, 1), (N, 1); vertices may be a track's rows."""
 
     features: NDArray[np.float32]
     vertices: NDArray[np.float32] | None
@@ -79,12 +80,15 @@ class ClipReader:
 
     def facts(self) -> DataFacts:
         vertices, fps, subjects = self.data.info.vertices, self.data.fps, tuple(self.subjects)
+        moved: dict[str, Any] = (
+            {} if self.track is None else {"track": self.wants.track, "width": self.track.track.size}
+        )
         if self.features is None:
-            return DataFacts(
-                vertices, fps, subjects, channels=0, encoder="", regions=self._regions(), tokeniser=self._tokeniser()
-            )
+            silent = DataFacts(vertices, fps, subjects, 0, "", regions=self._regions(), tokeniser=self._tokeniser())
+            return replace(silent, **moved)
         encoder = self.features.encoder
         facts = DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config, self._regions())
+        facts = replace(facts, **moved)
         if not self.wants.text or self.wants.text == PIECES:
             return facts
         classes = self.vocabulary.classes  # first: features without text are refused with what they lack
@@ -103,6 +107,35 @@ class ClipReader:
                 "preprocess its list of vertices (docs/regions.md), or name another region"
             )
         return {name: indices.tolist() for name, indices in found.items() if indices is not None}
+
+    @cached_property
+    def track(self) -> Rows | None:
+        """What the network moves in place of vertices, if it does. DataError where the data have no such track, or one
+        of their sequences to learn from, which are all named, has not a row for each frame."""
+        if not (wanted := self.wants.track):
+            return None
+        there = read_tracks(self.data.path)
+        if wanted not in there:
+            held = ", ".join(there) or "none"
+            raise DataError(
+                f"{self.data.path} has no track {wanted!r}, which the network moves; it has {held}: prepare data that "
+                "have it, or name another"
+            )
+        rows = there[wanted]
+        if not rows.track.framewise:
+            raise DataError(
+                f"the track {wanted!r} of {self.data.path} has no row for each frame, so that it cannot be moved: name "
+                "one that has"
+            )
+        learnt = [*self.data.ids("train"), *self.data.ids("val")]
+        frames = {name: rows.track.rows.get(name, 0) for name in learnt}
+        if short := [name for name in learnt if frames[name] != self.data.entry(name).frames]:
+            told = ", ".join(f"{name} ({frames[name]} of {self.data.entry(name).frames} rows)" for name in short)
+            raise DataError(
+                f"{self.data.path} has the track {wanted!r} not for every frame of {told}: leave them out with skip in "
+                "the preprocess step"
+            )
+        return rows
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -135,7 +168,7 @@ class ClipReader:
             raise DataError(f"{self.features.path} has no features of {name}: run the features step on the same data")
         # What is missing is refused here, before an epoch is spent.
         if self.moves:
-            self.data.template_of(name)
+            self.template(name)
         if self.wants.text in READ:
             self._text(name)
         if self.wants.sound and not self.data.wav(name).is_file():
@@ -186,12 +219,18 @@ class ClipReader:
             text_lengths=torch.tensor([len(item) for item in texts]) if texts else None,
             sound=padded(sounds)[..., 0] if sounds else None,
             sound_lengths=torch.tensor([len(item) for item in sounds]) if sounds else None,
+            sentences=torch.tensor([self._numbers[take.name] for take in takes]),
         )
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Of every sequence of the data, its own."""
+        return {name: number for number, name in enumerate(self.data.ids())}
 
     def _parts(self, name: str) -> Parts:
         with telling_name(name):
             codes = None if self.codes is None else self.codes[name]
-            vertices = flat(self.data.vertices(name)) if self.moves or self.wants.mouth else None
+            vertices = self.motion(name) if self.moves or self.wants.mouth else None
             hidden, text, sound = self._hidden(name), self._text(name), self._sound(name)
             return Parts(self.speech(name), vertices, codes, hidden, text, sound)
 
@@ -238,8 +277,14 @@ class ClipReader:
         """Takes of one and the same sequence as one clip in several styles, which is heard once."""
         return replace(self.batch(takes[:1]), style=one_hot([take.style for take in takes], len(self.subjects)))
 
+    def motion(self, name: str) -> NDArray[np.float32]:
+        """(T, D), a read-only memory map: the vertices of a sequence, or its rows of the track."""
+        return flat(self.data.vertices(name)) if self.track is None else self.track[name]
+
     def template(self, name: str) -> Tensor:
-        """(D,) of a sequence's subject."""
+        """(D,) of a sequence's subject; zeros of a track."""
+        if self.track is not None:
+            return torch.zeros(self.track.track.size)
         return torch.from_numpy(self.data.template_of(name).astype(np.float32).reshape(-1))
 
 

@@ -28,7 +28,7 @@ from stages.kinds.checkpoint import Network
 from stages.kinds.features import RATE
 from stages.kinds.sequences import Sequences
 from stages.train import LIP_REGIONS, LIPS
-from stages.train.clips import ClipReader, Take, flat, one_hot
+from stages.train.clips import ClipReader, Take, one_hot
 
 Motion = NDArray[np.float32]
 
@@ -54,7 +54,8 @@ class Health:
     lip_correlation: "opening_correlation/facepipe"; None where no mouth opens, or the data do not tell lip from lip.
     lve: "lve/facediffuser" over the data's region "lips", in their unit squared; None without the region.
 
-    Of predictions that are not finite there is only the energy.
+    Of a network that moves a track there is only the energy, that of its rows; nor is there more of predictions that
+    are not finite.
     """
 
     motion_energy: float | None
@@ -79,7 +80,7 @@ def examine(network: Network, clips: ClipReader, device: str, most: int = 4) -> 
     takes = [of_one[0] for of_one in chosen]
     with _listening(network):
         motions = _predicted(network, clips, takes, device)
-    sums = _Sums(clips.data)
+    sums = _Sums(clips.data) if clips.track is None else _Sums()
     for take, made in zip(takes, motions, strict=True):
         sums.add(_truth(clips, take), made.cpu().numpy())
     return sums.health()
@@ -92,14 +93,14 @@ def motion_energy(network: Network, clips: ClipReader, device: str) -> float | N
 
 
 class _Sums:
-    """What is gathered clip by clip."""
+    """What is gathered clip by clip. data: whose lips are looked at, None where motion is not of vertices."""
 
-    def __init__(self, data: Sequences) -> None:
-        found = ((name, data.region(name)) for name in LIP_REGIONS)
+    def __init__(self, data: Sequences | None = None) -> None:
+        found = ((name, data.region(name)) for name in LIP_REGIONS) if data else ()
         regions = {name: indices for name, indices in found if indices is not None}
         self.lips = regions.pop(LIPS, None)
         lips = [] if self.lips is None else [self.lips]
-        self.middles: Middles | None = lip_middles(data.info.vertices, regions, lips)
+        self.middles: Middles | None = lip_middles(data.info.vertices, regions, lips) if data else None
         self.truth = self.made = 0.0
         self.correlations: list[float] = []
         self.errors: list[NDArray[np.float64]] = []
@@ -111,6 +112,8 @@ class _Sums:
         self.truth += _energy(truth)
         self.made += _energy(made)
         if not math.isfinite(self.made):
+            return
+        if self.middles is None and self.lips is None:
             return
         faces = truth.reshape(frames, -1, 3), made.reshape(frames, -1, 3)
         if self.middles is not None:
@@ -169,7 +172,7 @@ def _rebuilt(prior: MotionPrior, clips: ClipReader, take: Take, device: str) -> 
 
 def _truth(clips: ClipReader, take: Take) -> Motion:
     """(T, D), a copy of the beginning."""
-    return flat(clips.data.vertices(take.name)[: round(LONGEST_S * clips.data.fps)]).copy()
+    return clips.motion(take.name)[: round(LONGEST_S * clips.data.fps)].copy()
 
 
 def _energy(motion: Motion) -> float:

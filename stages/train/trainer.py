@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from models.motion_prior import MotionPrior
 from models.talking_face import TalkingFace
 from pipeline.errors import Interrupted, StageError
 from pipeline.stage import Job
 from stages.train import Params
-from stages.train.clips import ClipReader, Take
+from stages.train.clips import ClipReader, Take, telling_name
 from stages.train.estimate import LEAST, estimate
 from stages.train.faults import diverged, names, naming
 from stages.train.group import Alone, Group
@@ -86,11 +87,31 @@ class Trainer:
     def _restored(self) -> Progress:
         if not self.lead:
             seed_everything(self.job.seed + SEED_OF_RANK * self.group.rank)  # each draws for clips of its own
-        progress = self.files.restore(self.group.rank) or Progress()
+        progress = self.files.restore(self.group.rank)
+        if progress is None:
+            progress = Progress()
+            self._study()
         if len(set(self.group.gather(progress.step))) > 1:
             raise StageError(f"the processes do not go on from the same step; remove {self.job.state} and begin anew")
         self.stepper.bound = progress.micro
         return progress
+
+    def _study(self) -> None:
+        """Shows a network that asks for it all that it is to learn, in every process alike. Weights that were given
+        bring what they have learnt of their own data."""
+        study = getattr(self.network, "study", None)
+        if study is None or self.options.weights:
+            return
+        names = self.clips.data.ids("train")
+
+        def motions() -> Iterator[tuple[Tensor, Tensor]]:
+            for name in names:
+                with telling_name(name):
+                    motion = torch.from_numpy(self.clips.motion(name).copy())
+                yield motion.to(self.job.device), self.clips.template(name).to(self.job.device)
+
+        with torch.no_grad():
+            study(motions)
 
     def fit(self) -> Progress:
         """Run all epochs; the network then holds what is to be published as the last weights. Interrupted after a saved

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faces.metrics_codes import of_codes
 from faces.metrics_definitions import (
     DEFINITIONS,
     FAMILIES,
@@ -43,7 +44,8 @@ def test_the_page_says_what_the_table_says(name: str) -> None:
     definition = DEFINITIONS[name]
     (row,) = re.findall(rf"^\| `{re.escape(name)}` \|.*$", PAGE, re.MULTILINE)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    unit = {0: "%" if definition.percent else "–", 1: "length", 2: "length²"}[definition.power] + (
+    none = "1" if definition.per_second else "–"
+    unit = {0: "%" if definition.percent else none, 1: "length", 2: "length²"}[definition.power] + (
         "/s" if definition.per_second else ""
     )
     assert cells[-2:] == [definition.average, unit]
@@ -70,7 +72,10 @@ def test_every_measure_is_measured() -> None:
     values |= of_reading("said", "read", Visemes.read())
     for count in (HEARD, SAID_LETTERS, SAID_WORDS, SAID_VISEMES):  # what errors of texts weigh
         del values[count]
-    assert set(values) | {"diversity"} == {item.measure for item in DEFINITIONS.values()}
+    values |= of_codes(rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), 25.0)
+    assert set(values) | {"diversity", "diversity_samples", "diversity_codes"} == {
+        item.measure for item in DEFINITIONS.values()
+    }
 
 
 def test_planning_needs_no_arrays() -> None:

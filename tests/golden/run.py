@@ -27,6 +27,7 @@ RUNNERS: Mapping[str, str] = {
     "av-guidance mouth renderer": "tests.golden.mouth:MouthRunner",
     "codetalker_stage1": "tests.golden.codetalker_vq:CodeTalkerVqRunner",
     "codetalker_stage2": "tests.golden.codetalker_s2:CodeTalkerRunner",
+    "facetalk": "tests.golden.facetalk:FaceTalkRunner",
     "mesh rasteriser": "tests.golden.mouth:RasteriserRunner",
     "metrics": "tests.golden.metrics_cases:MetricsRunner",
     "mononphm": "tests.golden.nphm:MonoNphmRunner",

@@ -20,7 +20,7 @@ SHARED = os.environ.get("FACEPIPE_SHARED", "")
 ELSEWHERE = [
     path
     for model in (
-        *("avguidance", "faceformer", "codetalker", "lipreader", "mononphm", "nphm"),
+        *("avguidance", "diffusion", "faceformer", "facetalk", "codetalker", "lipreader", "mononphm", "nphm"),
         *("rasteriser", "selftalk", "talkingstyle"),
     )
     for path in Path(SHARED, "golden").glob(f"{model}_*.json")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.talking_face import Clips, Speech
-from tests.models import tiny, tiny_selftalk, tiny_talkingstyle
+from tests.models import tiny, tiny_facetalk, tiny_selftalk, tiny_talkingstyle
 from tests.models.tiny import SUBJECTS
 
 EYE = torch.eye(len(SUBJECTS))
@@ -62,6 +62,10 @@ def _named(modules: dict[str, ModuleType]) -> dict[str, Face]:
 
 _ROLLED_OUT = _named({"faceformer": tiny, "talkingstyle": tiny_talkingstyle})
 _ALL = _ROLLED_OUT | _named({"selftalk": tiny_selftalk})
+_DRAWN = {
+    "facetalk-vertices": Face(tiny_facetalk, tiny_facetalk.MESH),
+    "facetalk-track": Face(tiny_facetalk, tiny_facetalk.CODES),
+}
 _FORCED = {f"{name}-forced": face.changed(teacher_forcing=True) for name, face in _ROLLED_OUT.items()}
 
 
@@ -70,6 +74,8 @@ def _each(faces: dict[str, Face]) -> pytest.MarkDecorator:
 
 
 every_face = _each(_ALL)
+every_speaker = _each(_ALL | _DRAWN)
+"""Those whose motion is drawn, too, so that their losses are not the same twice."""
 every_training = _each(_ALL | _FORCED)
 every_roll_out = _each(_ROLLED_OUT)
 """Those whose own frames come back as tokens."""

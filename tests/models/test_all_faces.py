@@ -12,7 +12,7 @@ import torch
 from faces.errors import DataError
 from models.positions import periodic_encoding
 from models.talking_face import Clips
-from tests.models.all_faces import EYE, every_face, every_roll_out, every_training, speech
+from tests.models.all_faces import EYE, every_face, every_roll_out, every_speaker, every_training, speech
 from tests.models.tiny import SUBJECTS, VERTICES
 
 MIXED = torch.cat((EYE, torch.full((1, len(SUBJECTS)), 1 / len(SUBJECTS))))
@@ -20,14 +20,14 @@ MIXED = torch.cat((EYE, torch.full((1, len(SUBJECTS)), 1 / len(SUBJECTS))))
 # -- motion ------------------------------------------------------------------------------------------------------------
 
 
-@every_face
+@every_speaker
 def test_an_untrained_network_returns_the_template(face):
     said = speech(50)
     [motion] = face.untrained().eval().predict_all([said])
     assert torch.equal(motion, said.template.expand_as(motion))
 
 
-@every_face
+@every_speaker
 def test_clips_and_styles_at_once_equal_each_alone(face):
     made = face.network()
     speeches = [speech(length, MIXED[:count]) for length, count in ((41, 1), (80, 4), (20, 2))]
@@ -83,7 +83,7 @@ def test_training_mode_without_noise_equals_evaluation(face):
     torch.testing.assert_close(made.losses(batch), made.train().losses(batch), rtol=1e-5, atol=0)
 
 
-@every_face
+@every_speaker
 def test_noise_in_training_follows_the_seed(face):
     made, batch = face.network().train(), face.clips([60, 41], [30, 20])
 
@@ -107,7 +107,7 @@ def test_validation_reports_both_ways(face):
     assert not torch.allclose(found["loss"], forced, rtol=1e-3)
 
 
-@every_face
+@every_speaker
 def test_one_clip_in_several_styles_is_the_mean_of_its_repetitions(face):
     made, batch = face.network(), face.clips([60], [33])
     tensors = {name: value for name, value in vars(batch).items() if value is not None}
@@ -121,7 +121,7 @@ def test_one_clip_in_several_styles_is_the_mean_of_its_repetitions(face):
     torch.testing.assert_close(together, apart, rtol=1e-5, atol=0)
 
 
-@every_face
+@every_speaker
 def test_speech_too_short_for_a_frame_is_refused(face):
     made = face.network()
     with pytest.raises(DataError, match="speech too short"):
@@ -154,7 +154,7 @@ def test_half_precision_features_and_autocast(face):
     assert (spoken - motion).abs().max() < 0.05 * motion.std()
 
 
-@every_face
+@every_speaker
 def test_positions_far_from_the_origin_are_exact_under_autocast(face):
     """An untrained network returns the template, however large its numbers are."""
     made, said = face.untrained().eval(), speech(50)
@@ -193,10 +193,10 @@ def test_the_unit_of_motion_changes_no_motion(face):
 
 
 @pytest.mark.parametrize(
-    "name", ["faceformer", "talkingstyle", "selftalk", "codetalker", "codetalker_vq", "recogniser"]
+    "name", ["faceformer", "facetalk", "talkingstyle", "selftalk", "codetalker", "codetalker_vq", "recogniser"]
 )
 def test_a_package_is_light_to_import(name):
-    released = "" if name == "recogniser" else f", models.{name}.released"
+    released = "" if name in ("facetalk", "recogniser") else f", models.{name}.released"
     code = (
         f"import sys, models.{name} as one, models.settings{released}; models.settings.wants_of(one.Settings());"
         "print(sorted({'torch', 'numpy', 'transformers'} & set(sys.modules)))"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from faces.errors import DataError
-from tests.models.all_faces import every_face, speech
+from tests.models.all_faces import every_face, every_speaker, speech
 from tests.models.tiny import VERTICES, VOCASET, network
 
 
@@ -28,7 +28,7 @@ def test_a_block_is_formed_only_when_it_is_asked_for(monkeypatch, face):
     assert (first.shape, formed) == ((2, 10, 3 * VERTICES), [1])
 
 
-@every_face
+@every_speaker
 @pytest.mark.parametrize("length", [140, 141])
 def test_a_window_of_all_is_exact(face, length):
     made, said = face.network(), speech(length)
@@ -54,7 +54,7 @@ def test_hearing_in_windows_stays_near(face, seconds):
     assert 0 < (near - exact).square().mean().sqrt() < 0.3 * exact.std()
 
 
-@every_face
+@every_speaker
 def test_clips_heard_in_windows_together_equal_each_alone(face):
     """The one that fits in a window, too, whose last feature makes no frame."""
     made = face.network()

@@ -123,6 +123,24 @@ def test_a_prior_and_baselines_are_no_competitors(here, capsys) -> None:
     assert found["CodeTalker", "a", "lve/codetalker"]["best"] == "yes"
 
 
+def test_the_best_of_samples_is_no_competitor(here, capsys) -> None:
+    """It was chosen by the truth."""
+    best = {"subject_rule": "the best of 4 samples of each sentence"}
+    document = report(model="facetalk", baselines={"best of 4": 0.5, "mean motion": 2.0})
+    numbers = [record | (best if record["row"] == "best of 4" else {}) for record in document["numbers"]]
+    write(here / "a", document | {"numbers": numbers, "samples": {"count": 4}})
+    write(here / "b", numbers={metric: value * 1.2 for metric, value in NUMBERS.items()})
+    found = cells(capsys, "a", "b", "--no-published", "--baselines", "--metric", "lve/codetalker")
+    chosen = found["facetalk, best of 4", "a", "lve/codetalker"]
+    assert (chosen["kind"], chosen["best"]) == ("best sample", "no")
+    assert chosen["warnings"] == "the best of 4 samples of each sentence instead of own style"
+    assert found["facetalk", "a", "lve/codetalker"]["best"] == "yes"
+    assert ("mean motion", "", "lve/codetalker") in found
+    assert pipe("table", "a", "b", "--no-published") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "facetalk (a): motion is drawn: means over 4 samples of each sentence" in told
+
+
 def test_equal_baselines_stand_once(here, capsys) -> None:
     for folder, factor in (("a", 2.0), ("b", 2.0), ("c", 3.0)):
         write(here / folder, baselines={"mean motion": factor})

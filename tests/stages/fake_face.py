@@ -43,7 +43,7 @@ class FakeFace(nn.Module):
         self.settings, self.facts = settings, facts
         self.listen = Block(facts.channels, settings.width)
         self.style = nn.Linear(len(facts.train_subjects), settings.width, bias=False)
-        self.move = nn.Linear(settings.width, 3 * facts.vertices)
+        self.move = nn.Linear(settings.width, facts.width)
         nn.init.zeros_(self.move.weight)
         nn.init.zeros_(self.move.bias)
         self.calls = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from stages.kinds.predictions import Info, Item, prediction_name, write_index
 from stages.kinds.sequences import Sequences
+from stages.kinds.tracks import read_tracks
 from stages.metrics import Metrics, Params
 from tests.stages.fake_job import FakeJob
 
@@ -31,6 +33,22 @@ def make_predictions(folder: Path, data: Sequences, *, half: float = 0.5, longer
             items[made] = Item(name, entry.subject, condition, "test", len(changed))
     known: dict[str, Any] = {"fps": data.fps, "units": data.units, "dataset": "tiny", "model": "halfway"} | facts
     write_index(folder, Info(items=items, **known))
+    return folder
+
+
+def make_samples(folder: Path, data: Sequences, *, count: int = 3, track: str = "", **facts: Any) -> Path:
+    """Predictions of a network that draws: samples of each sentence, numbered from 7 on, around the truth."""
+    (folder / "npy").mkdir(parents=True)
+    rows, items = read_tracks(data.path), {}
+    for name in data.ids("test"):
+        truth = rows[track][name] if track else data.vertices(name).reshape(data.entry(name).frames, -1)
+        for seed in range(7, 7 + count):
+            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            made = prediction_name(name, "mean", seed)
+            np.save(folder / "npy" / f"{made}.npy", truth + 0.01 * rng.standard_normal(truth.shape, np.float32))
+            items[made] = Item(name, data.entry(name).subject, "mean", "test", len(truth), seed)
+    known: dict[str, Any] = {"fps": data.fps, "units": data.units, "dataset": "tiny", "model": "drawn", "styles": False}
+    write_index(folder, Info(items=items, track=track, **(known | facts)))
     return folder
 
 

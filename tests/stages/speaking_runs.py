@@ -22,6 +22,11 @@ def trained(root: Path, model: str, settings: Any, **params: Any) -> dict[str, P
     """Slot → artifact. A and B have taught the network; C and D are new."""
     found = {"data": make_sequences(root / "sequences")}
     found["features"] = features_of(found["data"], root / "f")
-    job = FakeJob.under(root / "t", found)
+    return trained_on(found, root, model, settings, **params)
+
+
+def trained_on(given: dict[str, Path], root: Path, model: str, settings: Any, **params: Any) -> dict[str, Path]:
+    """The same upon data and features that are there."""
+    job = FakeJob.under(root / "t", given)
     Train(Params(model=model, **params), {"model": settings}).run(job)
-    return found | {"checkpoint": job.out}
+    return given | {"checkpoint": job.out}

@@ -27,8 +27,9 @@ from tests.stages.tiny import REGIONS, make_sequences
 ELSEWHERE = (
     *("lip_distance/codetalker", "lip_readability/selftalk", "lip_reading_error/facepipe"),
     *("cer/avguidance", "wer/facepipe", "ver/facepipe"),
+    *("diversity_samples/facepipe", *(name for name, one in DEFINITIONS.items() if one.codes)),
 )
-"""FLAME's alone, and what `test_metrics_lips` and `test_metrics_lipread` are about."""
+"""FLAME's alone, and what `test_metrics_lips`, `test_metrics_lipread` and `test_metrics_samples` are about."""
 LIPS, UPPER = np.array(REGIONS["lips"]), np.array(REGIONS["upper_face"])
 
 

@@ -8,8 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cache.manifest import Manifest
 from faces.errors import DataError
+from pipeline import registry
+from pipeline.stage import Given
+from stages.kinds.sequences import Sequences
 from stages.kinds.tracks import FOLDER, INDEX, Track, read_tracks, write_index, write_rows
+from stages.metrics import Metrics
+from stages.metrics import Params as MetricsParams
+from stages.train import Params as TrainParams
+from stages.train import Train
+from tests.stages import fake_face
+from tests.stages.metrics_runs import make_predictions
+from tests.stages.tiny import make_sequences
+from tests.stages.tracked import add_track
 
 CODES = Track("codes of a head model", framewise=True)
 SPEECH = Track("features of the speech", framewise=False)
@@ -75,3 +87,32 @@ def test_a_track_lies_in_its_artifact(tmp_path: Path) -> None:
     (tmp_path / INDEX).write_text(json.dumps({"../elsewhere": track}))
     with pytest.raises(DataError, match=r"tracks\.json holds the name '\.\./elsewhere'"):
         read_tracks(tmp_path)
+
+
+def test_a_track_more_changes_what_nobody_else_reads(tmp_path: Path) -> None:
+    """Data that a track was added to are the same data to every stage but those that move or measure it."""
+    data = make_sequences(tmp_path / "d")
+    drawn = make_predictions(tmp_path / "p", Sequences(data))
+
+    def reads() -> dict[str, object]:
+        files = {
+            str(file.relative_to(data)): (1, file.read_bytes().hex()) for file in data.rglob("*") if file.is_file()
+        }
+        tops = {name.partition("/")[0] for name in files}
+        content = {top: str([item for item in sorted(files.items()) if item[0].split("/")[0] == top]) for top in tops}
+        found: dict[str, object] = {}
+        for name in registry.names("stages"):
+            stage = registry.load_stage(name)
+            for spec in stage.inputs.values():
+                if spec.kind == "sequences" and name not in ("train", "metrics"):
+                    assert spec.uses, f"{name} reads all there is"
+                    found[name] = {top: content[top] for top in spec.uses if top in content}
+        given = {"data": Given(data, content, lambda: Manifest(files)), "predictions": Given(drawn, {}, Manifest)}
+        found["metrics"] = Metrics(MetricsParams()).reads(given)["data"]
+        face = Train(TrainParams(model=fake_face.NAME), {"model": fake_face.Settings()})
+        found["train"] = face.reads(given | {"features": Given(data, {}, lambda: Manifest({}))})["data"]
+        return found
+
+    before = reads()
+    add_track(data)
+    assert reads() == before

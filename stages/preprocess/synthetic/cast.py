@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stages.kinds.sequences import sequence_id
 from stages.preprocess.split_file import Split, Splits
+from stages.preprocess.synthetic.anatomy import Array
 from stages.preprocess.synthetic.articulation import animate
 from stages.preprocess.synthetic.speech import SAMPLE_RATE, Utterance, compose, speak
 from stages.preprocess.synthetic.subjects import VOICE, Subject, draw_subject
@@ -87,6 +88,13 @@ class Cast:
     def frames(self, subject: int, sentence: int) -> int:
         """T, without performing it."""
         return int(self.utterance(subject, sentence)[0].seconds * self.fps)
+
+
+def controls(cast: Cast, subject: Subject, number: int, sentence: int) -> Array:
+    """(T, K) of `motion.CONTROLS`: what `perform` poses the head by, one row a frame."""
+    utterance, rng = cast.utterance(number, sentence)
+    speak(rng, utterance, subject.manner, cast.rate)  # what comes after it is drawn from the same stream
+    return animate(rng, utterance, subject.manner, cast.fps)
 
 
 def perform(cast: Cast, subject: Subject, number: int, sentence: int) -> tuple[NDArray[np.float32], NDArray[np.int16]]:

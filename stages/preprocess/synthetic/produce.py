@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import Interrupted
 from pipeline.stage import Job
+from stages.kinds.tracks import Track as Rows
 from stages.preprocess import vocaset
+from stages.preprocess.prepare import Choice, Name, prepare
+from stages.preprocess.split_file import read_splits
 from stages.preprocess.synthetic import Settings
-from stages.preprocess.synthetic.cast import Cast
+from stages.preprocess.synthetic.cast import Cast, controls
+from stages.preprocess.synthetic.motion import CONTROLS
 from stages.preprocess.synthetic.raw import Track, write_raw
-from stages.preprocess.vocaset.prepare import prepare
+from stages.preprocess.vocaset.prepare import RawVocaset
+from stages.preprocess.vocaset.raw import read_raw
+
+CONTROL_CURVES = "controls"
+"""The track."""
+ABOUT = (
+    f"the {len(CONTROLS)} controls that pose the synthetic head, before the noise of its capture: "
+    f"{', '.join(CONTROLS)}; {CONTROLS[0]} in degrees, the others 1 at a strong gesture"
+)
+
+
+class TalkingHeads(RawVocaset):
+    """Implements `Recordings`, and `Tracked` by what the heads were posed with."""
+
+    tracks: Mapping[str, Rows] = {CONTROL_CURVES: Rows(ABOUT, framewise=True)}
+
+    def __init__(self, settings: vocaset.Settings, cast: Cast) -> None:
+        super().__init__(settings, read_raw(settings.files))
+        self._cast = cast
+        self._numbers = {cast.sentence(number): number for number in range(1, cast.sentences + 1)}
+
+    def rows(self, name: Name, step: int) -> Mapping[str, NDArray[np.floating]]:
+        number = self._cast.names.index(name[0])
+        curves = controls(self._cast, self._cast.subject(number), number, self._numbers[name[1]])
+        return {CONTROL_CURVES: curves[::step]}
 
 
 def produce(settings: Settings, job: Job, *, step: int, limit: int) -> None:
@@ -27,7 +58,8 @@ def produce(settings: Settings, job: Job, *, step: int, limit: int) -> None:
     )
     root = written_once(job, lambda folder, track: write_raw(folder, cast, track))
     read = vocaset.Settings(str(root), regions=str(root / "regions"), splits=str(root / "splits.toml"))
-    prepare(read, job, dataset="synthetic", step=step, limit=limit, source=Settings.source)
+    choice = Choice("synthetic", Settings.source, read_splits(read.files["splits"]), read.skip, step, limit)
+    prepare(TalkingHeads(read, cast), choice, job, threads=job.workers)
 
 
 def written_once(job: Job, write: Callable[[Path, Track], None]) -> Path:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import Interrupted
 from stages.kinds.sequences import Sequences
+from stages.kinds.tracks import read_tracks
 from stages.preprocess import Preprocess
 from stages.preprocess.split_file import read_splits
 from stages.preprocess.synthetic import Settings
@@ -52,6 +53,19 @@ def test_it_is_an_ordinary_artifact(made: FakeJob) -> None:
         away = np.abs(read.vertices(name) - read.templates[entry.subject])
         assert 0.001 < away.max() < 0.03
     assert not made.said
+
+
+def test_its_controls_are_a_track(made: FakeJob) -> None:
+    """The very numbers that pose the heads: a subject's head, posed by them, is what was written."""
+    read, found = Sequences(made.out), read_tracks(made.out)
+    assert list(found) == ["controls"]
+    curves = found["controls"]
+    assert (curves.track.framewise, curves.track.size) == (True, len(CONTROLS))
+    assert curves.track.rows == {name: read.entry(name).frames for name in read.ids()}
+    cast = Cast(TINY.subjects, TINY.sentences, TINY.seconds, TINY.data_seed, TINY.noise)
+    for name in read.ids():
+        posed = cast.subject(cast.names.index(read.entry(name).subject)).pose(np.array(curves[name], float))
+        assert np.abs(posed - read.vertices(name)).max() < 8 * TINY.noise
 
 
 def test_the_raw_files_are_vocasets(made: FakeJob) -> None:

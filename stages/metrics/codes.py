@@ -1,0 +1,97 @@
+"""Measures predictions that are rows of a track against the rows of the truth, with two codes that never listen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faces import metrics_codes
+from faces.errors import DataError
+from stages.kinds.sequences import Sequences
+from stages.kinds.tracks import Rows, read_tracks
+from stages.metrics.choose import AGAINST, MEAN_CODE, MODEL, NEUTRAL_CODE, Case, Take
+from stages.metrics.measure import Found, Measured
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CodeMeasurer:
+    """Measures one case at a time; threads may share it. mean: (D,), or None without a train split. diverse: whether
+    samples are held against each other."""
+
+    data: Sequences
+    rows: Rows
+    mean: Array | None
+    diverse: bool
+
+    def files(self, case: Case) -> list[Path]:
+        """The rows that are read."""
+        truth = self.rows.folder / f"{case.id}.npy"
+        return [truth, *(take.predictions.file(take.name) for take in case.takes)]
+
+    def measure(self, case: Case) -> Found:
+        """Its predictions and both still codes; no surface."""
+        truth = self.rows[case.id]
+        made = {take: self._made(take) for take in case.takes}
+        spread = {row: self._diversity(case, row, made) for row in (MODEL, AGAINST)} if self.diverse else {}
+        first = next(take for take in case.takes if take.counted)
+        measured = [
+            Measured(
+                take.row, case.id, case.subject, take.item.condition, case.split, take.counted, take.frames,
+                self._apart(truth, rows, take.frames) | spread.get(take.row, {}), take.item.seed,
+            )
+            for take, rows in made.items()
+        ]  # fmt: skip
+        size = self.rows.track.size
+        still = {NEUTRAL_CODE: np.zeros(size)} | ({} if self.mean is None else {MEAN_CODE: self.mean})
+        for row, code in still.items():
+            held = np.broadcast_to(code, (first.frames, size))
+            values = self._apart(truth, held, first.frames)
+            measured.append(Measured(row, case.id, case.subject, "", case.split, True, first.frames, values))
+        return Found(measured, None)
+
+    def _made(self, take: Take) -> NDArray[np.float32]:
+        rows, file, size = take.predictions.rows(take.name), take.predictions.file(take.name), self.rows.track.size
+        if rows.shape[1] != size:
+            raise DataError(
+                f"{file} has {rows.shape[1]} numbers a frame and the track in {self.data.path} {size}: use the "
+                "sequences that the network was trained on"
+            )
+        if not np.isfinite(rows).all():
+            raise DataError(f"{file} holds NaN or infinity: the network that made it diverged; train it again")
+        return rows
+
+    def _apart(self, truth: NDArray[np.floating], made: NDArray[np.floating], frames: int) -> dict[str, float]:
+        return metrics_codes.of_codes(truth[:frames], made[:frames], self.data.fps)
+
+    def _diversity(self, case: Case, row: str, made: dict[Take, NDArray[np.float32]]) -> dict[str, float]:
+        """Of whole samples, uncut; undefined where they are not of one length."""
+        drawn = [made[take] for take in case.of(row) if take.item.seed is not None]
+        if len(drawn) < 2 or len({len(rows) for rows in drawn}) > 1:
+            return {}
+        return {"diversity_codes": metrics_codes.diversity(drawn)}
+
+
+def rows_of(data: Sequences, track: str) -> Rows:
+    """What predictions of a track are held against. DataError where the data have no such track, or not by frames."""
+    there = read_tracks(data.path)
+    if track not in there or not there[track].track.framewise:
+        held = ", ".join(name for name, rows in there.items() if rows.track.framewise) or "none"
+        raise DataError(
+            f"{data.path} has no framewise track {track!r}, of which the predictions are rows; it has {held}: use the "
+            "sequences that the network was trained on"
+        )
+    return there[track]
+
+
+def mean_code(data: Sequences, rows: Rows) -> Array | None:
+    """(D,): mean over all frames of the train split that have rows; None without one."""
+    total, frames = np.zeros(rows.track.size), 0
+    for name in (name for name in data.ids("train") if name in rows):
+        total += rows[name].sum(axis=0, dtype=np.float64)
+        frames += len(rows[name])
+    return total / frames if frames else None
