@@ -6,7 +6,9 @@ ellipsoids with the anchors, members and blends of a head. Ways of a frame of Mo
 * dense: every sample of the grid through the network as published, 20,000 at a time, then marching cubes;
 * folded: the same through `HeadAt`, which is as near as rounding;
 * searched: `HeadAt` where the search from coarse to fine asks; the same surface to the bit as folded;
-* followed: `HeadAt` in a band around the last frame's surface.
+* followed: `HeadAt` in a band around the last frame's surface;
+* tracked: the first frame's vertices followed through the warp and put back onto the surface, so that all frames have
+  its triangles.
 
 With `--least-weight`, searched and followed do without members of at most that weight, and their meshes' distance to
 dense says what for. NPHM's surface is made once a head, and a frame moves its vertices. Dense and folded are timed on a
@@ -34,6 +36,7 @@ from faces.implicit.follow import Follower
 from faces.implicit.grid import Grid
 from faces.implicit.settings import Extraction
 from faces.implicit.surface import Surface, extract, march
+from faces.implicit.tracking import Tracker
 from faces.ply import Mesh
 from models.nphm.arrays import HeadArrays
 from models.nphm.frozen import EXACT, HeadAt, Quick
@@ -121,7 +124,7 @@ class Ways:
 
     def lines(self, frames: int) -> Iterator[str]:
         seconds = self.seconds(frames)
-        for name in ("dense", "folded", "searched", "followed"):
+        for name in ("dense", "folded", "searched", "followed", "tracked"):
             if name in seconds:
                 yield f"  {name:8} {seconds[name]:8.2f} s, {seconds['dense'] / seconds[name]:6.1f}×"
         yield f"  largest difference to dense: folded {self.rounding:.1e}, ours near the surface {self.left_out:.1e}"
@@ -143,7 +146,9 @@ def mono(model: HeadModel, settings: Extraction, options: argparse.Namespace) ->
     ways, follower = Ways(Grid(settings), options.share), Follower(settings)
     identity, expression = nphm_head.codes(model)
     exact, ours = HeadAt(model, identity), HeadAt(model, identity, quick=quick_of(options))
-    last, asked = follower.frame(HeadArrays(ours.speaking(expression)).field), []
+    first = HeadArrays(ours.speaking(expression))
+    last, asked, off = follower.frame(first.field), [], 0.0
+    tracker = Tracker.of_frame(last, first.canonical)
 
     def found(way: Callable[[Any], Surface], code: Tensor) -> Surface:
         return way(HeadArrays(ours.speaking(code)).field)
@@ -152,11 +157,15 @@ def mono(model: HeadModel, settings: Extraction, options: argparse.Namespace) ->
         _, expression = nphm_head.codes(model, number)
         searched = ways.times["searched"](found, lambda field: extract(field, settings), expression)
         last = ways.times["followed"](found, follower.frame, expression)
+        now = HeadArrays(ours.speaking(expression))
+        tracked = ways.times["tracked"](tracker.frame, now.canonical, now.slope)
+        off = float(np.abs(now.field(tracked.vertices)).mean()) / float(ways.grid.spacing.min())
         asked.append((searched.effort.ratio, last.effort.ratio))
         ways.compare(Dense(model, identity, expression), exact.speaking(expression), ours.speaking(expression))
     yield f"MonoNPHM at {settings.resolution}³, a frame of {options.frames}:"
     yield from ways.lines(options.frames)
     yield "  samples asked: searched 1 of {:.1f}, followed 1 of {:.1f}".format(*np.mean(asked, axis=0))
+    yield f"  tracked: {len(tracked.vertices):,} vertices, in the last frame {off:.1e} voxels off the surface"
     if not options.no_meshes:
         yield ways.apart(extract(Dense(model, identity, expression).field, settings), last)
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from models.nphm.canonical import Canonical
 from models.nphm.deformation import Deformation
 from models.nphm.identity import Identity
-from models.nphm.layers import bend, divided
-from models.nphm.rounding import bend_
+from models.nphm.layers import divided
+from models.nphm.rounding import bend, bend_
 
 Layer = tuple[Tensor, Tensor]
 """Weight (out, in) and bias (out,)."""

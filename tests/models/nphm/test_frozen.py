@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.nphm import rounding
 from models.nphm.arrays import HeadArrays
 from models.nphm.frozen import EXACT, HeadAt, Quick, weigh
 from models.nphm.head import BACKWARD, FORWARD, HeadModel
@@ -155,6 +156,28 @@ def test_the_kernel_rounds_as_pytorch_does():
     assert odd[0] == torch.inf
     assert abs(float(odd[1])) < 1e-10
     assert bool(odd[2].isnan())
+
+
+def test_the_slope_is_pytorchs():
+    x = torch.cat((torch.linspace(-0.5, 0.5, 4001), torch.tensor([-1e30, -7.0, 0.0, 7.0, 1e30]))).requires_grad_()
+    wide = x.detach().double().requires_grad_()
+    torch.testing.assert_close(rounding.bend(x).double(), bend(wide), atol=3e-8, rtol=1e-7)
+    weights = torch.linspace(1, 2, len(x))
+    (found,) = torch.autograd.grad(rounding.bend(x), x, weights, create_graph=True)
+    (expected,) = torch.autograd.grad(bend(wide), wide, weights.double())
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=0)
+    with pytest.raises(RuntimeError):  # a gradient of the gradient is none, and not zero
+        found.sum().backward()
+
+
+def test_single_precision_gradients_are_as_near_as_rounding(made):
+    codes, given = tiny.codes(made), POINTS[:500].clone().requires_grad_()
+    at = HeadAt(made, codes[0][0], codes[1][0])
+    found, expected = (
+        torch.autograd.grad(values.sum(), given)[0] for values in (at.field(given), dense(made, given, codes))
+    )
+    apart = (found - expected).abs().amax(1)
+    assert float(apart.quantile(0.99)) < 2e-3 * float(expected.abs().max())
 
 
 def test_what_the_kernel_does_not_know_pytorch_does():
