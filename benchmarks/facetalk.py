@@ -27,6 +27,7 @@ from models.facetalk.drawing import Said, drawn
 from models.facetalk.face import FaceTalk
 from models.facetalk.settings import Settings
 from models.sampling import Sampling
+from models.speech import small_config
 from models.talking_face import DataFacts, Speech
 from stages.bench.report import table
 
@@ -41,7 +42,8 @@ def build(case: str, size: str) -> FaceTalk:
     """With a space as if it had been studied, and estimates that are no constant."""
     torch.manual_seed(0)
     settings = CASES[case] if size == "official" else replace(CASES[case], **SMALL)
-    facts = DataFacts(VERTICES, FPS, ["a"], 512, "facebook/wav2vec2-base-960h", BASE, track=settings.track)
+    encoder = BASE if size == "official" else small_config(512, 32, 1, 2)
+    facts = DataFacts(VERTICES, FPS, ["a"], 512, "drawn", encoder, track=settings.track)
     facts = replace(facts, width=CODES) if settings.track else facts
     network = FaceTalk.build(settings, facts).eval()
     nn.init.ones_(network.space.deviation)

@@ -35,7 +35,13 @@ from tests.recipe_runs import (
 )
 
 ENDS = ("_vocaset", "_biwi", "_mead")
-OFFICIAL = [path for path in RECIPES if path.stem.endswith(ENDS) and "synthetic" not in path.stem]
+UNRELEASED = "facetalk"
+"""No code of it was published, so that there is no loop to repeat."""
+OFFICIAL = [
+    path
+    for path in RECIPES
+    if path.stem.endswith(ENDS) and "synthetic" not in path.stem and not path.stem.startswith(UNRELEASED)
+]
 LOOP = {"epochs", "batch_size", "lr", "order", "accumulation", "validate_every", "warmup", "frozen_patience"}
 LOOK = {"size", "background", "columns", "captions", "texts"}
 """What of a training, and of its pictures, a form may change."""

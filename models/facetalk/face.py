@@ -66,7 +66,7 @@ class FaceTalk(ListeningFace):
             self.audio_encoder.requires_grad_(False)
         self.space = MotionSpace(self.coordinates, settings.pca, each=bool(settings.track))
         self.denoiser = Denoiser(settings, self.space.width)
-        self.schedule = Schedule.of(settings.schedule, settings.diffusion_steps)
+        self.schedule = Schedule.of(settings.noise_schedule, settings.diffusion_steps)
         self.remembered = Remembered()
         self.register_load_state_dict_pre_hook(lambda module, *given: module.remembered.forget())
         self.sampling = Sampling(steps=min(Sampling.steps, settings.diffusion_steps))

@@ -37,7 +37,7 @@ class Settings(ListeningSettings):
     )
 
     diffusion_steps: int = setting(1000, "steps of the noise; 1000 as published", low=2)
-    schedule: str = setting(
+    noise_schedule: str = setting(
         "cosine", "how the noise grows; unpublished: 'cosine' as EDGE, or 'linear'", choices=("cosine", "linear")
     )
     reach: int = setting(

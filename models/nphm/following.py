@@ -1,0 +1,135 @@
+"""Points of a head at rest, carried along by expressions through a model that only knows the way back.
+
+A backward model tells of a posed point x where it lies at rest, T(x) = x + δ(x), and its hyper coordinates ω(x). Here
+the posed place of a point y is sought: x + δ(x) = y and ω(x) = 0, by Gauss and Newton from the last frame's place. The
+second equation tells flesh from the opening beside it: behind open lips T is not one to one, since what opens has to
+go somewhere, and it is there that ω is not zero. From frame to frame the code goes in small steps for the same reason.
+`faces.implicit.tracking` follows points through any warp, and matches no hyper coordinates.
+
+Shapes: T frames, N points, E numbers of a code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.nphm.head import HeadModel
+from models.nphm.layers import BETA, SkipMlp, bend
+
+
+@dataclass(frozen=True)
+class Pace:
+    """step: how far a code goes at once, in length; a longer way is gone in several. rounds: of Gauss and Newton in a
+    step. chords: after each, with the same Jacobian. hyper: what ω = 0 weighs on the way. last: in the last round of a
+    frame, as the other equation is the exact one. longest: of a correction, in the model's units.
+    """
+
+    step: float = 0.25
+    rounds: int = 1
+    chords: int = 1
+    hyper: float = 1.0
+    last: float = 0.1
+    longest: float = 0.04
+
+
+@dataclass(frozen=True)
+class Carried:
+    """places: (T, N, 3). turns: (T, N, 3, 3), the Jacobians of T there: a normal n at rest stands along turnsᵀ n.
+    apart: (T,) mean distance of T(places) from the points at rest."""
+
+    places: Tensor
+    turns: Tensor
+    apart: Tensor
+
+
+def follow(model: HeadModel, identity: Tensor, points: Tensor, codes: Tensor, pace: Pace) -> Carried:
+    """Where expressions (T, E) carry points (N, 3) of the head at rest. identity: (1, D)."""
+    way = _Way(model, identity, points, pace)
+    found = [way.go(code) for code in codes]
+    places, turns, apart = (torch.stack(list(part)) for part in zip(*found, strict=True))
+    return Carried(places, turns, apart)
+
+
+class _Way:
+    """Where the points are after the codes so far; it begins at rest, with the code zero."""
+
+    @torch.no_grad()
+    def __init__(self, model: HeadModel, identity: Tensor, points: Tensor, pace: Pace) -> None:
+        assert model.deformation is not None
+        self.network, self.points, self.pace = model.deformation, points, pace
+        self.told = self.network.compress(identity, model.identity.place(identity)).expand(len(points), -1)
+        self.code = points.new_zeros(self.network.sizes.expression)
+        self.places = points
+        for _ in range(4):  # a model at rest nearly stays where it is
+            self.correct(self.code, pace.hyper)
+
+    @torch.no_grad()
+    def go(self, code: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Places, turns and mean distance after the way to a code (E,)."""
+        way = code - self.code
+        steps = max(1, math.ceil(float(way.norm()) / self.pace.step))
+        for step in range(1, steps):
+            for _ in range(self.pace.rounds):
+                self.correct(self.code + way * (step / steps), self.pace.hyper)
+        for hyper in (self.pace.hyper, self.pace.last):
+            turns, wrong = self.correct(code, hyper)
+        self.code = code
+        return self.places, turns, wrong[:, :3].norm(dim=1).mean()
+
+    def correct(self, code: Tensor, hyper: float) -> tuple[Tensor, Tensor]:
+        """One round. Turns (N, 3, 3) where the points were, what is wrong (N, 3 + hyper) where they are before the last
+        correction."""
+        wrong, slopes = self.sloped(code, hyper)
+        inverse = torch.linalg.solve(
+            slopes.mT @ slopes + 1e-4 * torch.eye(3, dtype=slopes.dtype, device=slopes.device), slopes.mT
+        )
+        self.move(inverse, wrong)
+        for _ in range(self.pace.chords):
+            wrong = self.wrong(self.places, code, hyper)
+            self.move(inverse, wrong)
+        return slopes[:, :3], wrong
+
+    def move(self, inverse: Tensor, wrong: Tensor) -> None:
+        step = (inverse @ wrong[..., None])[..., 0]
+        length = step.norm(dim=1, keepdim=True)
+        self.places = self.places - step * (self.pace.longest / length.clamp(min=self.pace.longest))
+
+    def wrong(self, places: Tensor, code: Tensor, hyper: float) -> Tensor:
+        """(N, 3 + hyper): how far T misses the points, and hyper coordinates."""
+        constant = torch.cat((self.told, code.expand(len(places), -1)), -1)
+        offsets = self.network.defDeepSDF(torch.cat((places, constant), -1))
+        return torch.cat((places + offsets[:, :3] - self.points, hyper * offsets[:, 3:]), -1)
+
+    def sloped(self, code: Tensor, hyper: float) -> tuple[Tensor, Tensor]:
+        """`wrong`, and what it changes by with the places, (N, 3 + hyper, 3)."""
+
+        constant = torch.cat((self.told, code.expand(len(self.places), -1)), -1)
+        offsets, slopes = sloped(self.network.defDeepSDF, torch.cat((self.places, constant), -1))
+        weights = torch.ones_like(offsets[0])
+        weights[3:] = hyper
+        values = torch.cat((self.places + offsets[:, :3] - self.points, offsets[:, 3:]), -1) * weights
+        slopes[:, :3] += torch.eye(3, dtype=slopes.dtype, device=slopes.device)
+        return values, slopes * weights[:, None]
+
+
+def sloped(network: SkipMlp, u: Tensor) -> tuple[Tensor, Tensor]:
+    """What a network makes of inputs (N, C), (N, outputs), and how that changes with the first three, (N, outputs, 3).
+
+    Forwards through the layers, values and slopes side by side: three times the values' cost, and no graph.
+    """
+    given = torch.eye(u.shape[1], dtype=u.dtype, device=u.device)[:3, None].expand(-1, len(u), -1)
+    h, slope = u, given
+    for i in range(network.layers + 1):
+        if i == network.again:
+            h, slope = (torch.cat(both, -1) / math.sqrt(2) for both in ((h, u), (slope, given)))
+        layer = network.get_submodule(f"lin{i}")
+        assert isinstance(layer, nn.Linear)
+        h, slope = layer(h), slope @ layer.weight.mT
+        if i < network.layers:
+            slope = slope * torch.sigmoid(BETA * h)
+            h = bend(h)
+    return h, slope.permute(1, 2, 0).contiguous()

@@ -1,0 +1,102 @@
+"""FaceTalk's recipes in their tiny form: drawn motion from raw data to metrics and video, of vertices and a track."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.recipe import load
+from stages.kinds.checkpoint import Checkpoint
+from stages.kinds.predictions import Predictions
+from stages.kinds.sequences import Sequences
+from tests.pipeline.test_cli import pipe
+from tests.recipe_runs import ROOT, encoder, here, official, run_tiny, settings, store, vocaset
+from tests.stages.preprocess.facetalk_files import CODE, write_facetalk
+
+__all__ = ["encoder", "here", "official", "store", "vocaset"]
+
+
+@pytest.fixture
+def tracked(here: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    root = here / "facetalk"
+    if not root.exists():
+        write_facetalk(root)
+        masks = {"lips": np.array([0, 1]), "forehead": np.array([2, 3])}
+        (root / "FLAME_masks.pkl").write_bytes(pickle.dumps(masks, protocol=2))
+    monkeypatch.setenv("FACETALK_ROOT", str(root))
+    return [f"step.features.encoder={encoder}"]
+
+
+def numbers(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    records = json.loads((out / "metrics/metrics.json").read_text())["numbers"]
+    return {(record["row"], record["metric"]): record for record in records}
+
+
+@pytest.mark.parametrize("name", ["vocaset", "flame"])
+def test_as_stated_and_as_recommended(name: str) -> None:
+    steps = load(ROOT / f"recipes/facetalk_{name}.toml").steps
+    values, infer = steps["train"].values, steps["infer"].values
+    fps = steps["preprocess"].values["fps"]
+    assert values["crop"] == 2 * fps, "seconds, as published"
+    stated = ("diffusion_steps", "audio_dropout", "optimiser", "lr", "schedule", "reach", "frozen_encoder")
+    assert [values[key] for key in stated] == [1000, 0.25, "adam", 1e-4, "constant", 0, True]
+    size = ("feature_dim", "layers", "heads", "feedforward", "dropout", "noise_schedule", "scale_low", "scale_high")
+    assert [values[key] for key in size] == [512, 8, 8, 1024, 0.1, "cosine", 0.7, 1.3]
+    assert (values["track"], values["pca"]) == ("", 0)
+    assert [values[key] for key in ("batch_size", "ema", "grad_clip")] == [32, 0.9999, 1.0]
+    assert [infer[key] for key in ("samples", "sampler", "steps", "guidance")] == [4, "ddim", 50, 2.0]
+
+
+def test_synthetic_from_nothing_to_samples_on_video(here: Path) -> None:
+    assert run_tiny("facetalk_synthetic.toml") == 0
+    out = here / "outputs/facetalk_synthetic"
+    data, made = Sequences(out / "preprocess"), Predictions(out / "infer")
+    assert sorted(made.items) == [f"{name}_condition_mean_seed{seed}" for name in data.ids("test") for seed in (1, 2)]
+    one, other = (made.motion(f"{data.ids('test')[0]}_condition_mean_seed{seed}") for seed in (1, 2))
+    assert not np.array_equal(one, other)
+    found = numbers(out)
+    assert {row for row, _ in found} == {"model", "best of 2", "neutral template", "mean motion"}
+    best, mean = (found[row, "lve/facediffuser"]["value"] for row in ("best of 2", "model"))
+    assert best <= mean
+    assert found["model", "diversity_samples/facepipe"]["value"] > 0
+    assert list(out.glob("render/*_seed*.mp4"))
+
+
+def test_synthetic_by_its_controls(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the recipe's comment says; the face is not looked at, and what would look at it says why."""
+    controls = ["step.train.track=controls", "step.train.pca=0"]
+    assert run_tiny("facetalk_synthetic.toml", *controls, options=["--until", "metrics"]) == 0
+    out = here / "outputs/facetalk_synthetic"
+    assert Checkpoint(out / "train").facts.width == 8
+    assert Predictions(out / "infer").info.track == "controls"
+    found = numbers(out)
+    assert {row for row, _ in found} == {"model", "best of 2", "neutral code", "mean code"}
+    capsys.readouterr()
+    assert run_tiny("facetalk_synthetic.toml", *controls) == 1
+    assert "rows of the track 'controls' and no vertices: make faces of them with the stage meshes" in "".join(
+        capsys.readouterr()
+    )
+
+
+def test_vocaset_in_the_authors_layout(here: Path, official: list[str]) -> None:
+    assert run_tiny("facetalk_vocaset.toml", *official) == 0
+    found = numbers(here / "outputs/facetalk_vocaset")
+    assert ("best of 2", "lve/facediffuser") in found
+    assert ("model", "diversity_samples/facepipe") in found
+
+
+def test_flame_meshes_in_the_releases_layout(here: Path, tracked: list[str]) -> None:
+    assert run_tiny("facetalk_flame.toml", *tracked) == 0
+    out = here / "outputs/facetalk_flame"
+    assert Sequences(out / "preprocess").fps == 24
+    assert ("model", "fdd/facediffuser") in numbers(out)
+    assert list(out.glob("render/*.mp4"))
+    line = ["run", str(ROOT / "recipes/facetalk_flame.toml"), "--tiny", "--device", "cpu", "--until", "metrics"]
+    assert pipe(*line, *settings(*tracked, "step.train.track=nphm_expression")) == 0
+    assert Checkpoint(out / "train").facts.width == CODE
+    assert ("model", "code_mse/facepipe") in numbers(out)
