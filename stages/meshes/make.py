@@ -160,7 +160,7 @@ def effort(made: Sequence[Made], seconds: float, frames: int) -> Iterator[str]:
     )
     unsolved = sum(one.unsolved for one in made)
     if unsolved:
-        yield f"{unsolved:,} vertices ({100 * unsolved / size:.2g} %) were not followed all the way to where they belong"
+        yield f"{unsolved:,} vertices ({100 * unsolved / size:.2g} %) were not followed to where they belong"
 
 
 def _made(frames: Sequence[Frame], samples: int, openness: Sequence[float]) -> Made:
