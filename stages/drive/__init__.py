@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, of_json, param
+from stages.kinds.head import CODES, WEIGHTS
+from stages.kinds.head import INDEX as HEAD_INDEX
 from stages.kinds.identities import FOLDER as IDENTITIES
 from stages.kinds.predictions import Predictions, prediction_name
 from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
@@ -50,7 +52,7 @@ class Drive(Stage):
     Params = Params
     inputs: ClassVar[Mapping[str, Slot]] = {
         "predictions": Slot("predictions", optional=True),
-        "head": Slot("head"),
+        "head": Slot("head", uses=(WEIGHTS, HEAD_INDEX, CODES)),
         "data": Slot("sequences", uses=(TEMPLATES, INDEX, TOPOLOGY, REGIONS, IDENTITIES, TRACKS, TRACK_INDEX)),
     }
     output = "predictions"
@@ -66,6 +68,14 @@ class Drive(Stage):
 
     def needs(self) -> Needs:
         return Needs(gpu=1, threads="all")
+
+    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
+        """The sequences' own codes only where nobody else's are driven."""
+        read = {slot: dict(entry.content) for slot, entry in given.items()}
+        if "predictions" in given:
+            for part in (TRACKS, TRACK_INDEX):
+                read["data"].pop(part, None)
+        return read
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A face's motion: of its codes, its template and its identity code."""

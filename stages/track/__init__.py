@@ -12,11 +12,26 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
-from stages.kinds.sequences import REGIONS, SOUND, TOPOLOGY, VERTICES, Entry, Sequences
+from stages.kinds.head import CODES, WEIGHTS
+from stages.kinds.head import INDEX as HEAD_INDEX
+from stages.kinds.sequences import (
+    INDEX,
+    REGIONS,
+    SOUND,
+    TEMPLATES,
+    TOPOLOGY,
+    TRANSCRIPTS,
+    VERTICES,
+    Entry,
+    Sequences,
+)
 from stages.kinds.tracks import FOLDER as TRACKS
+from stages.kinds.tracks import INDEX as TRACK_INDEX
 
 EXPRESSION = "nphm_expression"
 """The track, as of FaceTalk's data set."""
+WHOLE = (INDEX, TEMPLATES, TOPOLOGY, TRANSCRIPTS)
+"""Files of sequences that belong to all of them; what is known of the raw data alone stays with those."""
 HEAD = "head-of-"
 """What begins the name of an item that is a subject's identity code."""
 
@@ -53,7 +68,10 @@ class TrackHeads(Stage):
 
     name = "track"
     Params = Params
-    inputs: ClassVar[Mapping[str, Slot]] = {"data": Slot("sequences"), "head": Slot("head")}
+    inputs: ClassVar[Mapping[str, Slot]] = {
+        "data": Slot("sequences", uses=(*WHOLE, REGIONS, VERTICES, SOUND, TRACKS, TRACK_INDEX)),
+        "head": Slot("head", uses=(WEIGHTS, HEAD_INDEX, CODES)),
+    }
     output = "sequences"
     seeded = True
     libraries = ("numpy", "scipy", "torch")

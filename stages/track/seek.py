@@ -18,19 +18,16 @@ from models.nphm.tracking import Effort, at_rest, track
 from pipeline.stage import Job
 from stages.headfit.interest import interest
 from stages.kinds import identities, tracks
-from stages.kinds.card import CARD
 from stages.kinds.head import Head
 from stages.kinds.plain import write_json
-from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, TRANSCRIPTS, Sequences
+from stages.kinds.sequences import REGIONS, Sequences
 from stages.kinds.shared_files import share
 from stages.kinds.tracks import Track
 from stages.processor import set_up
-from stages.track import EXPRESSION, HEAD, Params
+from stages.track import EXPRESSION, HEAD, WHOLE, Params
 
 NOTES = "residuals"
 """Item → mean distance of its points from the surface that was found, in millimetres; null where none was sought."""
-WHOLE = (INDEX, TEMPLATES, TOPOLOGY, TRANSCRIPTS, CARD)
-"""Files that belong to all sequences."""
 
 
 def seek(job: Job, params: Params) -> None:
