@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, of_json, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.kinds.sequences import INDEX, REGIONS, SOUND, TEMPLATES, TOPOLOGY, VERTICES, Sequences
-from stages.kinds.surfaces import MESHES, Surfaces
+from stages.kinds.surfaces import MESHES, Surfaces, by_folder
 from stages.render.settings import PRESETS, background_problem
 
 if TYPE_CHECKING:
@@ -74,13 +74,19 @@ class Film(Stage):
         from stages.render.choice import choose
 
         data, made = Sequences(given["data"].path), Surfaces(given["surfaces"].path)
-        files, meshes = given["data"].files, given["surfaces"].files
+        files, meshes = given["data"].files, by_folder(given["surfaces"].files)
 
         def facts(clip: Clip) -> list[Any]:
             name, item = clip.item.id, asdict(clip.item)
-            own = [digest for file, digest in sorted(meshes.items()) if file.startswith(f"{MESHES}/{clip.name}/")]
             truth, sound = files.get(f"{VERTICES}/{name}.npy"), files.get(f"{SOUND}/{name}.wav")
-            return [of_json(own), truth, sound, item, clip.frames, data.template_digests.get(item["subject"])]
+            return [
+                meshes.get(f"{MESHES}/{clip.name}"),
+                truth,
+                sound,
+                item,
+                clip.frames,
+                data.template_digests.get(item["subject"]),
+            ]
 
         clips = choose(data, made, self.params.columns, self.params.splits, self.params.limit)
         shared = [

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from pipeline.errors import RecipeError
-from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, of_json, param
+from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, VERTICES, Sequences
-from stages.kinds.surfaces import MESHES, Surfaces
+from stages.kinds.surfaces import MESHES, Surfaces, by_folder
 
 TRUTH = "truth"
 
@@ -63,11 +63,9 @@ class Geometry(Stage):
         data, files = Sequences(given["data"].path), given["data"].files
         taken = defaultdict[str, list[Any]](list)
         for slot in (slot for slot in ("surfaces", TRUTH) if slot in given):
-            by_folder = defaultdict[str, list[str]](list)
-            for file, digest in sorted(given[slot].files.items()):
-                by_folder[file.rpartition("/")[0]].append(digest)
+            meshes = by_folder(given[slot].files)
             for key, item in Surfaces(given[slot].path).items.items():
-                taken[item.id].append([slot, key, asdict(item), of_json(by_folder[f"{MESHES}/{key}"])])
+                taken[item.id].append([slot, key, asdict(item), meshes.get(f"{MESHES}/{key}")])
         each = {}
         for name, entry in data.info.sequences.items():
             if name in taken:

@@ -41,15 +41,7 @@ class Expressions:
 
     @cached_property
     def info(self) -> Info:
-        if self.predictions is not None:
-            return replace(self.predictions.info, track="")
-        data = self.data
-        entries = {name: data.entry(name) for name in data.ids_in(self._splits)}
-        items = {
-            prediction_name(name, one.subject): Item(name, one.subject, one.subject, one.split, one.frames)
-            for name, one in entries.items()
-        }
-        return Info(data.fps, data.units, data.info.dataset, TRUTH, items, styles=False)
+        return spoken(self.data, self.predictions, self._splits)
 
     @property
     def items(self) -> Mapping[str, Item]:
@@ -72,3 +64,15 @@ class Expressions:
                 f"{self.head.info.expression}: give codes of this head"
             )
         return rows
+
+
+def spoken(data: Sequences, predictions: Predictions | None, splits: Sequence[str]) -> Info:
+    """What there is to speak, told without a head: all predictions, or sentences of some splits by their own codes."""
+    if predictions is not None:
+        return replace(predictions.info, track="")
+    entries = {name: data.entry(name) for name in data.ids_in(splits)}
+    items = {
+        prediction_name(name, one.subject): Item(name, one.subject, one.subject, one.split, one.frames)
+        for name, one in entries.items()
+    }
+    return Info(data.fps, data.units, data.info.dataset, TRUTH, items, styles=False)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from faces.errors import DataError, said
 from faces.texts import read_json
+from pipeline.stage import of_json
 from stages.kinds.plain import built, remade_by, write_json
 from stages.kinds.predictions import FILE_NAME, Item
 from stages.kinds.sequences import Sequences
@@ -81,6 +82,14 @@ class Info:
 def mesh_file(folder: Path, name: str, number: int) -> Path:
     """The file of one frame below an artifact's folder."""
     return folder / MESHES / name / f"frame_{number:05d}.ply"
+
+
+def by_folder(files: Mapping[str, str]) -> dict[str, str]:
+    """Folder → a digest of all that is in it. files: relative name → digest."""
+    found: dict[str, list[str]] = {}
+    for name, digest in sorted(files.items()):
+        found.setdefault(name.rpartition("/")[0], []).append(digest)
+    return {folder: of_json(digests) for folder, digests in found.items()}
 
 
 def write_made(folder: Path, name: str, made: Made) -> Path:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
-from stages.kinds.expressions import EXPRESSION
+from stages.kinds.expressions import EXPRESSION, spoken
 from stages.kinds.identities import FOLDER as IDENTITIES
-from stages.kinds.predictions import Predictions, prediction_name
+from stages.kinds.predictions import MOTION, Item, Predictions
 from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
 from stages.kinds.tracks import FOLDER as TRACKS
 from stages.kinds.tracks import INDEX as TRACK_INDEX
+from stages.render.choice import spread
 
 OWN, ZERO = "own", "zero"
 IDENTITY_FILE = "identity_file"
@@ -29,6 +30,12 @@ AUTO = "auto"
 class Params:
     splits: list[str] = param(
         ["test"], selects=True, help="without predictions: whose sentences are made of their own codes"
+    )
+    limit: int = param(
+        0,
+        low=0,
+        selects=True,
+        help="how many sentences, or samples of them, spread over subjects, then sentences; 0: all",
     )
     topology: str = param(
         "free",
@@ -138,16 +145,15 @@ class Meshes(Stage):
         def whose(subject: str) -> list[Any]:
             return [data.template_digests.get(subject), files.get(f"{IDENTITIES}/{subject}.npy")]
 
-        if "predictions" in given:
-            made = Predictions(given["predictions"].path)
-            each = {name: [given["predictions"].files.get(f"npy/{name}.npy"), whose(item.subject)]
-                    for name, item in made.items.items()}  # fmt: skip
-        else:
-            each = {}
-            for name in data.ids_in(self.params.splits):
-                subject = data.entry(name).subject
-                codes = files.get(f"{TRACKS}/{EXPRESSION}/{name}.npy")
-                each[prediction_name(name, subject)] = [codes, whose(subject)]
+        made = Predictions(given["predictions"].path) if "predictions" in given else None
+
+        def codes(name: str, item: Item) -> str | None:
+            if made is None:
+                return files.get(f"{TRACKS}/{EXPRESSION}/{item.id}.npy")
+            return given["predictions"].files.get(f"{MOTION}/{name}.npy")
+
+        items = chosen(spoken(data, made, self.params.splits).items, self.params.limit)
+        each = {name: [codes(name, item), whose(item.subject)] for name, item in items.items()}
         whole = [digest for name, digest in sorted(files.items()) if name == TOPOLOGY or name.startswith(f"{REGIONS}/")]
         shared = [given["head"].content, of_json(whole), data.units, data.info.up, sources.get(IDENTITY_FILE)]
         return Items(each, shared)
@@ -156,3 +162,9 @@ class Meshes(Stage):
         from stages.meshes.make import make
 
         make(job, self.params)
+
+
+def chosen(items: Mapping[str, Item], limit: int) -> dict[str, Item]:
+    """Those of the items that are made, by name; 0: all."""
+    names = spread([(item.subject, item.id, name) for name, item in items.items()])
+    return {name: items[name] for name in sorted(names[:limit] if limit else names)}

@@ -25,7 +25,7 @@ from stages.kinds.head import Head
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
 from stages.kinds.surfaces import FIXED, MESHES, Info, Made, mesh_file, read_made, write_index, write_made
-from stages.meshes import AUTO, IDENTITY_FILE, Params
+from stages.meshes import AUTO, IDENTITY_FILE, Params, chosen
 from stages.meshes.who import Cast
 from stages.processor import set_up
 
@@ -37,14 +37,14 @@ def make(job: Job, params: Params) -> None:
     given = Predictions(job.inputs["predictions"].path) if "predictions" in job.inputs else None
     spoken = Expressions(head, data, given, params.splits)
     studio = Studio(job, params, spoken)
-    job.each(sorted(spoken.items), studio.make)
-    made = {name: read_made(job.out, name) for name in spoken.items}
-    info = spoken.info
+    info, items = spoken.info, chosen(spoken.items, params.limit)
+    job.each(list(items), studio.make)
+    made = {name: read_made(job.out, name) for name in items}
     write_index(
         job.out,
         Info(
             info.fps, info.units, data.info.up, info.dataset, info.model, studio.topology, head_facts(head),
-            choices(params), info.items, made, info.styles,
+            choices(params), items, made, info.styles,
         ),
     )  # fmt: skip
     if head.info.moves == FORWARD and params.topology != FIXED:
@@ -139,11 +139,10 @@ def head_facts(head: Head) -> dict[str, Any]:
 
 
 def choices(params: Params) -> Mapping[str, Any]:
-    """What is written down of the parameters: all but whose sentences, and where a file was."""
+    """What is written down of the parameters: all but which sentences, and where a file was."""
     facts = asdict(params)
     facts["identity"] = "file" if facts.pop(IDENTITY_FILE) else facts["identity"]
-    facts.pop("splits")
-    return facts
+    return {name: value for name, value in facts.items() if name not in ("splits", "limit")}
 
 
 def effort(made: Sequence[Made], seconds: float, frames: int) -> Iterator[str]:

@@ -113,6 +113,17 @@ def test_samples_of_a_sentence_are_named_by_their_numbers(
         assert mesh_file(job.out, name, number).read_bytes() == same
 
 
+def test_only_so_many_are_made_spread_over_subjects(inputs: dict[str, Path], tmp_path: Path) -> None:
+    surfaces = Surfaces(run(tmp_path / "run", inputs, limit=2).out)
+    assert list(surfaces.items) == ["B_s1_condition_B", "C_s1_condition_C"]
+
+
+def test_bfloat16_is_near(inputs: dict[str, Path], tmp_path: Path, made: FakeJob) -> None:
+    half = Surfaces(run(tmp_path / "run", inputs, half=True, limit=1).out)
+    for near, exact in zip(half.frames("B_s1_condition_B"), Surfaces(made.out).frames("B_s1_condition_B"), strict=True):
+        assert 0 < vertex_chamfer(near, exact) < 2e-3
+
+
 def test_fixed_topology(inputs: dict[str, Path], tmp_path: Path) -> None:
     job = run(tmp_path / "run", inputs, topology="fixed", low=[], high=[])
     surfaces = Surfaces(job.out)
