@@ -18,7 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from models.nphm.head import HeadModel
-from models.nphm.layers import BETA, SkipMlp, bend
+from models.nphm.layers import BETA, SkipMlp
+from models.nphm.rounding import bend_
+
+AT_ONCE = 512
+"""Points whose slopes are sought together."""
 
 
 @dataclass(frozen=True)
@@ -100,36 +104,49 @@ class _Way:
 
     def wrong(self, places: Tensor, code: Tensor, hyper: float) -> Tensor:
         """(N, 3 + hyper): how far T misses the points, and hyper coordinates."""
-        constant = torch.cat((self.told, code.expand(len(places), -1)), -1)
-        offsets = self.network.defDeepSDF(torch.cat((places, constant), -1))
-        return torch.cat((places + offsets[:, :3] - self.points, hyper * offsets[:, 3:]), -1)
+        return self._missed(places, values(self.network.defDeepSDF, self._asked(places, code)), hyper)
 
     def sloped(self, code: Tensor, hyper: float) -> tuple[Tensor, Tensor]:
-        """`wrong`, and what it changes by with the places, (N, 3 + hyper, 3)."""
-
-        constant = torch.cat((self.told, code.expand(len(self.places), -1)), -1)
-        offsets, slopes = sloped(self.network.defDeepSDF, torch.cat((self.places, constant), -1))
-        weights = torch.ones_like(offsets[0])
-        weights[3:] = hyper
-        values = torch.cat((self.places + offsets[:, :3] - self.points, offsets[:, 3:]), -1) * weights
+        """`wrong` of the places, and what it changes by with them, (N, 3 + hyper, 3)."""
+        offsets, slopes = sloped(self.network.defDeepSDF, self._asked(self.places, code))
         slopes[:, :3] += torch.eye(3, dtype=slopes.dtype, device=slopes.device)
-        return values, slopes * weights[:, None]
+        slopes[:, 3:] *= hyper
+        return self._missed(self.places, offsets, hyper), slopes
+
+    def _asked(self, places: Tensor, code: Tensor) -> Tensor:
+        return torch.cat((places, self.told, code.expand(len(places), -1)), -1)
+
+    def _missed(self, places: Tensor, offsets: Tensor, hyper: float) -> Tensor:
+        return torch.cat((places + offsets[:, :3] - self.points, hyper * offsets[:, 3:]), -1)
+
+
+def values(network: SkipMlp, u: Tensor) -> Tensor:
+    """What a network makes of inputs (N, C), (N, outputs), without a graph."""
+    return _walked(network, u, None)[0]
 
 
 def sloped(network: SkipMlp, u: Tensor) -> tuple[Tensor, Tensor]:
-    """What a network makes of inputs (N, C), (N, outputs), and how that changes with the first three, (N, outputs, 3).
+    """`values`, and how they change with the first three inputs, (N, outputs, 3).
 
-    Forwards through the layers, values and slopes side by side: three times the values' cost, and no graph.
+    Forwards through the layers, side by side, as many points at a time as a processor keeps near.
     """
-    given = torch.eye(u.shape[1], dtype=u.dtype, device=u.device)[:3, None].expand(-1, len(u), -1)
-    h, slope = u, given
+    axes = torch.eye(u.shape[1], dtype=u.dtype, device=u.device)[:3, None]
+    parts = [_walked(network, some, axes.expand(-1, len(some), -1)) for some in u.split(AT_ONCE)]
+    made, slopes = zip(*parts, strict=True)
+    return torch.cat(made), torch.cat(slopes, 1).permute(1, 2, 0).contiguous()
+
+
+def _walked(network: SkipMlp, u: Tensor, along: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Values (N, outputs), and their slopes (A, N, outputs) along directions (A, N, C) of the input, if any."""
+    h, slope = u, along
     for i in range(network.layers + 1):
         if i == network.again:
-            h, slope = (torch.cat(both, -1) / math.sqrt(2) for both in ((h, u), (slope, given)))
+            h = torch.cat((h, u), -1) / math.sqrt(2)
+            slope = None if slope is None or along is None else torch.cat((slope, along), -1) / math.sqrt(2)
         layer = network.get_submodule(f"lin{i}")
         assert isinstance(layer, nn.Linear)
-        h, slope = layer(h), slope @ layer.weight.mT
+        h, slope = layer(h), None if slope is None else slope @ layer.weight.mT
         if i < network.layers:
-            slope = slope * torch.sigmoid(BETA * h)
-            h = bend(h)
-    return h, slope.permute(1, 2, 0).contiguous()
+            slope = None if slope is None else slope.mul_(torch.sigmoid(BETA * h))
+            h = bend_(h)
+    return h, slope

@@ -24,7 +24,7 @@ class Weights:
     """Of the parts of the loss. clamp: distances beyond count as this one."""
 
     distance: float = 1.0
-    follow: float = 100.0
+    follow: float = 200.0
     away: float = 0.05
     anchors: float = 5.0
     rest: float = 0.5

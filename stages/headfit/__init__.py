@@ -18,9 +18,9 @@ from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, VERTICES
 
 @dataclass(frozen=True)
 class Params:
-    frames: int = param(40, low=1, help="frames of each training subject that are fitted to, spread over its motion")
+    frames: int = param(30, low=1, help="frames of each training subject that are fitted to, spread over its motion")
     blends: int = param(
-        6,
+        16,
         low=0,
         help="heads beside the subjects', blended of their templates and stretched, in three of the frames each",
     )
@@ -50,7 +50,7 @@ class Params:
     deformation_width: int = param(128, low=1, help="channels of the deformation network; MonoNPHM 400")
     deformation_layers: int = param(4, low=2, help="its hidden layers; MonoNPHM 6")
     follow: float = param(
-        100.0, low=0.0, help="weight of correspondences: where a point of the posed mesh lies at rest"
+        200.0, low=0.0, help="weight of correspondences: where a point of the posed mesh lies at rest"
     )
     save_every: int = param(500, low=1, exec=True, help="steps between states from which a stopped fit goes on")
 

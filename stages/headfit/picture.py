@@ -25,22 +25,23 @@ if TYPE_CHECKING:
     from stages.kinds.sequences import Sequences
 
 COMPARISON = "comparison.png"
-COLUMNS, SIZE, RESOLUTION = 5, 320, 72
+COLUMNS, SIZE, RESOLUTION = 5, 320, 96
 MARGIN = 0.05
 """Of the box around a head, in NPHM's units."""
 
 
 def draw(folder: Path, data: Sequences, school: School, poses: Sequence[Pose], subjects: int) -> Path:
-    """Write the picture: above the meshes, below the model's surfaces; a head at rest, and frames far from rest."""
+    """Write the picture: above the meshes, below the model's surfaces; a face at rest, and frames far from rest."""
     chosen = [0, *_widest(poses, subjects, COLUMNS - 1)]
     rows: list[list[NDArray[np.uint8]]] = [[], []]
     for number in chosen:
         pose = poses[number]
-        camera = fit(pose.vertices, SIZE)
+        face = _face(pose.vertices)
+        camera = fit(face, SIZE)
         with torch.no_grad():
             row = torch.tensor([number], device=school.heads.device)
             surface = surface_of(
-                school.model, school.identities[school.heads[row]], school.codes(row), pose.vertices, RESOLUTION
+                school.model, school.identities[school.heads[row]], school.codes(row), face, RESOLUTION
             )
         rows[0].append(_shown(Mesh(pose.vertices.astype(np.float32), data.faces), camera))
         rows[1].append(_shown(surface, camera))
@@ -50,9 +51,8 @@ def draw(folder: Path, data: Sequences, school: School, poses: Sequence[Pose], s
 def surface_of(
     model: HeadModel, identity: torch.Tensor, expression: torch.Tensor, about: NDArray[np.floating], resolution: int
 ) -> Mesh:
-    """The surface of codes (1, D) and (1, E), in a box about points (N, 3) that is open at the bottom."""
+    """The surface of codes (1, D) and (1, E) in a box about points (N, 3), open where the head goes on."""
     low, high = about.min(axis=0) - MARGIN, about.max(axis=0) + MARGIN
-    low[1] = about[:, 1].min() + MARGIN
 
     def field(points: NDArray[np.floating]) -> NDArray[np.float32]:
         with torch.no_grad():
@@ -61,6 +61,12 @@ def surface_of(
         return values
 
     return extract(field, Extraction(resolution, tuple(low.tolist()), tuple(high.tolist()), chunk=8000))
+
+
+def _face(vertices: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The vertices of the half that looks ahead, without the lowest quarter, which is neck."""
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    return vertices[(vertices[:, 2] > (low[2] + high[2]) / 2) & (vertices[:, 1] > low[1] + 0.25 * (high[1] - low[1]))]
 
 
 def _widest(poses: Sequence[Pose], subjects: int, count: int) -> list[int]:
