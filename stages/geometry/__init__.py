@@ -17,7 +17,7 @@ from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, para
 from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, VERTICES, Sequences
 from stages.kinds.surfaces import MESHES, Surfaces, by_folder
 
-TRUTH = "truth"
+TRUTH, ALL = "truth", "all"
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class Params:
     )
     every: int = param(1, low=1, help="one frame of so many is measured")
     region: str = param(
-        "",
-        help="the data set's region, by name, that is looked at: of a surface what lies nearest to it; empty: all",
+        ALL, help="the data set's region, by name, that is looked at: of a surface what lies nearest to it; or all"
     )
     splits: list[str] = param([], selects=True, help="only these splits; empty: all that surfaces were made of")
 
@@ -51,7 +50,7 @@ class Geometry(Stage):
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
         """None. RecipeError for a region of surfaces that have none."""
-        if TRUTH in upstream and self.params.region:
+        if TRUTH in upstream and self.params.region != ALL:
             raise RecipeError(f"region is of the data's topology, and {TRUTH} has another: leave one of them out")
         return ()
 

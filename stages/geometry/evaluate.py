@@ -9,7 +9,7 @@ from faces.region_registry import identify
 from pipeline.errors import StageError
 from pipeline.registry import nearest
 from pipeline.stage import Job
-from stages.geometry import TRUTH, Params
+from stages.geometry import ALL, TRUTH, Params
 from stages.geometry.cases import Truth, choose
 from stages.geometry.measure import AGAIN, Measurer
 from stages.kinds.head import METRES
@@ -64,7 +64,7 @@ def evaluate(job: Job, params: Params) -> None:
 
 def regions_of(data: Sequences, name: str) -> Regions:
     """The region that is looked at. StageError where the data have none of that name."""
-    if not name:
+    if name == ALL:
         return NO_REGIONS
     indices = data.region(name)
     if indices is None:
