@@ -206,3 +206,10 @@ def test_a_broken_file_is_named(tracked: dict[str, Input], tmp_path: Path) -> No
     (tracked["data"].path / tracks.FOLDER / TRACK / "A_s02.npy").write_bytes(b"")
     with pytest.raises((DataError, StageError), match="A_s02"):
         train(new_job(tmp_path / "t", tracked), OF_TRACK)
+
+
+def test_a_group_of_processes_learns_what_one_would(tracked: dict[str, Input], tmp_path: Path) -> None:
+    alone = train(new_job(tmp_path / "a", tracked), OF_TRACK, batch_size=2, epochs=1).load_network()
+    shared = train(new_job(tmp_path / "b", tracked, processes=2), OF_TRACK, batch_size=2, epochs=1).load_network()
+    for name in ("mean", "size"):
+        torch.testing.assert_close(getattr(shared, name), getattr(alone, name), rtol=0, atol=0)
