@@ -12,6 +12,8 @@ from torch import Tensor
 from models.nphm.frozen import HeadAt
 
 Array = NDArray[np.float32]
+GRAPH = 4096
+"""Points whose gradient is asked for at a time: what is kept for it is 0.1 MB a point of MonoNPHM."""
 
 
 class HeadArrays:
@@ -34,11 +36,16 @@ class HeadArrays:
 
     def slope(self, points: Array) -> tuple[Array, Array]:
         """Signed distances (N,) and their gradients (N, 3)."""
-        given = self._given(points).requires_grad_()
+        parts = [self._slope(part) for part in self._given(points).split(GRAPH)]
+        values, gradients = (torch.cat(found).cpu().numpy() for found in zip(*parts, strict=True))
+        return values, gradients
+
+    def _slope(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        points = points.detach().requires_grad_()
         with torch.enable_grad():
-            values = self.head.field(given)
-            (gradients,) = torch.autograd.grad(values.sum(), given)
-        return values.detach().cpu().numpy(), gradients.cpu().numpy()
+            values = self.head.field(points)
+            (gradients,) = torch.autograd.grad(values.sum(), points)
+        return values.detach(), gradients
 
     def _told(self, ask: Callable[[Tensor], Tensor], points: Array) -> Array:
         with torch.inference_mode():

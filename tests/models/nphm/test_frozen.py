@@ -130,7 +130,8 @@ def test_what_a_head_cannot_tell_is_said():
     assert HeadAt(rest, torch.zeros(tiny.IDENTITY.identity)).field(POINTS).shape == (3000,)
 
 
-def test_arrays_go_in_and_come_out(made):
+def test_arrays_go_in_and_come_out(made, monkeypatch):
+    monkeypatch.setattr("models.nphm.arrays.GRAPH", 16)
     codes = tiny.codes(made)
     head = HeadArrays(HeadAt(made, codes[0][0], codes[1][0]))
     points = POINTS[:50].numpy()
