@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faces.errors import DataError
-from stages.kinds.head import Head
-from stages.kinds.predictions import Info, Item, Predictions, check_alike, prediction_name
-from stages.kinds.sequences import Sequences
-from stages.kinds.tracks import read_tracks
+from pipeline.stage import Given, Slot, of_json
+from stages.kinds.head import CODES, WEIGHTS, Head
+from stages.kinds.head import INDEX as HEAD_INDEX
+from stages.kinds.identities import FOLDER as IDENTITIES
+from stages.kinds.predictions import MOTION, Info, Item, Predictions, check_alike, prediction_name
+from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
+from stages.kinds.tracks import EXPRESSION, read_tracks
+from stages.kinds.tracks import FOLDER as TRACKS
+from stages.kinds.tracks import INDEX as TRACK_INDEX
+from stages.render.choice import spread
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-EXPRESSION = "nphm_expression"
-"""The track, as of FaceTalk's data set."""
+SLOTS: Mapping[str, Slot] = {
+    "predictions": Slot("predictions", optional=True),
+    "head": Slot("head", uses=(WEIGHTS, HEAD_INDEX, CODES)),
+    "data": Slot("sequences", uses=(TEMPLATES, INDEX, TOPOLOGY, REGIONS, IDENTITIES, TRACKS, TRACK_INDEX)),
+}
+"""Of stages that speak codes."""
 TRUTH = "head model"
 """What the sequences' own codes are called where a network's name stands else."""
 
@@ -31,7 +41,7 @@ class Expressions:
     ) -> None:
         """splits: without predictions, whose sentences. DataError where they are not of this head's data."""
         self.head, self.data, self.predictions, self._splits = head, data, predictions, list(splits)
-        head.check_alike(data)
+        self.head.check_alike(data)
         if predictions is not None:
             if predictions.info.track != EXPRESSION:
                 track = predictions.info.track
@@ -76,3 +86,41 @@ def spoken(data: Sequences, predictions: Predictions | None, splits: Sequence[st
         for name, one in entries.items()
     }
     return Info(data.fps, data.units, data.info.dataset, TRUTH, items, styles=False)
+
+
+def reads_codes(given: Mapping[str, Given]) -> dict[str, dict[str, str]]:
+    """What a stage reads (`Stage.reads`): the sequences' own codes only where nobody else's are spoken."""
+    read = {slot: dict(entry.content) for slot, entry in given.items()}
+    if "predictions" in given:
+        for part in (TRACKS, TRACK_INDEX):
+            read["data"].pop(part, None)
+    return read
+
+
+def code_items(given: Mapping[str, Given], splits: Sequence[str], limit: int = 0) -> tuple[dict[str, Any], list[Any]]:
+    """What items hang on, of the slots predictions (if it is wired), data and head: each on its codes, and its subject's
+    template and identity code; and what all hang on."""
+    data, files = Sequences(given["data"].path), given["data"].files
+    made = Predictions(given["predictions"].path) if "predictions" in given else None
+
+    def codes(name: str, item: Item) -> str | None:
+        if made is None:
+            return files.get(f"{TRACKS}/{EXPRESSION}/{item.id}.npy")
+        return given["predictions"].files.get(f"{MOTION}/{name}.npy")
+
+    each = {
+        name: [
+            codes(name, item),
+            data.template_digests.get(item.subject),
+            files.get(f"{IDENTITIES}/{item.subject}.npy"),
+        ]
+        for name, item in chosen(spoken(data, made, splits).items, limit).items()
+    }
+    whole = [digest for name, digest in sorted(files.items()) if name == TOPOLOGY or name.startswith(f"{REGIONS}/")]
+    return each, [given["head"].content, of_json(whole), data.units, data.info.up]
+
+
+def chosen(items: Mapping[str, Item], limit: int) -> dict[str, Item]:
+    """So many of the items, spread over subjects, then sentences; 0: all. By name."""
+    names = spread([(item.subject, item.id, name) for name, item in items.items()])
+    return {name: items[name] for name in sorted(names[:limit] if limit else names)}

@@ -12,14 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
-from stages.kinds.expressions import EXPRESSION, spoken
-from stages.kinds.identities import FOLDER as IDENTITIES
-from stages.kinds.predictions import MOTION, Item, Predictions
-from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
-from stages.kinds.tracks import FOLDER as TRACKS
-from stages.kinds.tracks import INDEX as TRACK_INDEX
-from stages.render.choice import spread
+from pipeline.stage import Given, Items, Job, Needs, Slot, Sources, Stage, Upstream, param
+from stages.kinds.expressions import SLOTS, code_items, reads_codes
 
 OWN, ZERO = "own", "zero"
 IDENTITY_FILE = "identity_file"
@@ -106,11 +100,7 @@ class Meshes(Stage):
 
     name = "meshes"
     Params = Params
-    inputs: ClassVar[Mapping[str, Slot]] = {
-        "predictions": Slot("predictions", optional=True),
-        "head": Slot("head"),
-        "data": Slot("sequences", uses=(TEMPLATES, INDEX, TOPOLOGY, REGIONS, IDENTITIES, TRACKS, TRACK_INDEX)),
-    }
+    inputs: ClassVar[Mapping[str, Slot]] = SLOTS
     output = "surfaces"
     libraries = ("numpy", "numba", "scipy", "torch", "scikit-image")
 
@@ -138,33 +128,15 @@ class Meshes(Stage):
     def needs(self) -> Needs:
         return Needs(gpu=1, threads="all")
 
+    def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
+        return reads_codes(given)
+
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A sentence's meshes: of its codes, and of whose head speaks it."""
-        data, files = Sequences(given["data"].path), given["data"].files
-
-        def whose(subject: str) -> list[Any]:
-            return [data.template_digests.get(subject), files.get(f"{IDENTITIES}/{subject}.npy")]
-
-        made = Predictions(given["predictions"].path) if "predictions" in given else None
-
-        def codes(name: str, item: Item) -> str | None:
-            if made is None:
-                return files.get(f"{TRACKS}/{EXPRESSION}/{item.id}.npy")
-            return given["predictions"].files.get(f"{MOTION}/{name}.npy")
-
-        items = chosen(spoken(data, made, self.params.splits).items, self.params.limit)
-        each = {name: [codes(name, item), whose(item.subject)] for name, item in items.items()}
-        whole = [digest for name, digest in sorted(files.items()) if name == TOPOLOGY or name.startswith(f"{REGIONS}/")]
-        shared = [given["head"].content, of_json(whole), data.units, data.info.up, sources.get(IDENTITY_FILE)]
-        return Items(each, shared)
+        each, shared = code_items(given, self.params.splits, self.params.limit)
+        return Items(each, [*shared, sources.get(IDENTITY_FILE)])
 
     def run(self, job: Job) -> None:
         from stages.meshes.make import make
 
         make(job, self.params)
-
-
-def chosen(items: Mapping[str, Item], limit: int) -> dict[str, Item]:
-    """Those of the items that are made, by name; 0: all."""
-    names = spread([(item.subject, item.id, name) for name, item in items.items()])
-    return {name: items[name] for name in sorted(names[:limit] if limit else names)}

@@ -20,12 +20,12 @@ from models.nphm.head import FORWARD
 from models.nphm.surfaces import Frame, Making, Talker
 from pipeline.errors import Interrupted
 from pipeline.stage import Job
-from stages.kinds.expressions import Expressions
+from stages.kinds.expressions import Expressions, chosen
 from stages.kinds.head import Head
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
 from stages.kinds.surfaces import FIXED, MESHES, Info, Made, mesh_file, read_made, write_index, write_made
-from stages.meshes import AUTO, IDENTITY_FILE, Params, chosen
+from stages.meshes import AUTO, IDENTITY_FILE, Params
 from stages.meshes.who import Cast
 from stages.processor import set_up
 
