@@ -42,8 +42,8 @@ class Definition:
     predictions count. per_second: the unit is one of speed. percent: it is one of a hundred. repeats: a vertex that
     stands twice in the region counts twice. threshold: it is of what stays below a length that the user names. tokens:
     of a mean over letters, words or visemes, the measure that counts them. expert: it is of what a lip-reading expert
-    read. error: less is better, so that the best of several samples is the one with the least. aliases: other names of
-    the very same number.
+    read. error: less is better, so that the best of several samples is the one with the least. gain: it is the one with
+    the most. aliases: other names of the very same number.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Definition:
     tokens: str = ""
     expert: bool = False
     error: bool = True
+    gain: bool = False
     aliases: tuple[str, ...] = ()
 
     @property

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from faces.implicit.weight import FacialWeight
 from models.nphm.canonical import Canonical
 from models.nphm.deformation import moved
+from models.nphm.facial import weakened
 from models.nphm.folded import Folded, fold_deformation, fold_members
 from models.nphm.head import BACKWARD, FORWARD, HeadModel
 from models.nphm.identity import Identity, blend_weights
@@ -50,10 +52,16 @@ class HeadAt:
     """A head model frozen at an identity, and at an expression where it moves. What is constant is made here."""
 
     def __init__(
-        self, model: HeadModel, identity: Tensor, expression: Tensor | None = None, quick: Quick = ROUNDING
+        self,
+        model: HeadModel,
+        identity: Tensor,
+        expression: Tensor | None = None,
+        quick: Quick = ROUNDING,
+        facial: FacialWeight | None = None,
     ) -> None:
-        """identity: (D,). expression: (E,); None for a head that is to get one by `speaking`, or is at rest."""
-        self.model, self.quick = model, quick
+        """identity: (D,). expression: (E,); None for a head that is to get one by `speaking`, or is at rest. facial:
+        where how much of the expression counts; None: all of it everywhere."""
+        self.model, self.quick, self.facial = model, quick, facial
         with torch.no_grad():
             self.anchors = model.identity.place(identity[None])[0]
             self.members = fold_members(model.identity, identity[None], self.anchors, quick.half)
@@ -104,7 +112,11 @@ class HeadAt:
             raise ValueError(f"a model that moves points {self.model.moves} cannot move them {way}")
         if network is None:
             raise ValueError("points move with an expression, and none is given")
-        return _in_parts(lambda part: moved(part, network(part)), points, _rows(points, self.quick))
+
+        def move(part: Tensor) -> Tensor:
+            return weakened(self.facial, part, moved(part, network(part)))
+
+        return _in_parts(move, points, _rows(points, self.quick))
 
 
 def weigh(identity: Identity | Canonical, points: Tensor, anchors: Tensor) -> Tensor:

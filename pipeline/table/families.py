@@ -9,6 +9,7 @@ from enum import StrEnum
 MAIN = (
     *("lve", "mve", "fdd", "fdd_abs", "opening_correlation"),
     *("code_mse", "code_velocity", "diversity_samples", "diversity_codes"),
+    *("chamfer_l1", "normal_consistency", "fscore_1mm", "fscore_5mm"),
 )
 """What a table shows unless it is asked for something else, one column of each."""
 
@@ -56,6 +57,13 @@ FAMILIES = {
     "code_mse": Family("code MSE", Better.LOWER),
     "code_velocity": Family("code velocity", Better.LOWER),
     "diversity_codes": Family("diversity of samples", Better.NEITHER),
+    "chamfer_l1": Family("Chamfer-L1", Better.LOWER),
+    "chamfer_l2": Family("Chamfer-L2", Better.LOWER, squared=True),
+    "completeness": Family("completeness", Better.LOWER),
+    "accuracy": Family("accuracy", Better.LOWER),
+    "normal_consistency": Family("normals", Better.HIGHER),
+    "fscore_1mm": Family("F@1mm", Better.HIGHER),
+    "fscore_5mm": Family("F@5mm", Better.HIGHER),
 }
 
 

@@ -12,16 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, of_json, param
-from stages.kinds.head import CODES, WEIGHTS
-from stages.kinds.head import INDEX as HEAD_INDEX
-from stages.kinds.identities import FOLDER as IDENTITIES
-from stages.kinds.predictions import Predictions, prediction_name
-from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, Sequences
-from stages.kinds.tracks import FOLDER as TRACKS
-from stages.kinds.tracks import INDEX as TRACK_INDEX
-
-EXPRESSION = "nphm_expression"
+from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
+from stages.kinds.expressions import SLOTS, code_items, reads_codes
 
 
 @dataclass(frozen=True)
@@ -50,11 +42,7 @@ class Drive(Stage):
 
     name = "drive"
     Params = Params
-    inputs: ClassVar[Mapping[str, Slot]] = {
-        "predictions": Slot("predictions", optional=True),
-        "head": Slot("head", uses=(WEIGHTS, HEAD_INDEX, CODES)),
-        "data": Slot("sequences", uses=(TEMPLATES, INDEX, TOPOLOGY, REGIONS, IDENTITIES, TRACKS, TRACK_INDEX)),
-    }
+    inputs: ClassVar[Mapping[str, Slot]] = SLOTS
     output = "predictions"
     libraries = ("numpy", "torch")
 
@@ -70,32 +58,11 @@ class Drive(Stage):
         return Needs(gpu=1, threads="all")
 
     def reads(self, given: Mapping[str, Given]) -> Mapping[str, Mapping[str, str]]:
-        """The sequences' own codes only where nobody else's are driven."""
-        read = {slot: dict(entry.content) for slot, entry in given.items()}
-        if "predictions" in given:
-            for part in (TRACKS, TRACK_INDEX):
-                read["data"].pop(part, None)
-        return read
+        return reads_codes(given)
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A face's motion: of its codes, its template and its identity code."""
-        data, files = Sequences(given["data"].path), given["data"].files
-
-        def whose(subject: str) -> list[Any]:
-            return [data.template_digests.get(subject), files.get(f"{IDENTITIES}/{subject}.npy")]
-
-        if "predictions" in given:
-            made = Predictions(given["predictions"].path)
-            each = {name: [given["predictions"].files.get(f"npy/{name}.npy"), whose(item.subject)]
-                    for name, item in made.items.items()}  # fmt: skip
-        else:
-            each = {}
-            for name in data.ids_in(self.params.splits):
-                subject = data.entry(name).subject
-                codes = files.get(f"{TRACKS}/{EXPRESSION}/{name}.npy")
-                each[prediction_name(name, subject)] = [codes, whose(subject)]
-        whole = [digest for name, digest in sorted(files.items()) if name == TOPOLOGY or name.startswith(f"{REGIONS}/")]
-        return Items(each, shared=[given["head"].content, of_json(whole), data.units, data.info.up])
+        return Items(*code_items(given, self.params.splits))
 
     def run(self, job: Job) -> None:
         from stages.drive.follow import drive

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,12 +16,12 @@ from faces.normals import vertex_normals
 from models.nphm.following import Pace, follow
 from models.nphm.head import BACKWARD
 from pipeline.stage import Job
-from stages.drive import EXPRESSION, Params
+from stages.drive import Params
+from stages.kinds.expressions import Expressions
 from stages.kinds.head import Head
 from stages.kinds.identities import read_identity
-from stages.kinds.predictions import MOTION, Info, Item, Predictions, check_alike, prediction_name, write_index
+from stages.kinds.predictions import MOTION, Predictions, write_index
 from stages.kinds.sequences import Sequences
-from stages.kinds.tracks import read_tracks
 from stages.processor import set_up
 
 LEAST = 0.01
@@ -34,63 +32,32 @@ def drive(job: Job, params: Params) -> None:
     """Fill `job.out` with predictions of vertices."""
     set_up(job.workers)
     data, head = Sequences(job.inputs["data"].path), Head(job.inputs["head"].path)
-    head.check_alike(data)
     if head.info.moves != BACKWARD:
         raise DataError(
             f"{head.path} moves points {head.info.moves}, and faces are driven by a head that moves them back"
         )
-    info, codes_of = _codes(job, params, data, head)
+    made = Predictions(job.inputs["predictions"].path) if "predictions" in job.inputs else None
+    codes = Expressions(head, data, made, params.splits)
     driver = Driver(params, data, head, job.device)
     folder = job.out / MOTION
     folder.mkdir(exist_ok=True)
     lost: dict[str, float] = {}
 
     def make(name: str) -> list[Path]:
-        motion, apart = driver.motion(info.items[name].subject, codes_of(name))
+        motion, apart = driver.motion(codes.items[name].subject, codes[name])
         lost[name] = apart
         file = folder / f"{name}.npy"
         np.save(file, motion.reshape(len(motion), -1))
         return [file]
 
-    job.each(sorted(info.items), make)
-    write_index(job.out, info)
+    job.each(sorted(codes.items), make)
+    write_index(job.out, codes.info)
     if lost:
         worst = max(lost, key=lambda name: lost[name])
         job.say(
             f"vertices are {np.mean(list(lost.values())):.3f} mm from where the model has them at rest, on average; "
             f"most in {worst}, {lost[worst]:.3f} mm"
         )
-
-
-def _codes(job: Job, params: Params, data: Sequences, head: Head) -> tuple[Info, Callable[[str], NDArray[np.float32]]]:
-    """What is to be driven, and name → codes (T, E)."""
-    if "predictions" in job.inputs:
-        made = Predictions(job.inputs["predictions"].path)
-        if made.info.track != EXPRESSION:
-            what = f"of the track {made.info.track!r}" if made.info.track else "of vertices already"
-            raise DataError(f"{made.path} holds predictions {what}, and faces are driven by rows of {EXPRESSION!r}")
-        check_alike(data, made)
-        return replace(made.info, track=""), lambda name: _fitting(head, made.rows(name), str(made.file(name)))
-    rows = read_tracks(data.path).get(EXPRESSION)
-    if rows is None:
-        raise DataError(f"{data.path} has no track {EXPRESSION!r}: give sequences that the stage track has made")
-    items = {prediction_name(name, data.entry(name).subject): _item(data, name) for name in data.ids_in(params.splits)}
-    info = Info(data.fps, data.units, data.info.dataset, "head model", items)
-    return info, lambda name: _fitting(head, rows[items[name].id], str(rows.folder))
-
-
-def _item(data: Sequences, name: str) -> Item:
-    entry = data.entry(name)
-    return Item(name, entry.subject, entry.subject, entry.split, entry.frames)
-
-
-def _fitting(head: Head, rows: NDArray[np.float32], where: str) -> NDArray[np.float32]:
-    if rows.shape[1] != head.info.expression:
-        raise DataError(
-            f"{where} has rows of {rows.shape[1]} numbers, and the head model's expression codes have "
-            f"{head.info.expression}: give codes of this head"
-        )
-    return rows
 
 
 class Driver:

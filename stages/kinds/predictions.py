@@ -132,7 +132,7 @@ class Predictions:
         if track := self.info.track:
             raise DataError(
                 f"{self.path} holds rows of the track {track!r} and no vertices: make faces of them with the stage "
-                "meshes, and give what that makes"
+                "drive, and give what that makes, or surfaces with meshes, for film and geometry"
             )
 
     def motion(self, name: str) -> NDArray[np.float32]:

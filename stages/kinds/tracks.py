@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 INDEX = "tracks.json"
 FOLDER = "tracks"
+EXPRESSION = "nphm_expression"
+"""The track of a head model's expression codes, as FaceTalk's data set calls them."""
 
 
 @dataclass(frozen=True)

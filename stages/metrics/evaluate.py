@@ -79,9 +79,9 @@ def evaluate(job: Job, params: Params) -> None:
     tests = report.paired_facts(every, against, data.units) if against else None
     notes = [*regions.notes, *notes_on_lengths(cases), *left_out]
     report.write_numbers(
-        job.out / "metrics.json", data, predictions,
+        job.out / "metrics.json", data, predictions.info.model,
         report.numbers(rows, regions, data.units, params.lip_threshold, readers, samples),
-        splits=sorted({case.split for case in cases}), notes=notes, tests=tests, samples=samples,
+        splits=sorted({case.split for case in cases}), notes=notes, tests=tests, samples=samples, track=track,
     )  # fmt: skip
     report.write_csv(job.out / "per_sequence.csv", measured, definitions, regions, params.lip_threshold)
     readings = texts.readings(cases)

@@ -38,6 +38,12 @@ HEADLINES = {
     "code_velocity": "code velocity",
     "diversity_samples": "diversity",
     "diversity_codes": "diversity",
+    "chamfer_l1": "Chamfer-L1",
+    "completeness": "completeness",
+    "accuracy": "accuracy",
+    "normal_consistency": "normals",
+    "fscore_1mm": "F@1mm",
+    "fscore_5mm": "F@5mm",
 }
 """Families of the terminal's table, one column each; all else is in the files."""
 NOBODY: Mapping[str, str] = {}
@@ -113,18 +119,20 @@ def _region(definition: Definition, regions: Regions) -> Any:
 def write_numbers(
     file: Path,
     data: Sequences,
-    predictions: Predictions,
+    model: str,
     records: Sequence[Mapping[str, Any]],
     *,
+    track: str = "",
     splits: Sequence[str],
     notes: Sequence[str],
     tests: Mapping[str, Any] | None,
     samples: Samples = NOT_DRAWN,
 ) -> None:
-    """metrics.json. tests: the paired tests, where there are two sets of predictions. samples: of each sentence."""
+    """metrics.json. model: whose numbers they are. track: whose rows it made, "" for none. tests: the paired tests,
+    where there are two sets of predictions. samples: of each sentence."""
     facts: dict[str, Any] = {
         "dataset": data.info.dataset,
-        "model": predictions.info.model,
+        "model": model,
         "fps": data.fps,
         "units": data.units,
         "splits": list(splits),
@@ -134,7 +142,7 @@ def write_numbers(
         "notes": list(notes),
         "numbers": list(records),
     }
-    if track := predictions.info.track:
+    if track:
         facts["track"] = track
     if samples.count:
         facts["samples"] = {"count": samples.count, "mean": MEAN_OF} | ({"best": BEST_OF} if samples.row else {})

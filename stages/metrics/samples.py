@@ -1,14 +1,16 @@
 """Several samples of one sentence: how many there are, and the best of them.
 
 A network that draws its motion is measured by the mean over a sentence's samples, as styles are. Beside it stands the
-best: of each error the sample that has the least, which nobody could choose who does not know the truth. How good that
-is hangs on how many there are to choose from, so that the number is always told, and the same for every sentence.
+best: of each error the sample that has the least, of what grows with likeness the most, which nobody could choose who
+does not know the truth. How good that is hangs on how many there are to choose from, so that the number is always told,
+and the same for every sentence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -44,16 +46,20 @@ def best_of(measured: Sequence[Measured], definitions: Iterable[Definition]) -> 
     samples = samples_of(measured)
     if not samples.row:
         return []
+    definitions = list(definitions)
     errors = {one.measure for one in definitions if one.error}
+    gains = {one.measure for one in definitions if one.gain}
     weights = {one.tokens for one in definitions if one.error and one.tokens}
-    return [_best(drawn[: samples.count], samples.row, errors, weights) for drawn in _drawn(measured).values()]
+    wanted = dict.fromkeys(errors, np.min) | dict.fromkeys(gains, np.max)
+    return [_best(drawn[: samples.count], samples.row, wanted, weights) for drawn in _drawn(measured).values()]
 
 
-def _best(drawn: Sequence[Measured], row: str, errors: set[str], weights: set[str]) -> Measured:
+def _best(drawn: Sequence[Measured], row: str, wanted: Mapping[str, Callable[..., Any]], weights: set[str]) -> Measured:
+    """wanted: measure → which of several numbers is the best."""
     values = {name: drawn[0].values[name] for name in weights if name in drawn[0].values}
-    for name in errors & drawn[0].values.keys():
+    for name in wanted.keys() & drawn[0].values.keys():
         found = np.array([one.values[name] for one in drawn])
-        values[name] = float(np.min(found)) if np.isfinite(found).all() else float("nan")
+        values[name] = float(wanted[name](found)) if np.isfinite(found).all() else float("nan")
     return replace(drawn[0], row=row, condition="", seed=None, values=values)
 
 

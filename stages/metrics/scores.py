@@ -18,7 +18,8 @@ from stages.metrics.measure import Measured
 
 Array = NDArray[np.float64]
 OF_TRACK = (
-    "the predictions are rows of the track {track!r}; make faces of them with the stage meshes, and measure these, too"
+    "the predictions are rows of the track {track!r}; make faces of them with the stage drive, and measure these, too, "
+    "or surfaces with meshes, and measure them with geometry"
 )
 NOT_READ = "no expert has read the lips: give what the stage lipread makes of these predictions as lipread"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Protocol
 
 from pipeline.errors import StageError
-from stages.kinds.predictions import Item, Predictions
+from stages.kinds.predictions import Item
 from stages.kinds.sequences import Sequences
 
 
@@ -26,9 +28,18 @@ class Clip:
         return self.columns != ("prediction",)
 
 
-def choose(
-    data: Sequences, predictions: Predictions, columns: Sequence[str], splits: Sequence[str], limit: int
-) -> list[Clip]:
+class Made(Protocol):
+    """What was made of sentences: readers of `predictions`, and of other kinds with the same names and items."""
+
+    path: Path
+
+    @property
+    def items(self) -> Mapping[str, Item]: ...
+
+    def file(self, name: str) -> Path: ...
+
+
+def choose(data: Sequences, predictions: Made, columns: Sequence[str], splits: Sequence[str], limit: int) -> list[Clip]:
     """The clips to render, in order. StageError where there is none."""
     items = predictions.items
     names = [name for name in sorted(items) if not splits or items[name].split in splits]

@@ -96,13 +96,18 @@ def tints(data: Sequences) -> NDArray[np.float32] | None:
     return colours if found else None
 
 
-def clip_camera(kind: str, size: int, template: Vertices, motion: Vertices, up: str) -> Camera:
-    """The camera of a clip: a published one, or one that frames its template and a few frames of its motion."""
+def few_frames(count: int) -> list[int]:
+    """A few of so many frames, evenly over all: enough to frame a clip."""
+    found: list[int] = np.linspace(0, count - 1, FITTED_FRAMES).round().astype(int).tolist()
+    return found
+
+
+def clip_camera(kind: str, size: int, seen: Sequence[Vertices], up: str) -> Camera:
+    """The camera of a clip: a published one, or one that frames all of several meshes (V, 3)."""
     if kind == "voca":
         return cameras.voca(size)
     if kind == "biwi":
         return cameras.biwi(size)
     if up not in cameras.UP_AXES:
         raise DataError(f"the data's up axis is {up!r}; camera 'fit' knows y, z and -y: write camera = 'voca'")
-    few = motion[np.linspace(0, len(motion) - 1, FITTED_FRAMES).round().astype(int)]
-    return cameras.fit(np.concatenate([template, few.reshape(-1, 3)]), size, up)
+    return cameras.fit(np.concatenate(seen), size, up)

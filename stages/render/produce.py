@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,12 @@ from stages.kinds.sequences import Sequences
 from stages.render import Params
 from stages.render.captions import caption_strip, strip_height, text_strip
 from stages.render.choice import Clip, choose
-from stages.render.panels import Panels, Style, clip_camera, rasteriser, tints
+from stages.render.panels import Panels, Style, clip_camera, few_frames, rasteriser, tints
+from stages.render.reel import INDEX, STILLS, Reel
 from stages.render.settings import parse_colour
-from stages.render.soundtrack import soundtrack
-from stages.render.stills import informative_frames, mouth_opening, write_png
-from stages.render.video import exact_rate, open_video
+from stages.render.stills import informative_frames, mouth_opening
+from stages.render.video import exact_rate
 
-INDEX, STILLS = "video.json", "stills"
 MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "nphm": 250.0}
 """Units of length → millimetres. Errors of other data ("unit-area") are shown in their own units."""
 SCALE_FRAMES, SCALE_PERCENTILE = 24, 99.0
@@ -40,8 +38,7 @@ class Shoot:
     predictions: Predictions
     params: Params
     style: Style
-    rate: Fraction
-    out: Path
+    reel: Reel
 
 
 def produce(job: Job, params: Params) -> None:
@@ -51,10 +48,11 @@ def produce(job: Job, params: Params) -> None:
     check_alike(data, predictions)
     clips = choose(data, predictions, params.columns, params.splits, params.limit)
     style = make_style(data, predictions, clips, params)
-    shoot = Shoot(data, predictions, params, style, exact_rate(data.fps), job.out)
+    reel = Reel(data, job.out, exact_rate(data.fps), params.crf, params.preset)
+    shoot = Shoot(data, predictions, params, style, reel)
     (job.out / STILLS).mkdir(exist_ok=True)
     by_name = {clip.name: clip for clip in clips}
-    _say_what_lacks(job, data, clips, params.columns)
+    reel.say_what_lacks(job, clips, params.columns)
     if params.texts and not predictions.has_texts:
         job.say(f"{predictions.path} holds no texts: its network reads no lips, or infer was told not to")
     # An OpenGL context belongs to one thread; our own renderer holds no lock and gains from several.
@@ -105,17 +103,11 @@ def motions(
 
 def film(shoot: Shoot, clip: Clip) -> list[Path]:
     """Make one clip's video and stills; returns their paths."""
-    params, file = shoot.params, shoot.out / f"{clip.name}.mp4"
-    truth, prediction = motions(shoot.data, shoot.predictions, clip)
-    stills, made = still_frames(shoot, clip), [file]
+    params = shoot.params
     lines = params.captions + 2 * (params.texts and shoot.predictions.has_texts)
     size = (params.size * len(clip.columns), params.size + lines * strip_height(params.size))
-    with open_video(file, size, shoot.rate, _sound(shoot, clip), params.crf, params.preset) as video:
-        for number, picture in enumerate(draw(shoot, clip, truth, prediction)):
-            video.write(picture)
-            if number in stills:
-                made.append(write_png(shoot.out / STILLS / _still_name(clip, number), picture))
-    return made
+    pictures = draw(shoot, clip, *motions(shoot.data, shoot.predictions, clip))
+    return shoot.reel.record(clip, size, pictures, still_frames(shoot, clip))
 
 
 def draw(
@@ -125,7 +117,8 @@ def draw(
     params, style = shoot.params, shoot.style
     template = shoot.data.template_for(clip.item.subject, clip.name)
     shown = prediction if truth is None else truth
-    camera = clip_camera(params.camera, params.size, template, shown, shoot.data.info.up)
+    seen = [template, *shown[few_frames(len(shown))]]
+    camera = clip_camera(params.camera, params.size, seen, shoot.data.info.up)
     panels = Panels(shoot.data.faces, camera, clip.columns, style)
     scales = [style.scale if column == "error" else None for column in clip.columns]
     strip = caption_strip(_titles(shoot, clip), scales, params.size, style.background) if params.captions else None
@@ -145,10 +138,6 @@ def still_frames(shoot: Shoot, clip: Clip) -> list[int]:
     return informative_frames(opening, shoot.params.stills)
 
 
-def _still_name(clip: Clip, number: int) -> str:
-    return f"{clip.name}_frame{number:04d}.png"
-
-
 def _titles(shoot: Shoot, clip: Clip) -> list[str]:
     info = shoot.predictions.info
     words = {"truth": "ground truth", "prediction": info.in_style(info.model, clip.item), "error": "error"}
@@ -165,51 +154,17 @@ def _texts(shoot: Shoot, clip: Clip) -> list[str]:
     return ["" if words is None else f"{how}: {words or '(nothing)'}" for how, words in shown]
 
 
-def _sound_file(data: Sequences, clip: Clip) -> Path | None:
-    """The clip's sound; None where the data have none."""
-    known = clip.item.id in data.info.sequences
-    return data.wav(clip.item.id) if known and data.wav(clip.item.id).is_file() else None
-
-
-def _sound(shoot: Shoot, clip: Clip) -> NDArray[np.float32] | None:
-    file = _sound_file(shoot.data, clip)
-    return None if file is None else soundtrack(file, clip.frames / shoot.rate)
-
-
-def _say_what_lacks(job: Job, data: Sequences, clips: Sequence[Clip], wished: Sequence[str]) -> None:
-    silent = [clip.name for clip in clips if _sound_file(data, clip) is None]
-    if silent:
-        job.say(f"no sound for {', '.join(silent)}: silent video")
-    alone = [clip.name for clip in clips if not clip.has_truth]
-    if alone and wished != ["prediction"]:
-        job.say(f"no ground truth for {', '.join(alone)}: prediction alone")
-
-
 def write_index(shoot: Shoot, clips: Sequence[Clip]) -> Path:
     """Write `video.json`: what each video shows, and the scale of the error colours."""
     scale, params = shoot.style.scale, shoot.params
     facts = {
-        "fps": float(shoot.rate),
-        "rate": str(shoot.rate),
+        "fps": float(shoot.reel.rate),
+        "rate": str(shoot.reel.rate),
         "size": params.size,
         "camera": params.camera,
         "renderer": params.renderer,
         "rasteriser": rasteriser(params.renderer, shoot.data.faces),
         "error_scale": None if scale is None else {"end": scale.high, "unit": scale.unit},
-        "clips": {clip.name: _clip_facts(shoot, clip) for clip in clips},
+        "clips": {clip.name: shoot.reel.facts(clip, still_frames(shoot, clip)) for clip in clips},
     }
-    return write_json(shoot.out / INDEX, facts)
-
-
-def _clip_facts(shoot: Shoot, clip: Clip) -> dict[str, object]:
-    return {
-        "id": clip.item.id,
-        "subject": clip.item.subject,
-        "condition": clip.item.condition,
-        "split": clip.item.split,
-        "frames": clip.frames,
-        "seconds": float(clip.frames / shoot.rate),
-        "columns": list(clip.columns),
-        "sound": _sound_file(shoot.data, clip) is not None,
-        "stills": [_still_name(clip, number) for number in still_frames(shoot, clip)],
-    }
+    return write_json(shoot.reel.out / INDEX, facts)

@@ -28,8 +28,6 @@ from stages.kinds.sequences import (
 from stages.kinds.tracks import FOLDER as TRACKS
 from stages.kinds.tracks import INDEX as TRACK_INDEX
 
-EXPRESSION = "nphm_expression"
-"""The track, as of FaceTalk's data set."""
 WHOLE = (INDEX, TEMPLATES, TOPOLOGY, TRANSCRIPTS)
 """Files of sequences that belong to all of them; what is known of the raw data alone stays with those."""
 HEAD = "head-of-"

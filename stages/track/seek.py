@@ -22,9 +22,9 @@ from stages.kinds.head import Head
 from stages.kinds.plain import write_json
 from stages.kinds.sequences import REGIONS, Sequences
 from stages.kinds.shared_files import share
-from stages.kinds.tracks import Track
+from stages.kinds.tracks import EXPRESSION, Track
 from stages.processor import set_up
-from stages.track import EXPRESSION, HEAD, WHOLE, Params
+from stages.track import HEAD, WHOLE, Params
 
 NOTES = "residuals"
 """Item → mean distance of its points from the surface that was found, in millimetres; null where none was sought."""

@@ -19,9 +19,9 @@ from stages.kinds import predictions
 from stages.kinds.head import Head
 from stages.kinds.predictions import Info, Item, Predictions
 from stages.kinds.sequences import Sequences
-from stages.kinds.tracks import read_tracks
-from stages.track import EXPRESSION, TrackHeads
+from stages.kinds.tracks import EXPRESSION, read_tracks
 from stages.track import Params as TrackParams
+from stages.track import TrackHeads
 from tests.stages.fake_job import FakeJob
 from tests.stages.talking_spheres import make_data
 

@@ -13,7 +13,7 @@ from faces.ply import Mesh, read_ply
 from pipeline.stage import Job
 from stages.kinds.card import Check
 from stages.kinds.sequences import sequence_id
-from stages.kinds.tracks import Track
+from stages.kinds.tracks import EXPRESSION, Track
 from stages.preprocess import prepare as shared
 from stages.preprocess.facetalk import Settings
 from stages.preprocess.facetalk.features import read_features
@@ -25,7 +25,7 @@ from stages.preprocess.sound import Clip, Unusable, read_wav
 from stages.preprocess.split_file import Splits, read_splits
 
 VERTICES, CODE = 5023, 200
-EXPRESSION, SPEECH = "nphm_expression", "speech_features"
+SPEECH = "speech_features"
 """The tracks."""
 TRACKS = {
     CODES: (EXPRESSION, Track("expression codes of the head model NPHM", framewise=True)),
