@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.recipe import load
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
+from stages.kinds.surfaces import Surfaces
+from tests.models.nphm import tiny
 from tests.pipeline.test_cli import pipe
 from tests.recipe_runs import ROOT, encoder, here, official, run_tiny, settings, store, vocaset
 from tests.stages.preprocess.facetalk_files import CODE, write_facetalk
@@ -30,6 +34,17 @@ def tracked(here: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> list[
         (root / "FLAME_masks.pkl").write_bytes(pickle.dumps(masks, protocol=2))
     monkeypatch.setenv("FACETALK_ROOT", str(root))
     return [f"step.features.encoder={encoder}"]
+
+
+@pytest.fixture
+def published_head(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head model of MonoNPHM's form, whose codes are as long as those of the data."""
+    moves = replace(tiny.BACKWARDS, expression=CODE)
+    made = tiny.model(tiny.CANONICAL, moves, tiny.BACKWARD)
+    file = here / "head.tar"
+    torch.save(tiny.mono_content(made), file)
+    monkeypatch.setenv("FACETALK_HEAD", str(file))
+    monkeypatch.setenv("NPHM_ASSETS", str(tiny.write_assets(here / "assets", tiny.CANONICAL)))
 
 
 def numbers(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
@@ -100,3 +115,27 @@ def test_flame_meshes_in_the_releases_layout(here: Path, tracked: list[str]) -> 
     assert pipe(*line, *settings(*tracked, "step.train.track=nphm_expression")) == 0
     assert Checkpoint(out / "train").facts.width == CODE
     assert ("model", "code_mse/facepipe") in numbers(out)
+
+
+def test_codes_of_the_release_become_surfaces_on_video(here: Path, tracked: list[str], published_head: None) -> None:
+    assert run_tiny("facetalk_nphm.toml", *tracked) == 0
+    out = here / "outputs/facetalk_nphm"
+    assert Checkpoint(out / "train").facts.track == "nphm_expression"
+    assert ("best of 2", "code_mse/facepipe") in numbers(out)
+    [(name, made)] = Surfaces(out / "meshes").items.items()
+    assert len(list((out / "meshes/meshes" / name).glob("frame_*.ply"))) == made.frames
+    assert [file.stem for file in (out / "film").glob("*.mp4")] == [name]
+
+
+def test_synthetic_by_way_of_a_head_model_of_its_own(here: Path) -> None:
+    assert run_tiny("facetalk_synthetic_nphm.toml") == 0
+    out = here / "outputs/facetalk_synthetic_nphm"
+    codes, faces, own = (Predictions(out / step) for step in ("infer", "drive", "own"))
+    assert codes.info.track == "nphm_expression"
+    assert (faces.info.track, list(faces.items)) == ("", list(codes.items))
+    data = Sequences(out / "track")
+    assert faces.motion(next(iter(faces.items))).shape[1:] == (data.info.vertices, 3)
+    assert {item.id for item in own.items.values()} == set(data.ids("test"))
+    assert ("best of 2", "lve/facediffuser") in numbers(out)
+    assert list(out.glob("render/*.mp4"))
+    assert list(out.glob("film/*.mp4"))

@@ -98,8 +98,8 @@ def reads_codes(given: Mapping[str, Given]) -> dict[str, dict[str, str]]:
 
 
 def code_items(given: Mapping[str, Given], splits: Sequence[str], limit: int = 0) -> tuple[dict[str, Any], list[Any]]:
-    """What items hang on, of the slots predictions (if it is wired), data and head: each on its codes, and its subject's
-    template and identity code; and what all hang on."""
+    """What items hang on, of the slots predictions (if it is wired), data and head: each on its codes, and its
+    subject's template and identity code; and what all hang on."""
     data, files = Sequences(given["data"].path), given["data"].files
     made = Predictions(given["predictions"].path) if "predictions" in given else None
 

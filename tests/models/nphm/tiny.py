@@ -96,7 +96,11 @@ def mono_content(made: HeadModel, subjects: int = 3, scans: int = 5) -> dict[str
     """What MonoNPHM's file holds, of a model with colour."""
     assert made.deformation is not None
     torch.manual_seed(subjects)
-    widths = {"geo": (subjects, CANONICAL.identity), "app": (subjects, CANONICAL.appearance), "exp": (scans, 10)}
+    widths = {
+        "geo": (subjects, CANONICAL.identity),
+        "app": (subjects, CANONICAL.appearance),
+        "exp": (scans, made.deformation.sizes.expression),
+    }
     return {
         "epoch": 2500, "optimizer": optimiser_state(made),
         "id_decoder": {name: value for name, value in made.identity.state_dict().items() if name != "mean_anchors"},
