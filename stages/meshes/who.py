@@ -81,8 +81,8 @@ class Cast:
         known = self.head.known(self.data, subject)
         if known is None:
             raise DataError(
-                f"{self.data.path} has no identity code of {subject}, whom the head model does not know: give sequences "
-                "that the stage track has made, or set identity to zero, a subject of the head or a row of its table"
+                f"{self.data.path} has no identity code of {subject}, whom the head model does not know: give sequences"
+                " that the stage track has made, or set identity to zero, a subject of the head or a row of its table"
             )
         return known
 
