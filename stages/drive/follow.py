@@ -38,7 +38,7 @@ def drive(job: Job, params: Params) -> None:
         )
     made = Predictions(job.inputs["predictions"].path) if "predictions" in job.inputs else None
     codes = Expressions(head, data, made, params.splits)
-    driver = Driver(params, data, head, job.device)
+    driver = Driver(params, data, codes.head, job.device)
     folder = job.out / MOTION
     folder.mkdir(exist_ok=True)
     lost: dict[str, float] = {}

@@ -40,8 +40,7 @@ class Expressions:
         self, head: Head, data: Sequences, predictions: Predictions | None = None, splits: Sequence[str] = ()
     ) -> None:
         """splits: without predictions, whose sentences. DataError where they are not of this head's data."""
-        self.head, self.data, self.predictions, self._splits = head, data, predictions, list(splits)
-        self.head.check_alike(data)
+        self.head, self.data, self.predictions, self._splits = head.facing(data), data, predictions, list(splits)
         if predictions is not None:
             if predictions.info.track != EXPRESSION:
                 track = predictions.info.track
@@ -98,7 +97,7 @@ def reads_codes(given: Mapping[str, Given]) -> dict[str, dict[str, str]]:
 
 
 def code_items(given: Mapping[str, Given], splits: Sequence[str], limit: int = 0) -> tuple[dict[str, Any], list[Any]]:
-    """What items hang on, of the slots predictions (if it is wired), data and head: each on its codes, and its
+    """What items hang on, of the slots predictions (if it is wired), data and head: each on its codes and on its
     subject's template and identity code; and what all hang on."""
     data, files = Sequences(given["data"].path), given["data"].files
     made = Predictions(given["predictions"].path) if "predictions" in given else None

@@ -10,7 +10,7 @@ loads no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +163,17 @@ class Head:
     def millimetres(self) -> float:
         """How many of them the model's unit is."""
         return 1e3 * METRES[self.info.units] / self.info.scale
+
+    def facing(self, data: Sequences) -> Head:
+        """This head for a data set's meshes: a published one for those of any unit of length, one that was fitted here
+        for those that lie as its own. DataError for others."""
+        if self.info.dataset:
+            self.check_alike(data)
+            return self
+        scale, shift = fitting(data.units, data.info.up, data.path)
+        made = Head(self.path)
+        made.__dict__["info"] = replace(self.info, units=data.units, up=data.info.up, scale=scale, shift=shift)
+        return made
 
     def check_alike(self, data: Sequences) -> None:
         """DataError where a data set's meshes do not lie as those that the model was fitted to."""

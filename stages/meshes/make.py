@@ -43,7 +43,7 @@ def make(job: Job, params: Params) -> None:
     write_index(
         job.out,
         Info(
-            info.fps, info.units, data.info.up, info.dataset, info.model, studio.topology, head_facts(head),
+            info.fps, info.units, data.info.up, info.dataset, info.model, studio.topology, head_facts(spoken.head),
             choices(params), items, made, info.styles,
         ),
     )  # fmt: skip

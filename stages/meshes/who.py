@@ -76,9 +76,15 @@ class Cast:
         return self.params.identity == OWN and not self.params.identity_file
 
     def _own(self, subject: str, size: int) -> Code:
-        there = self.data.path / FOLDER / f"{subject}.npy"
-        known = None if there.is_file() else self.head.known(self.data, subject)
-        return read_identity(self.data.path, subject, size) if known is None else known
+        if (self.data.path / FOLDER / f"{subject}.npy").is_file():
+            return read_identity(self.data.path, subject, size)
+        known = self.head.known(self.data, subject)
+        if known is None:
+            raise DataError(
+                f"{self.data.path} has no identity code of {subject}, whom the head model does not know: give sequences"
+                " that the stage track has made, or set identity to zero, a subject of the head or a row of its table"
+            )
+        return known
 
     def _rest(self, subject: str) -> NDArray[np.float32]:
         return self.head.into(self.data.template_for(subject, subject))

@@ -34,7 +34,7 @@ def seek(job: Job, params: Params) -> None:
     """Fill `job.out` with the sequences and their codes."""
     set_up(job.workers)
     data, head = Sequences(job.inputs["data"].path), Head(job.inputs["head"].path)
-    head.check_alike(data)
+    head = head.facing(data)
     if head.info.moves != BACKWARD:
         raise DataError(
             f"{head.path} moves points {head.info.moves}: codes are sought with a head that moves them back"

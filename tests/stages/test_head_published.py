@@ -12,8 +12,10 @@ from faces.errors import DataError
 from models.nphm.files import read_mono, read_nphm
 from stages.head import Params, PublishedHead
 from stages.kinds.head import Head
+from stages.kinds.sequences import Sequences
 from tests.models.nphm import tiny
 from tests.stages.fake_job import FakeJob
+from tests.stages.talking_spheres import make_data
 
 POINTS = torch.rand(1, 40, 3, generator=torch.Generator().manual_seed(1)) - 0.5
 
@@ -43,6 +45,22 @@ def test_nphm(tmp_path: Path) -> None:
     codes = tiny.codes(published.model)
     assert torch.equal(head.model().posed(POINTS, *codes), published.model.posed(POINTS, *codes))
     assert (head.info.form, head.info.moves, len(head.info.subjects)) == ("nphm", "forward", 3)
+
+
+@pytest.mark.parametrize(("units", "millimetres"), [("m", 1000), ("mm", 1), ("nphm", 250)])
+def test_a_published_head_takes_meshes_of_any_unit(tmp_path: Path, units: str, millimetres: float) -> None:
+    assets = tiny.write_assets(tmp_path / "assets", tiny.CANONICAL)
+    torch.save(tiny.mono_content(tiny.mono_model(colour=True)), tmp_path / "mono.tar")
+    head = taken(tmp_path / "job", Params(str(tmp_path / "mono.tar"), str(assets)))
+    data = Sequences(make_data(tmp_path / "data", units=units))
+    facing = head.facing(data)
+    quarter = np.array([[0.0, 250.0, 0.0]]) / millimetres
+    assert np.allclose(facing.into(quarter), [[0, 1, 0]])
+    assert np.allclose(facing.back(facing.into(quarter)), quarter)
+    assert np.isclose(facing.millimetres, 250)
+    areas = Sequences(make_data(tmp_path / "areas", units="unit-area"))
+    with pytest.raises(DataError, match="a head model wants meshes in m, mm, nphm"):
+        head.facing(areas)
 
 
 def test_a_damaged_head_is_told(tmp_path: Path) -> None:

@@ -189,6 +189,9 @@ def test_what_does_not_fit_is_told(inputs: dict[str, Path], tmp_path: Path) -> N
     short = predicted(tmp_path / "short", inputs["data"], size=3)
     with pytest.raises(DataError, match="rows of 3 numbers"):
         run(tmp_path / "c", {**inputs, "predictions": short})
+    (Path(add_codes(bare, inputs["head"], FRAMES)) / "identities" / "C.npy").unlink()
+    with pytest.raises(DataError, match="no identity code of C, whom the head model does not know"):
+        run(tmp_path / "f", {**inputs, "data": bare})
     with pytest.raises(DataError, match="has no identity 'Zoe'; it has own, zero, numbers from 0 to 1"):
         run(tmp_path / "d", inputs, identity="Zoe")
     with pytest.raises(DataError, match="B_s1_condition_B, frame 0: there is no surface in the box"):
