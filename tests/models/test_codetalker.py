@@ -105,7 +105,8 @@ def test_no_table_ends_at_600_frames(flavour):
     length = 1260
     assert made.frames_for(length) > 600
     made.bound_context(20)
-    motion = made.predict(*vars(speech(length, STYLES[:1])).values())
+    said = speech(length, STYLES[:1])
+    motion = made.predict(said.features, said.template, said.styles)
     assert motion.shape[1] == made.frames_for(length)
     assert motion.isfinite().all()
 

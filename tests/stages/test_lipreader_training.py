@@ -220,7 +220,9 @@ def refused(folder: Path, data: Path, settings: Settings = SMALL, **params: Any)
 
 def test_texts_that_cannot_be_learnt(tmp_path) -> None:
     missing = make_faces(tmp_path / "a", texts={"B_s2": None})
-    assert f"{missing} has no transcript of B_s2: write one" in refused(tmp_path / "1", missing)
+    assert f"{missing} has no transcript of B_s2, whose text the network learns from: put transcripts.json" in refused(
+        tmp_path / "1", missing
+    )
     none = make_faces(tmp_path / "b", texts=None)
     assert "has no transcript of A_s1" in refused(tmp_path / "2", none)
     empty = make_faces(tmp_path / "c", texts={"A_s2": "4, 2!"})

@@ -128,7 +128,10 @@ def reader(inputs: dict[str, Input]) -> ClipReader:
     [
         (None, "has no transcripts of its training sentences, and the network learns to write them"),
         ({"C_s01": "a"}, "has no transcripts of its training sentences"),
-        ({"A_s01": "a", "A_s02": "b", "A_s03": "", "B_s01": "b"}, "has no transcript of B_s02: write one, or leave it"),
+        (
+            {"A_s01": "a", "A_s02": "b", "A_s03": "", "B_s01": "b"},
+            "has no transcript of B_s02, whose text .*: put transcripts.json beside the data",
+        ),
     ],
 )
 def test_without_transcripts_nothing_is_trained(inputs, tmp_path, texts, sentence):
