@@ -131,7 +131,7 @@ def test_rows_of_a_track(of_track: dict[str, Path], tmp_path: Path) -> None:
     assert made.info.track == TRACK
     name = "D_s01_condition_mean_seed7"
     assert made.rows(name).shape == (made.items[name].frames, SIZE)
-    said = "rows of the track 'codes' and no vertices: make faces of them with the stage drive"
+    said = "rows of the track 'codes' and no vertices: nothing makes faces of them, only of rows of 'nphm_expression'"
     with pytest.raises(DataError, match=said):
         made.motion(name)
     given = {"data": of_track["data"], "predictions": made.path}
