@@ -125,7 +125,9 @@ def test_flame_meshes_in_the_releases_layout(here: Path, tracked: list[str]) -> 
     assert ("model", "code_mse/facepipe") in numbers(out)
 
 
-def test_codes_of_the_release_become_surfaces_on_video(here: Path, tracked: list[str], published_head: None) -> None:
+def test_codes_of_the_release_become_surfaces_on_video(
+    here: Path, tracked: list[str], published_head: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_tiny("facetalk_nphm.toml", *tracked) == 0
     out = here / "outputs/facetalk_nphm"
     assert Checkpoint(out / "train").facts.track == "nphm_expression"
@@ -133,6 +135,15 @@ def test_codes_of_the_release_become_surfaces_on_video(here: Path, tracked: list
     [(name, made)] = Surfaces(out / "meshes").items.items()
     assert len(list((out / "meshes/meshes" / name).glob("frame_*.ply"))) == made.frames
     assert [file.stem for file in (out / "film").glob("*.mp4")] == [name]
+    capsys.readouterr()
+    assert pipe(*own_sound(here, "facetalk_nphm.toml", *tracked), "--samples", "1") == 0
+    meshes, film = (one.split() for one in capsys.readouterr().out.splitlines() if "pipe stage" in one)
+    [head] = (f"head/{folder.name}" for folder in (here / "store/head").iterdir())
+    small = ["--resolution", "16", "--device", "cpu"]
+    assert pipe(*(head if word == "NAME" else word for word in meshes[1:]), *small) == 0
+    surfaces = next(word for word in capsys.readouterr().out.split() if word.startswith("meshes/"))
+    assert pipe(*(surfaces if word == "meshes/…" else word for word in film[1:7]), "--size", "64") == 0
+    assert [file.name for file in (here / "outputs/stage/film").glob("*.mp4")] == ["my_condition_mean_seed0.mp4"]
 
 
 def test_synthetic_by_way_of_a_head_model_of_its_own(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,9 +94,13 @@ def show_way(speaker: Any, data: Artifact | None, motion: Artifact, voice: Artif
     if not speaker.drivable:
         return
     behind: Mapping[str, str] = data.record["provenance"].get("inputs", {}) if data else {}
-    sequences, head = data.name if data else "NAME", behind.get("head", "NAME")
-    print(f"  pipe stage drive --predictions {motion.name} --data {sequences} --head {head}")
-    print(f"  pipe stage render --predictions drive/… --data {voice.name}    (drive/…: the name that drive prints)")
+    made = f"--predictions {motion.name} --data {data.name if data else 'NAME'} --head {behind.get('head', 'NAME')}"
+    if "head" in behind:  # the data were tracked with it, so that it knows their subjects, and vertices follow it
+        print(f"  pipe stage drive {made}")
+        print(f"  pipe stage render --predictions drive/… --data {voice.name}    (drive/…: the name that drive prints)")
+    else:
+        print(f"  pipe stage meshes {made} --identity zero")
+        print(f"  pipe stage film --surfaces meshes/… --data {voice.name}    (meshes/…: the name that meshes prints)")
 
 
 def _put(made: Mapping[str, Artifact], place: Place) -> list[Row]:
