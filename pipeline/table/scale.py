@@ -73,7 +73,7 @@ def _decimals(largest: float) -> int:
 
 
 def _decimals_alone(largest: float) -> int:
-    """Of numbers that have no unit, as correlations and squared differences of codes: three, more where all are small."""
+    """Of numbers without a unit, as correlations and squared differences of codes: three, more where all are small."""
     return min(_MOST_DECIMALS, max(3, 2 - _magnitude(largest)))
 
 

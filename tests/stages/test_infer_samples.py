@@ -160,8 +160,8 @@ def test_no_sample_of_what_draws_none() -> None:
 def test_words_that_the_sampler_does_not_read() -> None:
     said = list(Infer(Params(sampler="ancestral", steps=20, eta=0.3)).check())
     assert said == [
-        "steps = 20 is read by sampler = 'ddim' only: set that, or leave steps out",
-        "eta = 0.3 is read by sampler = 'ddim' only: set that, or leave eta out",
+        "steps = 20 is read by sampler = 'ddim' only: set that, or steps = 50 as usual",
+        "eta = 0.3 is read by sampler = 'ddim' only: set that, or eta = 0 as usual",
     ]
 
 
