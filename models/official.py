@@ -45,7 +45,7 @@ def read_torch(path: Path) -> Any:
         check_torch_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise DataError(f"checkpoint {path} does not exist; `weights` names a published .pth file") from error
+        raise DataError(f"checkpoint {path} does not exist; give the path of a published file (.pth, .tar)") from error
     except pickle.UnpicklingError as error:
         raise DataError(f"{path} is no checkpoint of tensors alone, or is damaged; it was not loaded") from error
     except DataError:

@@ -106,6 +106,11 @@ def _file_digest(name: str, path: Path, workspace: Workspace, *, optional: bool)
         if optional:
             return ""
         raise StageError(_missing(name, path)) from None
+    except IsADirectoryError as error:
+        raise StageError(
+            f"{error.filename} is a link to a folder, and below a folder that is read such links are not followed: put "
+            "the folder itself there, or leave the link out"
+        ) from None
     except PermissionError:
         raise StageError(f"{path} may not be read; ask its owner for permission") from None
 

@@ -19,9 +19,11 @@ from stages.kinds.sequences import Sequences
 from stages.kinds.surfaces import Surfaces
 from tests.models.nphm import tiny
 from tests.pipeline.test_cli import pipe
-from tests.recipe_runs import ROOT, encoder, here, official, run_tiny, settings, store, vocaset
+from tests.recipe_runs import ONE_THREAD, ROOT, encoder, here, official, run_tiny, settings, store, vocaset
 from tests.stages.preprocess.facetalk_files import CODE, write_facetalk
+from tests.stages.voices import write_tone
 
+ON_CPU = ["--device", "cpu", *ONE_THREAD]
 __all__ = ["encoder", "here", "official", "store", "vocaset"]
 
 
@@ -93,9 +95,15 @@ def test_synthetic_by_its_controls(here: Path, capsys: pytest.CaptureFixture[str
     assert {row for row, _ in found} == {"model", "best of 2", "neutral code", "mean code"}
     capsys.readouterr()
     assert run_tiny("facetalk_synthetic.toml", *controls) == 1
-    assert "rows of the track 'controls' and no vertices: make faces of them with the stage meshes" in "".join(
-        capsys.readouterr()
-    )
+    said = "rows of the track 'controls' and no vertices: nothing makes faces of them"
+    assert said in "".join(capsys.readouterr())
+    line = own_sound(here, "facetalk_synthetic.toml", *controls)
+    assert pipe(*line, "--render") == 2
+    assert f"--render: this network makes {said}" in capsys.readouterr().err
+    assert pipe(*line) == 0
+    told = capsys.readouterr().out
+    assert f"these are {said}" in told
+    assert "pipe stage drive" not in told
 
 
 def test_vocaset_in_the_authors_layout(here: Path, official: list[str]) -> None:
@@ -117,7 +125,9 @@ def test_flame_meshes_in_the_releases_layout(here: Path, tracked: list[str]) -> 
     assert ("model", "code_mse/facepipe") in numbers(out)
 
 
-def test_codes_of_the_release_become_surfaces_on_video(here: Path, tracked: list[str], published_head: None) -> None:
+def test_codes_of_the_release_become_surfaces_on_video(
+    here: Path, tracked: list[str], published_head: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_tiny("facetalk_nphm.toml", *tracked) == 0
     out = here / "outputs/facetalk_nphm"
     assert Checkpoint(out / "train").facts.track == "nphm_expression"
@@ -125,9 +135,18 @@ def test_codes_of_the_release_become_surfaces_on_video(here: Path, tracked: list
     [(name, made)] = Surfaces(out / "meshes").items.items()
     assert len(list((out / "meshes/meshes" / name).glob("frame_*.ply"))) == made.frames
     assert [file.stem for file in (out / "film").glob("*.mp4")] == [name]
+    capsys.readouterr()
+    assert pipe(*own_sound(here, "facetalk_nphm.toml", *tracked), "--samples", "1") == 0
+    meshes, film = (one.split() for one in capsys.readouterr().out.splitlines() if "pipe stage" in one)
+    [head] = (f"head/{folder.name}" for folder in (here / "store/head").iterdir())
+    small = ["--resolution", "16", "--device", "cpu"]
+    assert pipe(*(head if word == "NAME" else word for word in meshes[1:]), *small) == 0
+    surfaces = next(word for word in capsys.readouterr().out.split() if word.startswith("meshes/"))
+    assert pipe(*(surfaces if word == "meshes/…" else word for word in film[1:7]), "--size", "64") == 0
+    assert [file.name for file in (here / "outputs/stage/film").glob("*.mp4")] == ["my_condition_mean_seed0.mp4"]
 
 
-def test_synthetic_by_way_of_a_head_model_of_its_own(here: Path) -> None:
+def test_synthetic_by_way_of_a_head_model_of_its_own(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_tiny("facetalk_synthetic_nphm.toml") == 0
     out = here / "outputs/facetalk_synthetic_nphm"
     codes, faces, own = (Predictions(out / step) for step in ("infer", "drive", "own"))
@@ -139,3 +158,26 @@ def test_synthetic_by_way_of_a_head_model_of_its_own(here: Path) -> None:
     assert ("best of 2", "lve/facediffuser") in numbers(out)
     assert list(out.glob("render/*.mp4"))
     assert list(out.glob("film/*.mp4"))
+    spoken_codes_become_faces_by_the_commands_that_are_told(here, capsys)
+
+
+def spoken_codes_become_faces_by_the_commands_that_are_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = own_sound(here, "facetalk_synthetic_nphm.toml")
+    capsys.readouterr()
+    assert pipe(*line, "--render") == 2
+    refused = capsys.readouterr()
+    assert "--render: this network makes rows of the track 'nphm_expression' and no vertices" in refused.err
+    assert "voice" not in refused.out, "refused before anything is made"
+    assert pipe(*line, "--samples", "1") == 0
+    told = capsys.readouterr().out.splitlines()
+    drive, render = ([word for word in one.split() if word] for one in told if "pipe stage" in one)
+    assert pipe(*drive[1:], "--device", "cpu") == 0
+    made = next(word for word in capsys.readouterr().out.split() if word.startswith("drive/"))
+    assert pipe(*(made if word == "drive/…" else word for word in render[1:7]), "--size", "64") == 0
+    assert [file.name for file in (here / "outputs/stage/render").glob("*.mp4")] == ["my_condition_mean_seed0.mp4"]
+
+
+def own_sound(here: Path, recipe: str, *changes: str) -> list[str]:
+    """`pipe infer` of a sound of the user's."""
+    sound = write_tone(here / "my.wav", seconds=0.5)
+    return ["infer", str(ROOT / "recipes" / recipe), "--tiny", *settings(*changes), "--audio", str(sound), *ON_CPU]

@@ -107,7 +107,7 @@ def no_surface(samples: Samples) -> DataError:
     return DataError(
         f"there is no surface in the box from {samples.grid.low.tolist()} to {samples.grid.high.tolist()}: the field is"
         f" {_side(bool(above.all()))} at all {samples.evaluations} samples that were evaluated; it must be negative"
-        " inside, and in the box's units"
+        " inside. Look whether the box, low and high, holds the head in the head model's units, and raise resolution"
     )
 
 

@@ -110,7 +110,8 @@ class FaceTalk(ListeningFace):
         problems = list(sampling.problems())
         most = self.settings.diffusion_steps
         if sampling.sampler == "ddim" and sampling.steps > most:
-            problems.append(f"steps = {sampling.steps} is more than the {most} that the network was trained with")
+            trained = f"the {most} that the network was trained with: take {most} or fewer"
+            problems.append(f"steps = {sampling.steps} is more than {trained}")
         if problems:
             raise DataError("; ".join(problems))
         self.sampling = sampling

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import assembled
-from pipeline.commands.infer_show import Place, show
+from pipeline.commands.infer_show import Place, show, show_way
 from pipeline.errors import RecipeError
 from pipeline.plan import Planned, State, plan
 from pipeline.recipe import Recipe, Step, load
@@ -84,6 +84,9 @@ def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, *, dry: 
         raise RecipeError("say what is to be spoken: --audio FILE or FOLDER, or --stream for standard input")
     theirs, ours = _shared_out(wanted)
     speaking = settle(theirs, wish, workspace)
+    speaker = speaking.trained.speaker
+    if wish.render and speaker.faceless:
+        raise RecipeError(f"--render: this network makes {speaker.faceless}. Leave --render out")
     recipe = _recipe(speaking, wish, assembled.settings(ours, STAGES))
     if dry:
         from pipeline.commands.run import show_plan
@@ -93,6 +96,8 @@ def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, *, dry: 
     planned = bring_up(recipe, workspace, means)
     artifacts = {name: entry.artifact for name, entry in planned.items() if entry.artifact is not None}
     show({name: artifacts[name] for name in OURS if name in artifacts}, Place.of(wish.out, workspace.outputs))
+    if speaker.faceless:
+        show_way(speaker, speaking.trained.data, artifacts[INFER], artifacts[VOICE])
 
 
 def settle(wanted: Wanted, wish: Wish, workspace: Workspace) -> Speaking:

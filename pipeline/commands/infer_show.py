@@ -88,6 +88,21 @@ def show(made: Mapping[str, Artifact], place: Place) -> None:
     print(_speed(made["infer"], sum(row.seconds for row in rows)))
 
 
+def show_way(speaker: Any, data: Artifact | None, motion: Artifact, voice: Artifact) -> None:
+    """Say that motion of a track is no face, and by which commands it becomes one, where there are any."""
+    print(f"these are {speaker.faceless}")
+    if not speaker.drivable:
+        return
+    behind: Mapping[str, str] = data.record["provenance"].get("inputs", {}) if data else {}
+    made = f"--predictions {motion.name} --data {data.name if data else 'NAME'} --head {behind.get('head', 'NAME')}"
+    if "head" in behind:  # the data were tracked with it, so that it knows their subjects, and vertices follow it
+        print(f"  pipe stage drive {made}")
+        print(f"  pipe stage render --predictions drive/… --data {voice.name}    (drive/…: the name that drive prints)")
+    else:
+        print(f"  pipe stage meshes {made} --identity zero")
+        print(f"  pipe stage film --surfaces meshes/… --data {voice.name}    (meshes/…: the name that meshes prints)")
+
+
 def _put(made: Mapping[str, Artifact], place: Place) -> list[Row]:
     index, sounds = _read(made["infer"], "predictions.json"), _read(made["voice"], "sequences.json")["sequences"]
     rows = []

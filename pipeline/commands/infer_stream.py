@@ -31,6 +31,8 @@ def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, pace: Pa
     """Speak what comes in on standard input. RecipeError where the words do not suit a stream."""
     _check(wish, pace)
     speaking = settle(wanted, wish, workspace)
+    if faceless := speaking.trained.speaker.faceless:
+        raise RecipeError(f"--stream sends vertices, and this network makes {faceless}. Give --audio FILE")
     given = dict(speaking.trained.values.get(INFER, {})) | _settings(wanted)
     folder = _network(speaking, workspace, means)
     load_command("infer stream")(

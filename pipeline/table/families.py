@@ -56,7 +56,7 @@ FAMILIES = {
     "diversity_samples": Family("diversity of samples", Better.NEITHER),
     "code_mse": Family("code MSE", Better.LOWER),
     "code_velocity": Family("code velocity", Better.LOWER),
-    "diversity_codes": Family("diversity of samples", Better.NEITHER),
+    "diversity_codes": Family("diversity of codes", Better.NEITHER),
     "chamfer_l1": Family("Chamfer-L1", Better.LOWER),
     "chamfer_l2": Family("Chamfer-L2", Better.LOWER, squared=True),
     "completeness": Family("completeness", Better.LOWER),

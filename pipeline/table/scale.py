@@ -56,7 +56,7 @@ def choose(way: str, unit: str, printed: float | None, values: Iterable[float], 
     elif way != "plain" and unit:
         exponent = round(math.log10(printed)) if printed else _readable(largest)
     if decimals is None and way != "plain":
-        decimals = _decimals(largest * factor / 10.0**exponent) if unit else 3
+        decimals = _decimals(largest * factor / 10.0**exponent) if unit else _decimals_alone(largest)
     return Scale(unit, factor, exponent, decimals)
 
 
@@ -70,6 +70,11 @@ def _decimals(largest: float) -> int:
     """Five digits of the largest number, as papers print, and never more than four decimals from one up."""
     power = _magnitude(largest)
     return min(_MOST_DECIMALS, max(0, 4 - power) if power >= 0 else 3 - power)
+
+
+def _decimals_alone(largest: float) -> int:
+    """Of numbers without a unit, as correlations and squared differences of codes: three, more where all are small."""
+    return min(_MOST_DECIMALS, max(3, 2 - _magnitude(largest)))
 
 
 def _magnitude(number: float) -> int:

@@ -31,7 +31,12 @@ class PublishedHead(Stage):
         return "nphm" if self.params.expression else "mononphm"
 
     def sources(self) -> Sources:
-        files = {"weights": Path(self.params.weights), "assets": Path(self.params.assets)}
+        assets = Path(self.params.assets)
+        files = {"weights": Path(self.params.weights)}
+        # Whatever else the authors' folder holds, a whole checkout perhaps, is not read.
+        files |= {f"assets/{file.name}": file for file in sorted(assets.glob("anchors_*.npy"))}
+        if not assets.is_dir():
+            files["assets"] = assets
         if self.params.expression:
             files["expression"] = Path(self.params.expression)
         return Sources(files=files)

@@ -120,8 +120,8 @@ class Infer(Stage):
         """A word that nothing reads is a mistake."""
         yield from self.params.sampling.problems()
         for name in ("steps", "eta") if self.params.sampler != "ddim" else ():
-            if (value := getattr(self.params, name)) != getattr(USUAL, name):
-                yield f"{name} = {value:g} is read by sampler = 'ddim' only: set that, or leave {name} out"
+            if (value := getattr(self.params, name)) != (usual := getattr(USUAL, name)):
+                yield f"{name} = {value:g} is read by sampler = 'ddim' only: set that, or {name} = {usual:g} as usual"
 
     def label(self, upstream: Mapping[str, Upstream]) -> str:
         return f"{upstream['checkpoint'].label}-{'-'.join(self.params.splits)}"

@@ -45,7 +45,8 @@ class Expressions:
             if predictions.info.track != EXPRESSION:
                 track = predictions.info.track
                 what = f"of the track {track!r}" if track else "of vertices already"
-                raise DataError(f"{predictions.path} holds predictions {what}; rows of {EXPRESSION!r} are wanted")
+                wanted = f"rows of {EXPRESSION!r} are wanted" if track else "metrics and render take them as they are"
+                raise DataError(f"{predictions.path} holds predictions {what}: {wanted}")
             check_alike(data, predictions)
 
     @cached_property
@@ -70,7 +71,7 @@ class Expressions:
         if rows.shape[1] != self.head.info.expression:
             raise DataError(
                 f"{where} has rows of {rows.shape[1]} numbers, and the head model's expression codes have "
-                f"{self.head.info.expression}: give codes of this head"
+                f"{self.head.info.expression}: give the head that they were tracked with"
             )
         return rows
 

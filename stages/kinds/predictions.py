@@ -23,6 +23,7 @@ from faces.errors import DataError, said
 from faces.texts import read_json
 from stages.kinds.plain import built, remade_by, write_json
 from stages.kinds.sequences import Sequences
+from stages.kinds.tracks import EXPRESSION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,10 +131,7 @@ class Predictions:
     def check_vertices(self) -> None:
         """DataError where predictions are of a track, and so nothing that can be looked at."""
         if track := self.info.track:
-            raise DataError(
-                f"{self.path} holds rows of the track {track!r} and no vertices: make faces of them with the stage "
-                "drive, and give what that makes, or surfaces with meshes, for film and geometry"
-            )
+            raise DataError(f"{self.path} holds rows of the track {track!r} and no vertices: {remedy(track)}")
 
     def motion(self, name: str) -> NDArray[np.float32]:
         """(T, V, 3) float32 in the predictions' units, a read-only memory map."""
@@ -190,6 +188,16 @@ class Predictions:
             raise DataError(
                 f"{file} is not the text of a prediction ({said(error)}); make it again with infer"
             ) from error
+
+
+def remedy(track: str) -> str:
+    """What to do with predicted rows of a track where vertices are wanted, the end of a sentence."""
+    if track == EXPRESSION:
+        return (
+            "make faces of them with the stage drive, and give what that makes, or surfaces with meshes, for film and "
+            "geometry"
+        )
+    return f"nothing makes faces of them, only of rows of {EXPRESSION!r}; metrics measures the numbers themselves"
 
 
 def vertices_of(predictions: Predictions, name: str, data: Sequences) -> NDArray[np.float32]:

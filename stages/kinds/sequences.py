@@ -140,7 +140,7 @@ class Sequences:
         try:
             return self.info.sequences[name]
         except KeyError:
-            reason = self.info.skipped.get(name, "there is no sequence of that name")
+            reason = self.info.skipped.get(name, "there is no sequence of that name; give the data that it is of")
             raise DataError(f"{self.path} has no sequence {name}: {said(reason)}") from None
 
     def has_motion(self, name: str) -> bool:

@@ -12,15 +12,12 @@ from faces.metrics_definitions import DEFINITIONS, EVERY_SAMPLE, TO_TRUTH, UNCUT
 from faces.metrics_parts import Parts
 from faces.metrics_statistics import bootstrap_interval, weighted_mean
 from pipeline.errors import StageError
+from stages.kinds.tracks import EXPRESSION
 from stages.metrics import Params
 from stages.metrics.choose import AGAINST, MODEL, Case, shorter
 from stages.metrics.measure import Measured
 
 Array = NDArray[np.float64]
-OF_TRACK = (
-    "the predictions are rows of the track {track!r}; make faces of them with the stage drive, and measure these, too, "
-    "or surfaces with meshes, and measure them with geometry"
-)
 NOT_READ = "no expert has read the lips: give what the stage lipread makes of these predictions as lipread"
 
 
@@ -101,7 +98,7 @@ def choose_definitions(
         else:
             found.append(item)
     if track:
-        notes.append(f"only the numbers themselves are measured: {OF_TRACK.format(track=track)}")
+        notes.append(f"only the numbers themselves are measured: {of_track(track)}")
     elif early and (left := [name for name in wanted if DEFINITIONS[name].lengths == TO_TRUTH]):
         notes.append(f"left out: {', '.join(sorted(left))}; {early}")
     if not found:
@@ -110,9 +107,20 @@ def choose_definitions(
     return found, notes
 
 
+def of_track(track: str) -> str:
+    """Why numbers of vertices are left out of predictions of a track, and what gives them."""
+    told = f"the predictions are rows of the track {track!r}"
+    if track != EXPRESSION:
+        return f"{told}, of which nothing makes faces"
+    return (
+        f"{told}; make faces of them with the stage drive, and measure these, too, or surfaces with meshes, and "
+        "measure them with geometry"
+    )
+
+
 def _of_other_motion(item: Definition, track: str) -> str:
     if track and not item.codes:
-        return OF_TRACK.format(track=track)
+        return of_track(track)
     return "the predictions are of vertices, and it is of the rows of a track" if item.codes and not track else ""
 
 

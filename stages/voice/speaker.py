@@ -17,7 +17,9 @@ from stages.adopt.about import File
 from stages.infer import RULES
 from stages.infer.styles import MEAN, style_of
 from stages.kinds.checkpoint import Checkpoint, makes_motion, speaks_in_styles
+from stages.kinds.predictions import remedy
 from stages.kinds.sequences import Sequences
+from stages.kinds.tracks import EXPRESSION
 
 MESHES = (".ply", ".obj", ".off", ".stl")
 MOST_NAMES = 12
@@ -26,7 +28,7 @@ MOST_NAMES = 12
 @dataclass(frozen=True)
 class Speaker:
     """What a network was trained for. subjects: of its training, in the order of the style. encoder: of its speech.
-    Empty subjects and encoder: a motion prior, which does not speak."""
+    Empty subjects and encoder: a motion prior, which does not speak. track: whose rows it moves, "" for vertices."""
 
     model: str
     subjects: Sequence[str]
@@ -34,6 +36,17 @@ class Speaker:
     fps: float
     dataset: str
     encoder: str
+    track: str = ""
+
+    @property
+    def faceless(self) -> str:
+        """Why there is nothing to be seen of what it makes, and what to do; "" of vertices."""
+        return f"rows of the track {self.track!r} and no vertices: {remedy(self.track)}" if self.track else ""
+
+    @property
+    def drivable(self) -> bool:
+        """Whether the stage `drive` makes faces of its rows."""
+        return self.track == EXPRESSION
 
 
 TOLD = ("train_subjects", "vertices", "fps", "encoder")
@@ -44,11 +57,12 @@ def of_folder(folder: Path) -> Speaker:
     config = Checkpoint(folder).config
     facts: Any = config.facts if isinstance(config.facts, dict) else {}
     subjects, vertices, fps, encoder = (facts.get(name) for name in TOLD)
+    track = facts.get("track") or ""
     named = isinstance(subjects, list) and all(isinstance(one, str) for one in subjects)
     rated = isinstance(fps, int | float) and fps > 0
     if not (named and rated and isinstance(vertices, int) and isinstance(encoder, str) and (subjects or not encoder)):
         raise DataError(f"{folder} does not say what its network was trained for: train again, or give another copy")
-    return _speaking(Speaker(config.model, subjects, vertices, float(fps), config.dataset, encoder), folder)
+    return _speaking(Speaker(config.model, subjects, vertices, float(fps), config.dataset, encoder, track), folder)
 
 
 def of_file(file: File, fps: float) -> Speaker:

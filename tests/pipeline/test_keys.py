@@ -130,6 +130,14 @@ def test_a_folder_counts_by_names_and_contents_not_by_place(toys, here) -> None:
     assert key("step.train.folder=moved")["sources"] != before
 
 
+def test_a_link_to_a_folder_below_a_folder_is_told(toys, here) -> None:
+    (here / "data").mkdir()
+    (here / "data" / "more").symlink_to(toys)
+    entry = plan(load(Path("t.toml"), ["step.train.folder=data"]), Workspace.find())["train"]
+    assert entry.key is None
+    assert entry.reason.startswith("data/more is a link to a folder, and below a folder")
+
+
 def test_a_pretrained_folder_counts_by_its_files(toys, here) -> None:
     stats = Workspace.find().stats
     (here / "enc").mkdir()

@@ -180,6 +180,10 @@ def test_markdown_escapes() -> None:
         ("mm", "√area", 1e-3, 7.1e-3, "7.1000", "×10⁻³ √area"),
         ("plain", "m²", 1e-5, 4.79144e-4, "0.00047914", "m²"),
         ("plain", "m²", 1e-5, 4.79144e-5, "4.7914e-05", "m²"),
+        ("paper", "", None, 0.85, "0.850", ""),
+        ("paper", "", None, 0.0012, "0.00120", ""),
+        ("paper", "", None, 1.265e-4, "0.000127", ""),
+        ("mm", "", None, 8.15e-5, "0.000082", ""),
     ],
 )
 def test_numbers_are_scaled_to_be_read(way, unit, printed, largest, text, heading) -> None:

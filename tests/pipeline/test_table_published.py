@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from faces.geometry_definitions import geometry_definitions
 from faces.metrics_definitions import DEFINITIONS, FAMILIES
 from pipeline.errors import RecipeError
 from pipeline.table import families, published, report
@@ -49,8 +50,9 @@ def test_there_are_files_for_both_data_sets() -> None:
 def test_they_speak_of_our_definitions() -> None:
     for dataset, value in all_values():
         assert value.metric in DEFINITIONS, f"{dataset}: {value}"
-    assert set(families.MAIN) <= set(FAMILIES)
-    assert set(FAMILIES) <= set(families.FAMILIES)
+    ours = {*FAMILIES, *(definition.family for definition in geometry_definitions(points=1, every=1))}
+    assert set(families.MAIN) <= ours
+    assert ours <= set(families.FAMILIES)
 
 
 def test_an_averaging_that_is_stated_is_the_definitions() -> None:

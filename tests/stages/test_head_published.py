@@ -47,6 +47,15 @@ def test_nphm(tmp_path: Path) -> None:
     assert (head.info.form, head.info.moves, len(head.info.subjects)) == ("nphm", "forward", 3)
 
 
+def test_of_the_assets_only_anchors_are_read(tmp_path: Path) -> None:
+    assets = tiny.write_assets(tmp_path / "assets", tiny.CANONICAL)
+    (assets / "checkout").symlink_to(tmp_path)
+    read = PublishedHead(Params(str(tmp_path / "mono.tar"), str(assets))).sources().files
+    assert sorted(read) == [f"assets/anchors_{tiny.CANONICAL.anchors}.npy", "weights"]
+    nowhere = PublishedHead(Params(str(tmp_path / "mono.tar"), str(tmp_path / "nowhere"))).sources().files
+    assert sorted(nowhere) == ["assets", "weights"], "what is missing is told before anything runs"
+
+
 @pytest.mark.parametrize(("units", "millimetres"), [("m", 1000), ("mm", 1), ("nphm", 250)])
 def test_a_published_head_takes_meshes_of_any_unit(tmp_path: Path, units: str, millimetres: float) -> None:
     assets = tiny.write_assets(tmp_path / "assets", tiny.CANONICAL)

@@ -131,7 +131,7 @@ def test_rows_of_a_track(of_track: dict[str, Path], tmp_path: Path) -> None:
     assert made.info.track == TRACK
     name = "D_s01_condition_mean_seed7"
     assert made.rows(name).shape == (made.items[name].frames, SIZE)
-    said = "rows of the track 'codes' and no vertices: make faces of them with the stage drive"
+    said = "rows of the track 'codes' and no vertices: nothing makes faces of them, only of rows of 'nphm_expression'"
     with pytest.raises(DataError, match=said):
         made.motion(name)
     given = {"data": of_track["data"], "predictions": made.path}
@@ -160,8 +160,8 @@ def test_no_sample_of_what_draws_none() -> None:
 def test_words_that_the_sampler_does_not_read() -> None:
     said = list(Infer(Params(sampler="ancestral", steps=20, eta=0.3)).check())
     assert said == [
-        "steps = 20 is read by sampler = 'ddim' only: set that, or leave steps out",
-        "eta = 0.3 is read by sampler = 'ddim' only: set that, or leave eta out",
+        "steps = 20 is read by sampler = 'ddim' only: set that, or steps = 50 as usual",
+        "eta = 0.3 is read by sampler = 'ddim' only: set that, or eta = 0 as usual",
     ]
 
 

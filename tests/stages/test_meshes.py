@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_told(inputs: dict[str, Path], tmp_path: Path) -> N
     with pytest.raises(DataError, match="stage track has made"):
         run(tmp_path / "a", {**inputs, "data": bare})
     other = predicted(tmp_path / "vertices", inputs["data"], track="")
-    with pytest.raises(DataError, match="of vertices already"):
+    with pytest.raises(DataError, match="of vertices already: metrics and render take them"):
         run(tmp_path / "b", {**inputs, "predictions": other})
     short = predicted(tmp_path / "short", inputs["data"], size=3)
     with pytest.raises(DataError, match="rows of 3 numbers"):

@@ -102,6 +102,20 @@ def test_a_checkpoint_and_a_released_file_tell_whom_they_know(tmp_path):
     assert of_file(file, 0.0).subjects[1] == "FaceTalk_170904_00128_TA"
 
 
+@pytest.mark.parametrize(
+    ("track", "said", "drivable"),
+    [("", "", False), ("nphm_expression", "with the stage drive", True), ("controls", "nothing makes faces", False)],
+)
+def test_a_network_of_a_track_says_what_becomes_of_its_rows(tmp_path, track, said, drivable):
+    file = describe(tmp_path / "net") / "config.json"
+    whole = json.loads(file.read_text())
+    file.write_text(json.dumps(whole | {"facts": whole["facts"] | {"track": track}}))
+    told = of_folder(file.parent)
+    assert (told.track, told.drivable) == (track, drivable)
+    assert said in told.faceless
+    assert bool(told.faceless) == bool(track)
+
+
 def test_a_motion_prior_does_not_speak(tmp_path):
     with pytest.raises(RecipeError, match=r"holds a motion prior \(codetalker-vq\), which does not speak"):
         of_file(recognise(write(motion_prior(), tmp_path / "x.pth.tar")), 0.0)
