@@ -3,7 +3,8 @@
 A backward model tells of a posed point x where it lies at rest, T(x) = x + δ(x), and its hyper coordinates ω(x). Here
 the posed place of a point y is sought: x + δ(x) = y and ω(x) = 0, by Gauss and Newton from the last frame's place. The
 second equation tells flesh from the opening beside it: behind open lips T is not one to one, since what opens has to
-go somewhere, and it is there that ω is not zero. From frame to frame the code goes in small steps for the same reason.
+go somewhere, and it is there that ω is not zero. From frame to frame the code goes in small steps for the same reason,
+and points that lose their way all the same are led back by their neighbours (`models.nphm.astray`).
 `faces.implicit.tracking` follows points through any warp, and matches no hyper coordinates.
 
 Shapes: T frames, N points, E numbers of a code.
@@ -12,11 +13,12 @@ Shapes: T frames, N points, E numbers of a code.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from models.nphm.astray import Bounds, astray, expected
 from models.nphm.head import HeadModel
 from models.nphm.layers import BETA, SkipMlp
 from models.nphm.rounding import bend_
@@ -29,7 +31,8 @@ AT_ONCE = 512
 class Pace:
     """step: how far a code goes at once, in length; a longer way is gone in several. rounds: of Gauss and Newton in a
     step. chords: after each, with the same Jacobian. hyper: what ω = 0 weighs on the way. last: in the last round of a
-    frame, as the other equation is the exact one. longest: of a correction, in the model's units.
+    frame, as the other equation is the exact one. longest: of a correction, in the model's units. searches: for points
+    astray, in a frame. bounds: of who is.
     """
 
     step: float = 0.25
@@ -38,6 +41,8 @@ class Pace:
     hyper: float = 1.0
     last: float = 0.1
     longest: float = 0.04
+    searches: int = 3
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,12 @@ class Carried:
     apart: Tensor
 
 
-def follow(model: HeadModel, identity: Tensor, points: Tensor, codes: Tensor, pace: Pace) -> Carried:
-    """Where expressions (T, E) carry points (N, 3) of the head at rest. identity: (1, D)."""
-    way = _Way(model, identity, points, pace)
+def follow(
+    model: HeadModel, identity: Tensor, points: Tensor, codes: Tensor, pace: Pace, around: Tensor | None = None
+) -> Carried:
+    """Where expressions (T, E) carry points (N, 3) of the head at rest. identity: (1, D). around: (N, K) neighbours of
+    each, −1 where there are fewer; None leaves alone who is astray."""
+    way = _Way(model, identity, points, pace, around)
     found = [way.go(code) for code in codes]
     places, turns, apart = (torch.stack(list(part)) for part in zip(*found, strict=True))
     return Carried(places, turns, apart)
@@ -62,8 +70,9 @@ class _Way:
     """Where the points are after the codes so far; it begins at rest, with the code zero."""
 
     @torch.no_grad()
-    def __init__(self, model: HeadModel, identity: Tensor, points: Tensor, pace: Pace) -> None:
+    def __init__(self, model: HeadModel, identity: Tensor, points: Tensor, pace: Pace, around: Tensor | None) -> None:
         assert model.deformation is not None
+        self.around = around
         self.network, self.points, self.pace = model.deformation, points, pace
         self.told = self.network.compress(identity, model.identity.place(identity)).expand(len(points), -1)
         self.code = points.new_zeros(self.network.sizes.expression)
@@ -81,8 +90,27 @@ class _Way:
                 self.correct(self.code + way * (step / steps), self.pace.hyper)
         for hyper in (self.pace.hyper, self.pace.last):
             turns, wrong = self.correct(code, hyper)
+        if self.around is not None and self.lead_back(code, self.around):
+            turns = self.sloped(code, self.pace.last)[1][:, :3]
         self.code = code
         return self.places, turns, wrong[:, :3].norm(dim=1).mean()
+
+    def lead_back(self, code: Tensor, around: Tensor) -> bool:
+        """Put points that are astray where their neighbours expect them, to seek their place from there; whoever goes
+        astray again stays with the neighbours. Whether there were any."""
+        any_astray = False
+        for _ in range(self.pace.searches):
+            middle, spread = expected(self.places - self.points, around)
+            lost = astray(self.places - self.points, middle, spread, self.pace.bounds)
+            if not bool(lost.any()):
+                break
+            any_astray = True
+            led = self.points + middle
+            self.places = torch.where(lost[:, None], led, self.places)
+            self.correct(code, self.pace.hyper)
+            lost &= astray(self.places - self.points, middle, spread, self.pace.bounds)
+            self.places = torch.where(lost[:, None], led, self.places)
+        return any_astray
 
     def correct(self, code: Tensor, hyper: float) -> tuple[Tensor, Tensor]:
         """One round. Turns (N, 3, 3) where the points were, what is wrong (N, 3 + hyper) where they are before the last

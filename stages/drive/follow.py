@@ -13,6 +13,7 @@ from torch import Tensor
 from faces.errors import DataError
 from faces.implicit.weight import FacialWeight
 from faces.normals import vertex_normals
+from models.nphm.astray import neighbours
 from models.nphm.following import Pace, follow
 from models.nphm.head import BACKWARD
 from pipeline.stage import Job
@@ -77,7 +78,8 @@ class Driver:
         chosen = np.flatnonzero(weight > LEAST)
         rest = torch.zeros(1, codes.shape[1], device=self.device)
         given = torch.cat((rest, torch.from_numpy(np.array(codes)).to(self.device)))
-        found = follow(self.model, identity, inner[chosen], given, Pace(step=self.params.step))
+        around = neighbours(self.data.faces, len(template), chosen).to(self.device)
+        found = follow(self.model, identity, inner[chosen], given, Pace(step=self.params.step), around)
         outward = _turned(found.turns, normals[chosen])
         depth = self.params.depth / self.head.millimetres
         places = found.places + depth * outward
