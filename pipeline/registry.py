@@ -20,6 +20,7 @@ from pipeline.stage import Stage
 TABLE: dict[str, dict[str, str]] = {
     "stages": {
         "preprocess": "stages.preprocess:Preprocess",
+        "segment": "stages.segment:SegmentSequences",
         "features": "stages.features:ExtractFeatures",
         "train": "stages.train:Train",
         "encode": "stages.encode:Encode",
