@@ -20,11 +20,11 @@ from pipeline.stage import Stage
 TABLE: dict[str, dict[str, str]] = {
     "stages": {
         "preprocess": "stages.preprocess:Preprocess",
-        "segment": "stages.segment:SegmentSequences",
         "features": "stages.features:ExtractFeatures",
         "train": "stages.train:Train",
         "encode": "stages.encode:Encode",
         "reconstruct": "stages.reconstruct:Reconstruct",
+        "segment": "stages.segment:SegmentSequences",
         "head": "stages.head:PublishedHead",
         "headfit": "stages.headfit:HeadFit",
         "track": "stages.track:TrackHeads",

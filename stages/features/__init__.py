@@ -47,8 +47,8 @@ class Params:
         help="what the frozen transformer says of each frame of the motion, of convolutions that were brought to the "
         "frame rate (FaceFormer's way), for networks that leave all of it frozen (facetalk); else features at 50 Hz",
     )
-    track: str = param(
-        "",
+    track: str | None = param(
+        None,
         help="the track of the data that holds what the encoder says, such as FaceTalk's speech_features: it is read "
         "in place of computing, brought to a step a frame",
     )
