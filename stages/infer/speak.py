@@ -46,6 +46,9 @@ def speak(job: Job, params: Params) -> None:
     pace = Pace(inputs.data.fps)
     check(inputs)
     names = inputs.data.ids_in(params.splits)
+    for name in names:
+        if inputs.data.has_motion(name):
+            inputs.features.check_frames(name, inputs.data.entry(name).frames)
     drawn = draws_motion(inputs.checkpoint.config.model)
     numbers = range(job.seed, job.seed + params.samples) if drawn else ()
     wanted = {name: _manners(inputs, name, params.conditions, numbers) for name in names}

@@ -228,6 +228,10 @@ def test_other_features_are_refused(made: dict[str, Path], tmp_path: Path) -> No
     settings = replace(SMALL, track="")
     with pytest.raises(DataError, match=rf"features of 5 frames of {IDS[0]}, which has 6: run the features step"):
         train(tmp_path / "u", other, made["read"], settings, epochs=1)
+    told["sequences"] = {name: told["sequences"][name] | {"frames": 9} for name in told["sequences"]}
+    (other / "sequences.json").write_text(json.dumps(told))
+    with pytest.raises(DataError, match=rf"features of 8 frames of {IDS[3]}, which has 9: run the features step"):
+        speak(tmp_path / "v", network, other, made["read"])
 
 
 def test_known_encoders_must_be_the_same(made: dict[str, Path], tmp_path: Path) -> None:
