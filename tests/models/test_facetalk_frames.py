@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,8 +17,10 @@ from models.recogniser.net import Recogniser
 from models.recogniser.settings import Settings as RecogniserSettings
 from models.resample import align
 from models.talking_face import Clips, DataFacts, Speech
+from stages.features.per_frame import encoded
 from tests.models import tiny, tiny_facetalk
 from tests.models.tiny_facetalk import CALM, CODES, PARTS
+from tests.pretended_gpu import pretended_gpu
 
 SPEECH = tiny.SPEECH
 WIDTH = SPEECH["hidden_size"]
@@ -124,3 +127,26 @@ def test_a_stream_has_no_such_features() -> None:
     _, given = both()
     with pytest.raises(DataError, match="does not hold that encoder: speak files of sound, with --audio"):
         given.features_of(torch.zeros(16000).numpy())
+
+
+def test_a_gpu_would_take_it(recwarn: pytest.WarningsRecorder) -> None:
+    """Recomputed a frame, learnt from and spoken from, on a pretended one."""
+    own, given = both(replace(CODES, **CALM))
+    clips = tiny_facetalk.clips([60, 45], [28, 21])
+    theirs = given_clips(own, clips)
+    wave = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    near = encoded(own.audio_encoder, wave, 24, 24.0)
+    assert near.shape == (24, WIDTH)
+    speech = Speech(torch.from_numpy(near), torch.zeros(tiny_facetalk.WIDE), torch.eye(3)[:1], (3,))
+    expected = given.predict_all([speech])[0]
+    torch.manual_seed(7)
+    loss = given.losses(theirs)["loss"].item()
+    with pretended_gpu():
+        np.testing.assert_allclose(encoded(own.audio_encoder.to("cuda"), wave, 24, 24.0), near, atol=1e-5)
+        far = given.to("cuda")
+        torch.manual_seed(7)
+        found = far.losses(theirs.to("cuda"))["loss"]
+        found.backward()
+        assert found.item() == pytest.approx(loss, rel=1e-5)
+        sent = Speech(speech.features.to("cuda"), speech.template.to("cuda"), speech.styles.to("cuda"), (3,))
+        torch.testing.assert_close(far.predict_all([sent])[0].cpu(), expected, atol=1e-5, rtol=1e-5)
