@@ -23,7 +23,7 @@ from models.blending import joined, window_starts
 from models.logmel import log_mel
 from models.padding import Padding, clip_means
 from models.resample import FEATURE_RATE, align, features_per_frame, frame_count
-from models.settings import ListeningSettings, takes_frames
+from models.settings import ListeningSettings, fits_motion, takes_frames
 from models.sound import Wave
 from models.speech import FineTuning, SpeechEncoder, small_config
 from models.streaming import NEAR, Look, stream
@@ -139,9 +139,14 @@ class ListeningFace(nn.Module):
         lengths = [len(speech.features) for speech in speeches]
         for length in lengths:
             self.check_length(length)
-        frames = [self.frames_for(length) for length in lengths]
+        frames = [self.frames_of(speech) for speech in speeches]
         features = pad_sequence([speech.features for speech in speeches], batch_first=True)
         return self.listen(features, lengths, frames), frames
+
+    def frames_of(self, speech: Speech) -> int:
+        """T of one speech."""
+        told = speech.frames if fits_motion(self.settings) else 0
+        return told or self.frames_for(len(speech.features))
 
     def check_length(self, feature_length: int) -> None:
         """DataError where L features are too short for a clip."""

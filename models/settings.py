@@ -63,6 +63,12 @@ def has_styles(settings: Any) -> bool:
     return bool(getattr(settings, "styles", True))
 
 
+def fits_motion(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, makes as many frames as it is told, whatever the
+    sound's length says; else only that."""
+    return bool(getattr(settings, "fits_motion", False))
+
+
 def takes_frames(settings: Any) -> bool:
     """Whether a network of these settings, or of this class of them, may be given what a frozen speech encoder said of
     each frame; else it has an encoder of its own that goes on from the features at 50 Hz."""

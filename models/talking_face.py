@@ -95,12 +95,15 @@ class Speech:
 
     seeds: of a network that draws, one motion for each; the styles' axis of the answer is then theirs. Empty: one
     motion, of seed 0. A motion hangs on its own seed alone.
+    frames: for a network whose settings say `fits_motion`, how many frames the motion has; 0: as many as the sound's
+    length says. All others go by that always.
     """
 
     features: Tensor
     template: Tensor
     styles: Tensor
     seeds: Sequence[int] = ()
+    frames: int = 0
 
     @property
     def motions(self) -> int:

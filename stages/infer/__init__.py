@@ -15,7 +15,17 @@ from models.sampling import LONG, SAMPLERS, Sampling
 from pipeline.errors import RecipeError
 from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.infer.styles import mistakes
-from stages.kinds.checkpoint import BEST, CONFIG, LAST, PRIOR, draws_motion, modules_behind, other_weights
+from stages.kinds.checkpoint import (
+    BEST,
+    CONFIG,
+    LAST,
+    PRIOR,
+    Checkpoint,
+    draws_motion,
+    makes_as_told,
+    modules_behind,
+    other_weights,
+)
 from stages.kinds.features import ENCODER
 from stages.kinds.sequences import Sequences
 
@@ -151,12 +161,15 @@ class Infer(Stage):
         return Needs(gpu=1, threads="all")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
-        """A sentence: of its speech, its subject and that subject's template; of all styles at once."""
+        """A sentence: of its speech, its subject and that subject's template, and of its frames where the network makes
+        as many; of all styles at once."""
         data, speech = Sequences(given["data"].path), given["features"]
+        told = makes_as_told(Checkpoint(given["checkpoint"].path).config.model)
 
         def facts(name: str) -> list[Any]:
             subject = data.entry(name).subject
-            return [speech.item(name), subject, data.template_digests.get(subject)]
+            own = [speech.item(name), subject, data.template_digests.get(subject)]
+            return [*own, data.entry(name).frames] if told else own
 
         shared = [given["checkpoint"].content, speech.content.get(ENCODER)]
         return Items({name: facts(name) for name in data.ids_in(self.params.splits)}, shared)

@@ -17,7 +17,7 @@ from pipeline.stage import Job
 from stages.infer.long import block_length, check_finite, check_room, is_long, write_motions
 from stages.infer.manners import Manner, seed_of
 from stages.infer.pace import Pace
-from stages.kinds.checkpoint import Checkpoint
+from stages.kinds.checkpoint import Checkpoint, makes_as_told
 from stages.kinds.features import Features
 from stages.kinds.predictions import MOTION
 from stages.kinds.sequences import Sequences
@@ -78,11 +78,11 @@ class Work(NamedTuple):
     def write(self, name: str) -> list[Path]:
         """A long sentence, straight into its files."""
         self._seed(name)
-        files = self.files(name)
-        frames, width = self.network.frames_for(self.inputs.features.length(name)), self.width
+        files, width = self.files(name), self.width
         for part, speech in enumerate(self._speeches(name)):
             self._check_room([(name, speech)])
             own = files[part * self.at_once :][: speech.motions]
+            frames = speech.frames or self.network.frames_for(len(speech.features))
             blocks = self.network.predict_blocks(speech, block_length(len(own), width))  # type: ignore[attr-defined]
             with self.pace.speaking():
                 write_motions(own, self._counted(blocks), (frames, width), name)
@@ -114,10 +114,12 @@ class Work(NamedTuple):
         template = torch.from_numpy(still).to(device)
         rows = torch.tensor([manner.style.row(facts.train_subjects) for manner in self.wanted[name]], device=device)
         seeds = [seed_of(manner.number, name) for manner in self.wanted[name] if manner.number is not None]
+        told = makes_as_told(self.inputs.checkpoint.config.model)
+        frames = self.inputs.data.entry(name).frames if told else 0
         if not seeds:
-            return [Speech(features, template, part) for part in torch.split(rows, self.at_once)]
+            return [Speech(features, template, part, (), frames) for part in torch.split(rows, self.at_once)]
         parts = [seeds[start : start + self.at_once] for start in range(0, len(seeds), self.at_once)]
-        return [Speech(features, template, rows[:1], part) for part in parts]
+        return [Speech(features, template, rows[:1], part, frames) for part in parts]
 
 
 def _say(network: TalkingFace, group: Sequence[tuple[str, Speech]]) -> list[Tensor]:

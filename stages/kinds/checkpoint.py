@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from faces.errors import DataError, said
 from faces.texts import read_json
-from models.settings import draws, has_styles, moves
+from models.settings import draws, fits_motion, has_styles, moves
 from pipeline import registry
 from pipeline.errors import RecipeError
 from pipeline.stage import replacing
@@ -290,6 +290,11 @@ def speaks_in_styles(model: str) -> bool:
 def draws_motion(model: str) -> bool:
     """Whether a model of this name draws its motion, so that a sentence has as many as one asks for."""
     return draws(registry.load_component("models", model).Settings)
+
+
+def makes_as_told(model: str) -> bool:
+    """Whether a model of this name makes as many frames as it is told."""
+    return fits_motion(registry.load_component("models", model).Settings)
 
 
 def build(model: str, settings: Mapping[str, Any], facts: DataFacts, *prior: Network, where: Path) -> Network:

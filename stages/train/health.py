@@ -149,19 +149,24 @@ def _predicted(network: Network, clips: ClipReader, takes: Sequence[Take], devic
     """(T, D) each, of the beginning of each clip's speech; a prior's, of its motion."""
     if clips.features is None:
         return [_rebuilt(cast("MotionPrior", network), clips, take, device) for take in takes]
-    speeches = [
-        Speech(
-            features=torch.from_numpy(clips.speech(take.name)[: round(LONGEST_S * clips.speech_rate)]).to(device),
-            template=clips.template(take.name).to(device),
-            styles=one_hot([take.style], len(clips.subjects)).to(device),
-        )
-        for take in takes
-    ]
+    speeches = [_beginning(clips, take, device) for take in takes]
     try:
         return [motion[0] for motion in cast("TalkingFace", network).predict_all(speeches)]
     except DataError as error:
         names = ", ".join(take.name for take in takes)
         raise DataError(f"{error} (among {names}; skip in the preprocess step leaves a sequence out)") from None
+
+
+def _beginning(clips: ClipReader, take: Take, device: str) -> Speech:
+    """What is looked at of a clip: its speech, and as many frames of its motion."""
+    whole = clips.speech(take.name)
+    heard = whole[: round(LONGEST_S * clips.speech_rate)]
+    return Speech(
+        features=torch.from_numpy(heard).to(device),
+        template=clips.template(take.name).to(device),
+        styles=one_hot([take.style], len(clips.subjects)).to(device),
+        frames=max(1, round(clips.data.entry(take.name).frames * len(heard) / len(whole))),
+    )
 
 
 def _rebuilt(prior: MotionPrior, clips: ClipReader, take: Take, device: str) -> Tensor:

@@ -242,6 +242,24 @@ def test_no_seed_is_the_seed_0_in_all_styles():
     assert torch.equal(made.predict(said.features, said.template, EYE), motion)
 
 
+@pytest.mark.parametrize("frames", [11, 14, 17])
+def test_a_motion_has_as_many_frames_as_is_told(frames: int) -> None:
+    """Sound is stretched to it, as in training, whatever the frame rate says: 30 features are 14 frames here."""
+    made = network(MESH)
+    made.sample_with(QUICK)
+    said = speech(30)
+    usual = made.predict_all([said])[0]
+    asked: list[list[int]] = []
+    listen = made.listen
+    made.listen = lambda features, lengths, counts: asked.append(counts) or listen(features, lengths, counts)
+    found = made.predict_all([replace(said, frames=frames)])[0]
+    blocks = torch.cat(list(made.predict_blocks(replace(said, frames=frames), 5)), 1)
+    assert asked == [[frames]] * 2
+    assert (usual.shape[1], found.shape[1]) == (14, frames)
+    assert torch.equal(found, usual) == (frames == 14)
+    torch.testing.assert_close(blocks, found)
+
+
 @pytest.mark.parametrize(
     ("frames", "window"), [(48, 48), (49, 48), (72, 48), (73, 48), (500, 48), (9, 4), (10, 5), (7, 2)]
 )

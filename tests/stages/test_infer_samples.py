@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from cache.manifest import Manifest
 from faces.errors import DataError
 from models.sampling import Sampling
 from models.talking_face import Speech
 from pipeline.errors import RecipeError
-from pipeline.stage import Upstream
+from pipeline.stage import Given, Upstream
 from stages.infer import Infer, Params
 from stages.kinds.checkpoint import Checkpoint
 from stages.kinds.features import Features
 from stages.kinds.predictions import Predictions
+from stages.kinds.sequences import Sequences
 from stages.lipread import LipRead
 from stages.lipread import Params as LipReadParams
 from stages.render import Params as RenderParams
@@ -89,7 +91,6 @@ def test_motion_is_what_the_network_draws(of_vertices: dict[str, Path], tmp_path
     network: Any = Checkpoint(of_vertices["checkpoint"]).load_network()
     network.sample_with(Sampling(guidance=3.0))
     from stages.infer.manners import seed_of
-    from stages.kinds.sequences import Sequences
 
     heard = torch.from_numpy(Features(of_vertices["features"])["D_s01"])
     template = torch.from_numpy(Sequences(of_vertices["data"]).template_of("D_s01").reshape(-1))
@@ -124,6 +125,29 @@ def test_how_it_is_drawn_is_told(of_vertices: dict[str, Path], tmp_path: Path, m
     monkeypatch.setattr(drawing_face.DrawingFace, "sample_with", lambda self, sampling: told.append(sampling))
     run(tmp_path, of_vertices, sampler="ddim", steps=5, eta=0.5, guidance=1.5, long="whole")
     assert told == [Sampling("ddim", 5, 0.5, 1.5, "whole")]
+
+
+def test_a_network_that_makes_as_many_frames_is_told_those_of_the_motion(
+    of_vertices: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[bool, set[int]] = {False: set(), True: set()}
+    keys = {}
+    original = drawing_face.DrawingFace.predict_all
+
+    def heard(self: Any, speeches: Any) -> Any:
+        told[drawing_face.Settings.fits_motion].update(speech.frames for speech in speeches)
+        return original(self, speeches)
+
+    monkeypatch.setattr(drawing_face.DrawingFace, "predict_all", heard)
+    for fits in (False, True):
+        monkeypatch.setattr(drawing_face.Settings, "fits_motion", fits, raising=False)
+        run(tmp_path / str(fits), of_vertices)
+        given = {slot: Given(path, {"all": "x"}, lambda: Manifest({})) for slot, path in of_vertices.items()}
+        keys[fits] = Infer(Params()).items(given, {}).each or {}
+    data = Sequences(of_vertices["data"])
+    assert told[False] == {0}
+    assert told[True] == {data.entry(name).frames for name in data.ids("test")}
+    assert all(keys[True][name] == [*facts, data.entry(name).frames] for name, facts in keys[False].items())
 
 
 def test_rows_of_a_track(of_track: dict[str, Path], tmp_path: Path) -> None:
