@@ -149,7 +149,7 @@ class _Reader:
             raise ValueError("it begins otherwise than such files do")
         self._next()
         table, keys = self._next(), self._next()
-        if not isinstance(table, _Table) or not table or not all(isinstance(one, _View) for one in table.values()):
+        if not isinstance(table, dict) or not table or not all(isinstance(one, _View) for one in table.values()):
             raise DataError(f"{self.path} holds no state dict (a mapping from parameter names to tensors)")
         storages = self._storages(keys, {view.storage.key: view.storage for view in table.values()})
         return {str(name): _looked_up(view, storages) for name, view in table.items()}

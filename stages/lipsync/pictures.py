@@ -96,7 +96,8 @@ def _at(motion: Motion, moment: Moment) -> NDArray[np.float32]:
     share = np.float32(moment.share)
     if not moment.share:
         return np.asarray(motion[moment.before], np.float32)
-    between: NDArray[np.float32] = motion[moment.before] * (1 - share) + motion[moment.after] * share
+    before = np.asarray(motion[moment.before], np.float32)
+    between: NDArray[np.float32] = before + share * (motion[moment.after] - before)  # exact where nothing moves
     return between
 
 
