@@ -103,6 +103,8 @@ def _number(record: Mapping[str, Any], place: str, split: str) -> Number:
     rules = tuple(_get(record, f"{rule}_rule", str, place) for rule in ("template", "frame", "subject"))
     if "threshold" in record:
         rules += (f"threshold {_get(record, 'threshold', float, place):g}",)
+    if "scorer" in record:
+        rules += (f"scored by {_get(record, 'scorer', str, place)}",)
     if "reader" in record:
         rules += (f"read by {_get(record, 'reader', str, place)}",)
     terms = Terms(

@@ -1,8 +1,9 @@
 """The kind `synchrony`: how well lips and sound go together, of predicted faces and of the true ones, by a SyncNet.
 
-`predicted/<name>.json` for each prediction, called as it is in `predictions` or `surfaces`, and `truth/<id>.json` for
-each sequence: the two numbers, where they are least, and on how many windows. `synchrony.json` says who scored, and the
-means. `Synchronies(path)` reads such an artifact. What is not as it should be is a `DataError`.
+`predicted/<name>.json` for each prediction, called as it is in `predictions` or `surfaces`, `truth/<id>.json` for each
+sequence, and `neutral/<id>.json` for its subject's neutral face, held still: the two numbers, where they are least, and
+on how many windows. `synchrony.json` says who scored, and the means. `Synchronies(path)` reads such an artifact. What
+is not as it should be is a `DataError`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from faces.errors import DataError, said
 from faces.texts import read_json
 from stages.kinds.plain import built, write_json
 
-INDEX, PREDICTED, TRUTH = "synchrony.json", "predicted", "truth"
+INDEX, PREDICTED, TRUTH, NEUTRAL = "synchrony.json", "predicted", "truth", "neutral"
 OF_VERTICES, OF_SURFACES = "vertices", "surfaces"
 MILLISECONDS = 40
 """Of a picture."""
@@ -54,13 +55,15 @@ class Mean:
 @dataclass(frozen=True)
 class Info:
     """What `synchrony.json` says. scorer: a digest of the network's weights. of: "vertices" or "surfaces". model: what
-    made them. predictions: their names. truth: ids. means: "predicted" and "truth" → over all of them."""
+    made them. predictions: their names. truth, neutral: ids. means: "predicted", "truth", "neutral" → over all of
+    them."""
 
     scorer: str
     of: str
     model: str
     predictions: Sequence[str]
     truth: Sequence[str]
+    neutral: Sequence[str]
     means: Mapping[str, Mean]
 
     @property
@@ -75,7 +78,7 @@ def write_index(folder: Path, info: Info) -> Path:
 
 
 def write_score(folder: Path, part: str, name: str, score: Score) -> Path:
-    """Write one score. part: PREDICTED or TRUTH."""
+    """Write one score. part: PREDICTED, TRUTH or NEUTRAL."""
     return write_json(folder / part / f"{name}.json", asdict(score))
 
 
@@ -109,3 +112,7 @@ class Synchronies:
     def truth(self, name: str) -> Score | None:
         """Of a sequence's true face; None where it was not scored."""
         return read_score(self.path, TRUTH, name) if name in self.info.truth else None
+
+    def neutral(self, name: str) -> Score | None:
+        """Of the neutral face of a sequence's subject, held still."""
+        return read_score(self.path, NEUTRAL, name) if name in self.info.neutral else None

@@ -2,7 +2,8 @@
 
 The network is the user's own file. It was trained on films of people; here it looks at renders, 25 a second, cut as
 its authors' tool cuts faces out of films, so that its numbers compare with others made here, of the same file, and with
-no paper's. The stage `metrics` takes what this one writes as `lipsync`.
+no paper's. Beside them stand those of the true faces, and of a face that never moves. The stage `metrics` takes what
+this one writes as `lipsync`.
 """
 
 from __future__ import annotations

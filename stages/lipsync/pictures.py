@@ -57,6 +57,11 @@ class Studio:
         for moment in moments(len(motion), self.data.fps)[:count]:
             yield renderer.render(_at(motion, moment), self.tints)
 
+    def of_rest(self, subject: str, name: str) -> Picture:
+        """A subject's neutral face."""
+        rest = self.data.template_for(subject, name)
+        return SoftRenderer(self.data.faces, self._camera(rest, np.zeros(3)), LOOK).render(rest, self.tints)
+
     def of_surfaces(self, surfaces: Surfaces, name: str, count: int) -> Iterator[Picture]:
         """The same of surfaces. Where each frame has triangles of its own there is nothing in between, so that the
         frame that is nearer in time is shown, as the authors' tool shows frames of other rates."""
@@ -78,11 +83,6 @@ class Studio:
         except DataError as error:
             raise DataError(f"no face can be cut out of {self.data.path}: {error}") from error
         return crop.camera(SIDE, up, moved)
-
-
-def pictures_of(frames: int, fps: float) -> int:
-    """How many a motion has."""
-    return len(moments(frames, fps))
 
 
 def _whereabouts(motion: Motion, rest: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -111,6 +111,3 @@ def _drawn(surfaces: Surfaces, name: str, moment: Moment, camera: Camera) -> Pic
     else:
         mesh = surfaces.frame(name, moment.nearest)
     return SoftRenderer(mesh.faces, camera, LOOK).render(mesh.vertices)
-
-
-__all__ = ["LOOK", "Studio", "pictures_of"]

@@ -94,6 +94,19 @@ def test_every_motion_is_scored(inputs: dict[str, Path], weights: Path, scored: 
     assert found.truth("A_s1") is None
 
 
+def test_a_face_that_never_moves(inputs: dict[str, Path], weights: Path, scored: FakeJob) -> None:
+    """As if its neutral face were the motion: nothing that such a number may be taken for skill."""
+    found, data = Synchronies(scored.out), Sequences(inputs["data"])
+    assert list(found.info.neutral) == ["C_s1", "C_s2"]
+    still = found.neutral("C_s1")
+    assert still is not None
+    motion = np.repeat(template("C")[None], FRAMES + 1, axis=0)
+    shown = Studio.of(data, coloured=True).of_motion(motion, "C", "C_s1", still.windows + 4)
+    told = by_hand(weights, shown, data.wav("C_s1"), still.windows)
+    assert still.lse_d == pytest.approx(told.distance, rel=1e-5)
+    assert still.lse_c == pytest.approx(told.confidence, abs=1e-5)
+
+
 def test_the_means_are_of_sentences(scored: FakeJob) -> None:
     """Each counts once, whatever it was predicted in."""
     found = Synchronies(scored.out)
@@ -105,21 +118,21 @@ def test_the_means_are_of_sentences(scored: FakeJob) -> None:
     assert found.info.means["predicted"].sequences == 2
     true = [found.truth(name) for name in ("C_s1", "C_s2")]
     assert found.info.means["truth"].lse_c == pytest.approx(np.mean([one.lse_c for one in true]))  # type: ignore[union-attr]
-    assert [line.partition(":")[0] for line in scored.said] == ["predicted", "truth"]
+    assert [line.partition(":")[0] for line in scored.said] == ["predicted", "truth", "neutral"]
     assert f"LSE-D {found.info.means['truth'].lse_d:.3f}" in scored.said[1]
 
 
 def test_two_runs_give_equal_bytes(inputs: dict[str, Path], weights: Path, scored: FakeJob, tmp_path: Path) -> None:
     again = run(tmp_path, inputs, weights)
     files = sorted(file.relative_to(again.out) for file in again.out.rglob("*.json"))
-    assert len(files) == 4 + 2 + 1
+    assert len(files) == 4 + 2 + 2 + 1
     for file in files:
         assert (again.out / file).read_bytes() == (scored.out / file).read_bytes()
 
 
 def test_without_the_truth_and_of_some_splits(inputs: dict[str, Path], weights: Path, tmp_path: Path) -> None:
     found = Synchronies(run(tmp_path / "a", inputs, weights, truth=False, splits=["test"]).out)
-    assert (list(found.info.truth), list(found.info.means)) == ([], ["predicted"])
+    assert (list(found.info.truth), list(found.info.means)) == ([], ["predicted", "neutral"])
     with pytest.raises(StageError, match=r"holds nothing of val \(it holds: test\)"):
         run(tmp_path / "b", inputs, weights, splits=["val"])
 
