@@ -132,8 +132,8 @@ def _interval(record: Mapping[str, Any], place: str) -> tuple[float, float] | No
 
 
 def _regions(record: Mapping[str, Any], place: str) -> Regions | None:
-    """None where texts or codes are compared, not shapes."""
-    if record.get("region") in ("all vertices", "texts", "codes"):
+    """None where texts, codes or pictures are compared, not shapes."""
+    if record.get("region") in ("all vertices", "texts", "codes", "pictures"):
         return () if record["region"] == "all vertices" else None
     place = f"'region' of {place}"
     parts = [_fits(part, dict, place) for part in _get(record, "region", list, place)]

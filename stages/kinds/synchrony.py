@@ -9,7 +9,7 @@ is not as it should be is a `DataError`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Score:
     offset_ms: int | None
     windows: int
     frames: int
-    distances: Sequence[float]
+    distances: Sequence[float] = field(hash=False)
     motion: str
 
 
