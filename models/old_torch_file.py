@@ -16,9 +16,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +31,7 @@ MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 BEGINNING = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """The first pickle, as it is always written."""
 MOST_BYTES = 1 << 30
-KINDS = {
+KINDS: Mapping[str, type[np.generic]] = {
     "Float": np.float32,
     "Double": np.float64,
     "Half": np.float16,
@@ -93,10 +92,7 @@ class _View:
 
 
 class _Table(OrderedDict[str, Any]):
-    """A state dict; what is set on it beside its entries is passed over."""
-
-    def __setstate__(self, state: object) -> None:
-        pass
+    """A state dict."""
 
 
 class _Kind:
@@ -120,9 +116,20 @@ def _parameter(data: Any, *_: object) -> Any:
 
 
 class _Unpickler(pickle._Unpickler):
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+
+    def _set_nothing(self) -> None:
+        """A state dict's metadata is passed over; nothing else that may be made here has anything to be set."""
+        self.stack.pop()
+        if not isinstance(self.stack[-1], _Table):
+            raise ValueError("something is to be set on what is no table")
+
+    dispatch[pickle.BUILD[0]] = _set_nothing
+
     def find_class(self, module: str, name: str) -> Any:
         if (kind := _STORAGE.fullmatch(name)) and module in ("torch", "torch.cuda"):
-            return partial(_Kind, kind[1])
+            return _Kind(kind[1])
         known = {"_rebuild_tensor": _view, "_rebuild_tensor_v2": _view, "_rebuild_parameter": _parameter}
         if module == "torch._utils" and name in _REBUILT:
             return known[name]
@@ -134,7 +141,9 @@ class _Unpickler(pickle._Unpickler):
         mark, kind, key, _place, count, *view = pid
         if mark != "storage" or any(part is not None for part in view):
             raise ValueError("a storage is a part of another")
-        return _Storage(str(key), kind().kind, int(count))
+        if not isinstance(kind, _Kind):
+            raise ValueError("a storage is of no kind")
+        return _Storage(str(key), kind.kind, int(count))
 
 
 class _Reader:
