@@ -93,11 +93,8 @@ def _whereabouts(motion: Motion, rest: NDArray[np.floating]) -> NDArray[np.float
 
 
 def _at(motion: Motion, moment: Moment) -> NDArray[np.float32]:
-    share = np.float32(moment.share)
-    if not moment.share:
-        return np.asarray(motion[moment.before], np.float32)
-    before = np.asarray(motion[moment.before], np.float32)
-    between: NDArray[np.float32] = before + share * (motion[moment.after] - before)  # exact where nothing moves
+    before, after = (np.asarray(motion[frame], np.float32) for frame in (moment.before, moment.after))
+    between: NDArray[np.float32] = before + np.float32(moment.share) * (after - before)  # exact where nothing moves
     return between
 
 
