@@ -20,8 +20,10 @@ TO_SHORTER = "both cut to the shorter"
 UNCUT = "uncut predictions of equal length"
 WHOLE = "all that is heard, all that is read off the lips"
 SPOKEN = "all that is said, all that is read"
+WINDOWS = "windows that pictures and sound both have"
 POSITIONS = "positions, no template"
 TEXTS = "texts, no positions"
+PICTURES = "pictures and sound, no positions"
 DISPLACEMENTS = "own neutral template subtracted"
 COUNTED = "own style, else mean over all styles"
 EVERY_STYLE = "every predicted style"
@@ -42,8 +44,9 @@ class Definition:
     predictions count. per_second: the unit is one of speed. percent: it is one of a hundred. repeats: a vertex that
     stands twice in the region counts twice. threshold: it is of what stays below a length that the user names. tokens:
     of a mean over letters, words or visemes, the measure that counts them. expert: it is of what a lip-reading expert
-    read. error: less is better, so that the best of several samples is the one with the least. gain: it is the one with
-    the most. aliases: other names of the very same number.
+    read. synchrony: it is of what a network for lips and sound says of pictures. error: less is better, so that the
+    best of several samples is the one with the least. gain: it is the one with the most. aliases: other names of the
+    very same number.
     """
 
     id: str
@@ -63,6 +66,7 @@ class Definition:
     threshold: bool = False
     tokens: str = ""
     expert: bool = False
+    synchrony: bool = False
     error: bool = True
     gain: bool = False
     aliases: tuple[str, ...] = ()
@@ -110,6 +114,10 @@ SELFTALK = (
 AVGUIDANCE = (
     "audio-visual guidance, Interspeech 2024 (arXiv 2407.01034), prose; its recogniser and its rules for texts are not "
     "published"
+)
+WAV2LIP = (
+    "Prajwal et al., Wav2Lip, ACM MM 2020 (arXiv 2008.10010), with the network of Chung and Zisserman, ACCV workshops "
+    "2016; of renders, so that no paper's numbers compare"
 )
 LIP_CURVE = "the curve: CodeTalker's first author (issue 55 of its repository); as an error: ours"
 OURS = "ours"
@@ -266,6 +274,17 @@ _LIST = (
         "edits ÷ visemes said: the same with what both texts look like on the lips, by our own table of visemes or one "
         "that is given; the paper's is not published, so that its numbers are others", OURS,
         "lipread_ver", VISEMES, power=0, lengths=SPOKEN, template=TEXTS, tokens=SAID_VISEMES, expert=True,
+    ),
+    Definition(
+        "lse_d/wav2lip", "lip sync error, distance",
+        "per window of five pictures (25 a second) the distance of a SyncNet's features of the pictures from those of "
+        "the sound, mean over the windows of a sequence; the least of the means at 31 offsets, -15 … 15 pictures",
+        WAV2LIP, "lse_d", SEQUENCES, power=0, lengths=WINDOWS, template=PICTURES, synchrony=True,
+    ),
+    Definition(
+        "lse_c/wav2lip", "lip sync error, confidence",
+        "the median of the same 31 means of a sequence, less the least of them", WAV2LIP,
+        "lse_c", SEQUENCES, power=0, lengths=WINDOWS, template=PICTURES, synchrony=True, error=False, gain=True,
     ),
 )  # fmt: skip
 DEFINITIONS = {item.id: item for item in _LIST}

@@ -69,6 +69,15 @@ def of_reading(said: str, read: str, visemes: Visemes) -> dict[str, float]:
     return found
 
 
+def of_synchrony(distance: float | None, confidence: float | None) -> dict[str, float]:
+    """What a network says of lips and sound; NaN where they were too short for it."""
+    return {"lse_d": _known(distance), "lse_c": _known(confidence)}
+
+
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
 def _distances(parts: Parts, found: Apart | Still, threshold: float) -> dict[str, float]:
     sums = found.sums.mean(axis=0)
     values = {"distance": sums[kernels.ALL] / parts.vertices}

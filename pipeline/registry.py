@@ -40,6 +40,7 @@ TABLE: dict[str, dict[str, str]] = {
         "clip": "stages.clip:Clip",
         "style": "stages.style:Style",
         "lipread": "stages.lipread:LipRead",
+        "lipsync": "stages.lipsync:LipSync",
     },
     "models": {
         "avguidance": "models.avguidance",

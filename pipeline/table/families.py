@@ -9,6 +9,7 @@ from enum import StrEnum
 MAIN = (
     *("lve", "mve", "fdd", "fdd_abs", "opening_correlation"),
     *("code_mse", "code_velocity", "diversity_samples", "diversity_codes"),
+    *("lse_d", "lse_c"),
     *("chamfer_l1", "normal_consistency", "fscore_1mm", "fscore_5mm"),
 )
 """What a table shows unless it is asked for something else, one column of each."""
@@ -52,6 +53,8 @@ FAMILIES = {
     "cer": Family("CER", Better.LOWER),
     "wer": Family("WER", Better.LOWER),
     "ver": Family("VER", Better.LOWER),
+    "lse_d": Family("LSE-D", Better.LOWER),
+    "lse_c": Family("LSE-C", Better.HIGHER),
     "diversity": Family("diversity", Better.NEITHER),
     "diversity_samples": Family("diversity of samples", Better.NEITHER),
     "code_mse": Family("code MSE", Better.LOWER),

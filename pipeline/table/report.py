@@ -103,6 +103,8 @@ def _number(record: Mapping[str, Any], place: str, split: str) -> Number:
     rules = tuple(_get(record, f"{rule}_rule", str, place) for rule in ("template", "frame", "subject"))
     if "threshold" in record:
         rules += (f"threshold {_get(record, 'threshold', float, place):g}",)
+    if "scorer" in record:
+        rules += (f"scored by {_get(record, 'scorer', str, place)}",)
     if "reader" in record:
         rules += (f"read by {_get(record, 'reader', str, place)}",)
     terms = Terms(
@@ -130,8 +132,8 @@ def _interval(record: Mapping[str, Any], place: str) -> tuple[float, float] | No
 
 
 def _regions(record: Mapping[str, Any], place: str) -> Regions | None:
-    """None where texts or codes are compared, not shapes."""
-    if record.get("region") in ("all vertices", "texts", "codes"):
+    """None where texts, codes or pictures are compared, not shapes."""
+    if record.get("region") in ("all vertices", "texts", "codes", "pictures"):
         return () if record["region"] == "all vertices" else None
     place = f"'region' of {place}"
     parts = [_fits(part, dict, place) for part in _get(record, "region", list, place)]

@@ -25,12 +25,16 @@ from stages.kinds.predictions import MOTION, TEXT, Predictions
 from stages.kinds.readings import TEXT as READ
 from stages.kinds.readings import TRUTH as TRUE_LIPS
 from stages.kinds.sequences import INDEX, REGIONS, TEMPLATES, TOPOLOGY, VERTICES, Entry, Sequences, of_data
+from stages.kinds.synchrony import NEUTRAL as STILL
+from stages.kinds.synchrony import PREDICTED
+from stages.kinds.synchrony import TRUTH as TRUE_FACE
 
 LIPS, UPPER_FACE = definitions.LIPS, definitions.UPPER_FACE
 OF_VERTICES = (VERTICES, TEMPLATES, REGIONS, TOPOLOGY)
 OF_TRACKS = (tracks.INDEX, tracks.FOLDER)
 """What is read of the data: the one for predictions of vertices, the other for those of a track."""
 LIPREAD, LIPREAD_AGAINST = "lipread", "lipread_against"
+LIPSYNC, LIPSYNC_AGAINST = "lipsync", "lipsync_against"
 VISEMES = "visemes"
 
 
@@ -75,6 +79,8 @@ class Metrics(Stage):
         "against": Slot("predictions", optional=True),
         LIPREAD: Slot("readings", optional=True),
         LIPREAD_AGAINST: Slot("readings", optional=True),
+        LIPSYNC: Slot("synchrony", optional=True),
+        LIPSYNC_AGAINST: Slot("synchrony", optional=True),
     }
     output = "metrics"
     libraries = ("numpy", "numba", "matplotlib")
@@ -100,13 +106,17 @@ class Metrics(Stage):
         return Sources(files=files | {region_table.WHAT: region_table.FILE})
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
-        """None. RecipeError for what can be told before anything is trained: an expert's errors that nobody is wired
-        to read, and a second model's without those of the first."""
-        if LIPREAD_AGAINST in upstream and not {"against", LIPREAD} <= upstream.keys():
-            raise RecipeError(f"{LIPREAD_AGAINST} is held against {LIPREAD}: wire against and {LIPREAD}, too")
-        for name in self.params.definitions if LIPREAD not in upstream else ():
-            if all(item.expert for item in definitions.find(name)):
+        """None. RecipeError for what can be told before anything is trained: errors of an expert, or scores of lips and
+        sound, that nobody is wired to make, and a second model's without those of the first."""
+        for slot, other in ((LIPREAD, LIPREAD_AGAINST), (LIPSYNC, LIPSYNC_AGAINST)):
+            if other in upstream and not {"against", slot} <= upstream.keys():
+                raise RecipeError(f"{other} is held against {slot}: wire against and {slot}, too")
+        for name in self.params.definitions:
+            named = definitions.find(name)
+            if LIPREAD not in upstream and all(item.expert for item in named):
                 raise RecipeError(f"definitions names {name!r}, of what an expert reads off lips: wire {LIPREAD}")
+            if LIPSYNC not in upstream and all(item.synchrony for item in named):
+                raise RecipeError(f"definitions names {name!r}, of how lips go with sound: wire {LIPSYNC}")
         return ()
 
     def needs(self) -> Needs:
@@ -119,8 +129,9 @@ class Metrics(Stage):
         return {slot: kept if slot == "data" else entry.content for slot, entry in given.items()}
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
-        """A sequence: of its motion, of what was predicted of it and read off that, of its template; all hang on the
-        mean motion of the training set and on the regions. Of a track, of its rows and of those of the training set."""
+        """A sequence: of its motion, of what was predicted of it and read off that or scored, of its template; all hang
+        on the mean motion of the training set and on the regions. Of a track, of its rows and of those of the training
+        set."""
         data, files = Sequences(given["data"].path), given["data"].files
         track = Predictions(given["predictions"].path).info.track
         taken = defaultdict[str, list[Any]](list)
@@ -131,6 +142,7 @@ class Metrics(Stage):
                 taken[item.id].append([slot, key, asdict(item), *parts])
 
         read = [(slot, given[slot].files) for slot in (LIPREAD, LIPREAD_AGAINST) if slot in given]
+        scored = [(slot, given[slot].files) for slot in (LIPSYNC, LIPSYNC_AGAINST) if slot in given]
 
         def facts(name: str, entry: Entry) -> list[Any]:
             template = None if track else data.template_digests.get(entry.subject)
@@ -139,6 +151,9 @@ class Metrics(Stage):
                 [slot, made.get(f"{TRUE_LIPS}/{name}.json"), *(made.get(f"{READ}/{key}.json") for key in keys)]
                 for slot, made in read
             ]
+            for slot, made in scored:
+                own = [made.get(f"{part}/{name}.json") for part in (TRUE_FACE, STILL)]
+                texts.append([slot, *own, *(made.get(f"{PREDICTED}/{key}.json") for key in keys)])
             motion = files.get(f"{tracks.FOLDER}/{track}/{name}.npy" if track else f"{VERTICES}/{name}.npy")
             return [asdict(entry), motion, template, taken[name], *texts]
 

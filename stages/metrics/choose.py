@@ -10,12 +10,14 @@ from pipeline.errors import StageError
 from stages.kinds.predictions import Item, Predictions, check_alike
 from stages.kinds.readings import Reading, Readings
 from stages.kinds.sequences import Sequences
+from stages.kinds.synchrony import OF_SURFACES, OF_VERTICES, Score, Synchronies
 
 MODEL, AGAINST, NEUTRAL, MEAN_MOTION, TRUTH = "model", "against", "neutral template", "mean motion", "truth"
-"""The rows of a report; of the truth there is only what an expert reads off it."""
+"""The rows of a report; of the truth there is only what an expert reads off it, and how it goes with its sound."""
 NEUTRAL_CODE, MEAN_CODE = "neutral code", "mean code"
 """What stands in the place of the two faces that never listen where a track is moved."""
 NOT_READ: Mapping[str, Readings] = {}
+NOT_SCORED: Mapping[str, Synchronies] = {}
 FEW = 3
 """Frames by which lengths may differ without a word: rounding of the frame rates of sound and motion."""
 
@@ -23,7 +25,7 @@ FEW = 3
 @dataclass(frozen=True)
 class Take:
     """One prediction. row: MODEL or AGAINST. counted: the row's mean holds it. frames: shared with the truth. reading:
-    what an expert read off its lips."""
+    what an expert read off its lips. synchrony: how its lips go with the sound."""
 
     row: str
     name: str
@@ -32,12 +34,13 @@ class Take:
     frames: int
     predictions: Predictions
     reading: Reading | None = None
+    synchrony: Score | None = None
 
 
 @dataclass(frozen=True)
 class Case:
     """One sequence with all that is held against it. frames: of the truth. reading: what an expert read off the true
-    lips."""
+    lips. synchrony, still: how these go with the sound, and a neutral face that does not move."""
 
     id: str
     subject: str
@@ -45,6 +48,8 @@ class Case:
     frames: int
     takes: tuple[Take, ...]
     reading: Reading | None = None
+    synchrony: Score | None = None
+    still: Score | None = None
 
     def of(self, row: str) -> list[Take]:
         return [take for take in self.takes if take.row == row]
@@ -56,9 +61,11 @@ def choose(
     against: Predictions | None,
     splits: Sequence[str],
     readings: Mapping[str, Readings] = NOT_READ,
+    scored: Mapping[str, Synchronies] = NOT_SCORED,
 ) -> list[Case]:
-    """The sequences to measure, sorted. readings: row → what an expert read off its lips. DataError or StageError where
-    predictions do not belong to the data, or readings not to the predictions."""
+    """The sequences to measure, sorted. readings: row → what an expert read off its lips. scored: row → how its lips go
+    with the sound. DataError or StageError where predictions do not belong to the data, or these not to the
+    predictions."""
     rows = {MODEL: predictions} | ({AGAINST: against} if against else {})
     if against and against.info.track != predictions.info.track:
         kinds = [f"rows of the track {one.info.track!r}" if one.info.track else "vertices" for one in rows.values()]
@@ -74,11 +81,14 @@ def choose(
     _check_readings(rows, readings)
     for row, read in readings.items():
         _check_read(rows[row], chosen[row], read)
+    _check_scores(rows, scored)
+    for row, found in scored.items():
+        _check_scored(rows[row], chosen[row], found)
     cases = [
         _case(data, name, [take for row in rows for take in _takes(data, row, rows[row], chosen[row][name])])
         for name in chosen[MODEL]
     ]
-    return [_with_readings(case, readings) for case in cases]
+    return [_with_scores(_with_readings(case, readings), scored) for case in cases]
 
 
 def _check_readings(rows: Mapping[str, Predictions], readings: Mapping[str, Readings]) -> None:
@@ -110,6 +120,46 @@ def _with_readings(case: Case, readings: Mapping[str, Readings]) -> Case:
     ]
     true = readings[MODEL].truth(case.id) if MODEL in readings else None
     return replace(case, takes=tuple(takes), reading=true)
+
+
+def _check_scores(rows: Mapping[str, Predictions], scored: Mapping[str, Synchronies]) -> None:
+    if AGAINST in scored and not (AGAINST in rows and MODEL in scored):
+        raise StageError(
+            f"{scored[AGAINST].path} is of the predictions `against`, and is held against what lipsync makes of the "
+            "others: give against and lipsync, too, or leave lipsync_against out"
+        )
+    if len({(one.info.scorer, one.info.of) for one in scored.values()}) > 1:
+        raise StageError(
+            f"{scored[MODEL].path} and {scored[AGAINST].path} were not scored by one network on faces of one kind, so "
+            "that they cannot be compared: score both with the same weights, both as vertices or both as surfaces"
+        )
+
+
+def _check_scored(predictions: Predictions, chosen: Mapping[str, Sequence[str]], scored: Synchronies) -> None:
+    """Of a track it is the surfaces of its rows that were scored, which are called as they are."""
+    if scored.info.of != (wanted := OF_SURFACES if predictions.info.track else OF_VERTICES):
+        raise StageError(
+            f"{scored.path} is of {scored.info.of}, and {predictions.path} goes with scores of {wanted}: give what "
+            "lipsync makes of these very predictions"
+        )
+    missing = [name for names in chosen.values() for name in names if name not in scored.info.predictions]
+    if missing:
+        limited = " (all their surfaces: limit = 0 in meshes)" if predictions.info.track else ""
+        raise StageError(
+            f"{scored.path} has no score of {missing[0]}, which {predictions.path} holds: score these predictions with "
+            f"lipsync{limited}"
+        )
+
+
+def _with_scores(case: Case, scored: Mapping[str, Synchronies]) -> Case:
+    takes = [
+        replace(take, synchrony=scored[take.row].predicted(take.name)) if take.row in scored else take
+        for take in case.takes
+    ]
+    if MODEL not in scored:
+        return replace(case, takes=tuple(takes))
+    found = scored[MODEL]
+    return replace(case, takes=tuple(takes), synchrony=found.truth(case.id), still=found.neutral(case.id))
 
 
 def _by_sequence(predictions: Predictions, splits: Sequence[str]) -> dict[str, list[str]]:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faces import metrics_codes
+from faces import metrics_codes, metrics_measures
 from faces.errors import DataError
+from pipeline.errors import StageError
 from stages.kinds.sequences import Sequences
 from stages.kinds.tracks import Rows, read_tracks
-from stages.metrics.choose import AGAINST, MEAN_CODE, MODEL, NEUTRAL_CODE, Case, Take
+from stages.metrics.choose import AGAINST, MEAN_CODE, MODEL, NEUTRAL_CODE, TRUTH, Case, Take
 from stages.metrics.measure import Found, Measured
 
 Array = NDArray[np.float64]
@@ -42,7 +43,7 @@ class CodeMeasurer:
         measured = [
             Measured(
                 take.row, case.id, case.subject, take.item.condition, case.split, take.counted, take.frames,
-                self._apart(truth, rows, take.frames) | spread.get(take.row, {}), take.item.seed,
+                self._apart(truth, rows, take.frames) | spread.get(take.row, {}) | _in_time(take), take.item.seed,
             )
             for take, rows in made.items()
         ]  # fmt: skip
@@ -52,6 +53,9 @@ class CodeMeasurer:
             held = np.broadcast_to(code, (first.frames, size))
             values = self._apart(truth, held, first.frames)
             measured.append(Measured(row, case.id, case.subject, "", case.split, True, first.frames, values))
+        if (true := case.synchrony) is not None:
+            values = metrics_measures.of_synchrony(true.lse_d, true.lse_c)
+            measured.append(Measured(TRUTH, case.id, case.subject, "", case.split, True, case.frames, values))
         return Found(measured, None)
 
     def _made(self, take: Take) -> NDArray[np.float32]:
@@ -74,6 +78,19 @@ class CodeMeasurer:
         if len(drawn) < 2 or len({len(rows) for rows in drawn}) > 1:
             return {}
         return {"diversity_codes": metrics_codes.diversity(drawn)}
+
+
+def _in_time(take: Take) -> dict[str, float]:
+    """How the surfaces of a prediction's rows go with the sound. StageError where these are of other rows, as far as
+    can be told."""
+    if (score := take.synchrony) is None:
+        return {}
+    if score.frames != take.item.frames:
+        raise StageError(
+            f"{take.predictions.file(take.name)} has {take.item.frames} frames, and its surfaces {score.frames} when "
+            "they were scored: give what lipsync makes of surfaces of these very predictions"
+        )
+    return metrics_measures.of_synchrony(score.lse_d, score.lse_c)
 
 
 def rows_of(data: Sequences, track: str) -> Rows:

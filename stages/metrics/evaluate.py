@@ -11,7 +11,8 @@ from pipeline.stage import Job
 from stages.kinds.predictions import Predictions
 from stages.kinds.readings import Readings
 from stages.kinds.sequences import Sequences
-from stages.metrics import LIPREAD, LIPREAD_AGAINST, Params, kept, report, texts
+from stages.kinds.synchrony import Synchronies
+from stages.metrics import LIPREAD, LIPREAD_AGAINST, LIPSYNC, LIPSYNC_AGAINST, Params, kept, report, texts
 from stages.metrics.baselines import training_mean
 from stages.metrics.choose import (
     AGAINST,
@@ -58,12 +59,16 @@ def evaluate(job: Job, params: Params) -> None:
     regions = NO_REGIONS if track else find_regions(data, params)
     slots = {MODEL: LIPREAD, AGAINST: LIPREAD_AGAINST}
     read = {row: Readings(job.inputs[slot].path) for row, slot in slots.items() if slot in job.inputs}
-    cases = choose(data, predictions, against, params.splits, read)
+    slots = {MODEL: LIPSYNC, AGAINST: LIPSYNC_AGAINST}
+    scored = {row: Synchronies(job.inputs[slot].path) for row, slot in slots.items() if slot in job.inputs}
+    cases = choose(data, predictions, against, params.splits, read, scored)
     parts = regions.parts(data)
     definitions, left_out = choose_definitions(params, parts, cases, track)
     diverse = any(item.measure.startswith("diversity") for item in definitions)
     visemes = visemes_of(params) if read else None
     readers = readers_of(definitions, read[MODEL], visemes) if MODEL in read and visemes else {}
+    if MODEL in scored:
+        readers |= {item.id: scored[MODEL].info.who for item in definitions if item.synchrony}
     measurer: Measurer | CodeMeasurer
     if track:
         codes = rows_of(data, track)

@@ -19,6 +19,7 @@ from pipeline.errors import StageError
 from stages.kinds.predictions import vertices_of
 from stages.kinds.readings import Reading, digest_of
 from stages.kinds.sequences import Sequences
+from stages.kinds.synchrony import Score
 from stages.metrics.choose import AGAINST, MEAN_MOTION, MODEL, NEUTRAL, TRUTH, Case, Take
 from stages.metrics.surface import Surface, surface_of
 
@@ -84,7 +85,8 @@ class Measurer:
         return Found([*measured, *still, *self._of_truth(case)], Surface.mean(moved))
 
     def _of_truth(self, case: Case) -> list[Measured]:
-        values = self.read_off(case.reading, self.data.vertex_file(case.id))
+        file = self.data.vertex_file(case.id)
+        values = self.read_off(case.reading, file) | in_time(case.synchrony, file)
         return [Measured(TRUTH, case.id, case.subject, "", case.split, True, case.frames, values)] if values else []
 
     def read_off(self, reading: Reading | None, motion: Path) -> dict[str, float]:
@@ -107,6 +109,15 @@ class Measurer:
             return {}
         motions = [vertices_of(take.predictions, take.name, self.data) for take in takes]
         return {f"diversity{of_samples(takes)}": metrics.diversity(motions)}
+
+
+def in_time(score: Score | None, motion: Path) -> dict[str, float]:
+    """How a motion's lips go with the sound, nothing where that was not scored. StageError where it was of another."""
+    if score is None:
+        return {}
+    if score.motion != digest_of(motion):
+        raise StageError(f"{motion} is not what was scored: give what lipsync makes of these very predictions and data")
+    return metrics_measures.of_synchrony(score.lse_d, score.lse_c)
 
 
 def of_samples(takes: Sequence[Take]) -> str:
@@ -145,7 +156,8 @@ class Walk:
         found = metrics_measures.of_prediction(self.parts, self.truth, *self.pairs[take], self.fps, self.threshold)
         if (text := take.predictions.text(take.name)) is not None:
             found |= metrics_measures.of_texts(text.heard, text.lip_read)
-        found |= self._read_off(take.reading, take.predictions.file(take.name))
+        file = take.predictions.file(take.name)
+        found |= self._read_off(take.reading, file) | in_time(take.synchrony, file)
         measured = self._measured(take.row, take.item.condition, take.counted, take.frames, found | dict(more))
         return replace(measured, seed=take.item.seed)
 
@@ -154,6 +166,8 @@ class Walk:
             row: metrics_measures.of_still(self.parts, self.truth, self.stills[row], self.fps, self.threshold)
             for row in self.stills
         }
+        if NEUTRAL in found and (still := self.case.still) is not None:
+            found[NEUTRAL] |= metrics_measures.of_synchrony(still.lse_d, still.lse_c)
         return [self._measured(row, "", True, frames, values) for row, values in found.items()]
 
     def surface(self, take: Take) -> Surface:

@@ -34,6 +34,8 @@ HEADLINES = {
     "lip_reading_error": "lip CER",
     "cer": "expert CER",
     "ver": "expert VER",
+    "lse_d": "LSE-D",
+    "lse_c": "LSE-C",
     "code_mse": "code MSE",
     "code_velocity": "code velocity",
     "diversity_samples": "diversity",
@@ -59,8 +61,8 @@ def numbers(
     samples: Samples = NOT_DRAWN,
 ) -> list[dict[str, Any]]:
     """One record per row and definition: the number and everything that it depends on. threshold: the length below
-    which the lips can be read. readers: id of a definition of what an expert reads → who read it how. samples: how many
-    of each sentence there are."""
+    which the lips can be read. readers: id of a definition of what an expert reads, or a network compares → who did it
+    how. samples: how many of each sentence there are."""
     scores = [(name, score) for name, scores in rows.items() for score in scores.values()]
     return [
         _record(name, score, regions, units, threshold, readers) | _drawn(name, score.definition, samples)
@@ -96,7 +98,7 @@ def _record(
     if definition.threshold:
         record |= {"threshold": threshold, "threshold_unit": length_name(units)}
     if definition.id in readers:
-        record["reader"] = readers[definition.id]
+        record["scorer" if definition.synchrony else "reader"] = readers[definition.id]
     return record | {
         "interval": score.interval,
         "region": _region(definition, regions),
@@ -111,8 +113,8 @@ def _record(
 
 
 def _region(definition: Definition, regions: Regions) -> Any:
-    if definition.reads or definition.codes:
-        return "texts" if definition.reads else "codes"
+    if definition.reads or definition.codes or definition.synchrony:
+        return "texts" if definition.reads else "codes" if definition.codes else "pictures"
     return regions.facts(definition) or "all vertices"
 
 
@@ -206,7 +208,7 @@ def table(
     readers: Mapping[str, str] = NOBODY,
 ) -> str:
     """Rows against the main metrics, in millimetres where the data are metric; below, the regions that they look at,
-    the threshold of what can be read, and who read it."""
+    the threshold of what can be read, and who read or scored it."""
     chosen = headlines(rows[MODEL])
     lines = [["", *(_heading(rows[MODEL][name].definition, units) for name in chosen.values())]]
     for row, scores in rows.items():
@@ -222,7 +224,8 @@ def table(
         for one in shown
         if one.threshold
     ]
-    by = [f"{_short(one)}: read by {readers[one.id]}" for one in shown if one.id in readers]
+    did = {True: "scored", False: "read"}
+    by = [f"{_short(one)}: {did[one.synchrony]} by {readers[one.id]}" for one in shown if one.id in readers]
     return "\n".join([aligned(lines), *over, *below, *by])
 
 

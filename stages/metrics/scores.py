@@ -18,6 +18,7 @@ from stages.metrics.choose import AGAINST, MODEL, Case, shorter
 from stages.metrics.measure import Measured
 
 Array = NDArray[np.float64]
+NOT_SCORED = "lips and sound were not compared: give what the stage lipsync makes of these predictions as lipsync"
 NOT_READ = "no expert has read the lips: give what the stage lipread makes of these predictions as lipread"
 
 
@@ -119,6 +120,8 @@ def of_track(track: str) -> str:
 
 
 def _of_other_motion(item: Definition, track: str) -> str:
+    if item.synchrony:
+        return ""
     if track and not item.codes:
         return of_track(track)
     return "the predictions are of vertices, and it is of the rows of a track" if item.codes and not track else ""
@@ -131,6 +134,8 @@ def _problem(item: Definition, parts: Parts, cases: Sequence[Case], early: str, 
         return early
     if item.threshold and not threshold:
         return "no threshold is published: set lip_threshold, in the data's unit of length"
+    if item.synchrony:
+        return "" if any(take.synchrony for case in cases for take in case.of(MODEL)) else NOT_SCORED
     if item.expert:
         return "" if any(take.reading for case in cases for take in case.of(MODEL)) else NOT_READ
     if item.reads and not any(map(_is_read, cases)):

@@ -20,7 +20,7 @@ from faces.metrics_definitions import (
     SAID_WORDS,
     find,
 )
-from faces.metrics_measures import of_prediction, of_reading, of_texts
+from faces.metrics_measures import of_prediction, of_reading, of_synchrony, of_texts
 from faces.metrics_parts import Parts
 from faces.metrics_stream import Apart, Moving
 from faces.visemes import Visemes
@@ -69,7 +69,7 @@ def test_every_measure_is_measured() -> None:
     prediction.add(motions[1])
     apart.add(*motions)
     values = of_prediction(parts, truth, prediction, apart, 25.0, threshold=0.1) | of_texts("heard", "read")
-    values |= of_reading("said", "read", Visemes.read())
+    values |= of_reading("said", "read", Visemes.read()) | of_synchrony(8.0, 3.0)
     for count in (HEARD, SAID_LETTERS, SAID_WORDS, SAID_VISEMES):  # what errors of texts weigh
         del values[count]
     values |= of_codes(rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), 25.0)

@@ -18,6 +18,7 @@ from faces.mesh import read_mesh
 from faces.regions import read_region
 from faces.safe_pickle import load_pickle
 from faces.vl import read_vl
+from models.old_torch_file import read_old
 from stages.audio import speech
 from stages.kinds.checkpoint import read_weights
 from stages.kinds.features import Features
@@ -106,6 +107,12 @@ def _weights(file: Path) -> None:
         float(tensor.double().sum())
 
 
+def _old_weights(file: Path) -> None:
+    for tensor in read_old(file).values():
+        assert tensor.numel() * tensor.element_size() <= len(file.read_bytes())
+        float(tensor.double().sum())
+
+
 def _features(file: Path) -> None:
     features = Features(file.parent)
     try:
@@ -135,6 +142,7 @@ FORMATS = {
     "m4a": Format("a.m4a", seeds.recordings, _container),
     "safetensors": Format("a.safetensors", seeds.safetensors, _weights),
     "pt": Format("a.pth", seeds.checkpoints, _weights),
+    "old-pt": Format("a.pth", seeds.old_checkpoints, _old_weights),
     "h5": Format("features.h5", seeds.hdf5, _features),
     **DATA_FORMATS,
     **LIP_FORMATS,

@@ -141,6 +141,13 @@ def checkpoints(folder: Path) -> list[Seed]:
     return [Seed(content), Seed(members[key], lambda inner: _zip(members | {key: inner}))]
 
 
+def old_checkpoints(folder: Path) -> list[Seed]:
+    import torch
+
+    state = collections.OrderedDict(a=torch.from_numpy(POINTS), b=torch.arange(3), c=torch.ones(2, 3).T)
+    return [Seed(_bytes(lambda stream: torch.save(state, stream, _use_new_zipfile_serialization=False)))]
+
+
 def hdf5(folder: Path) -> list[Seed]:
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(size=(5, 4)).astype(np.float32) for name in ("A_s1", "A_s2")}

@@ -26,10 +26,10 @@ from tests.stages.tiny import REGIONS, make_sequences
 
 ELSEWHERE = (
     *("lip_distance/codetalker", "lip_readability/selftalk", "lip_reading_error/facepipe"),
-    *("cer/avguidance", "wer/facepipe", "ver/facepipe"),
+    *("cer/avguidance", "wer/facepipe", "ver/facepipe", "lse_d/wav2lip", "lse_c/wav2lip"),
     *("diversity_samples/facepipe", *(name for name, one in DEFINITIONS.items() if one.codes)),
 )
-"""FLAME's alone, and what `test_metrics_lips`, `test_metrics_lipread` and `test_metrics_samples` are about."""
+"""FLAME's alone, and what `test_metrics_lips`, `…_lipread`, `…_lipsync` and `…_samples` are about."""
 LIPS, UPPER = np.array(REGIONS["lips"]), np.array(REGIONS["upper_face"])
 
 
