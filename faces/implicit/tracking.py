@@ -1,7 +1,8 @@
 """One topology in all frames: vertices of a reference are followed through a warp from posed to canonical space.
 
 A vertex keeps its canonical place y: in frame t it is where the warp T_t takes it there. T_t(x) = y is solved from the
-last frame's solution. Hyper coordinates are not matched, so where lips or eyelids meet vertices may slide off the
+last frame's solution, or from the reference by way of warps between (`start`, `pass_by`), so that a frame hangs on no
+other. Hyper coordinates are not matched, so where lips or eyelids meet vertices may slide off the
 surface: a Newton step puts them back on, and a light Laplacian on the displacement from the reference evens them out.
 
 The reference is a frame's extracted mesh (`Tracker.of_frame`; one with an open mouth has its cavity), or canonical: the
@@ -95,6 +96,16 @@ class Tracker:
         points = np.asarray(mesh.vertices, np.float32)
         places = [np.asarray(warp(points[at : at + chunk]))[:, :3] for at in range(0, len(points), chunk)]
         return cls(mesh, settings, canonical=np.concatenate(places))
+
+    def start(self) -> None:
+        """Back to the reference, whatever has been followed since."""
+        self._solution = self._reference
+
+    def pass_by(self, warp: Warp) -> int:
+        """Follow a warp on the way to the next frame's. How many points it was asked for; DataError where it is NaN."""
+        solved = solve(warp, self._places, self._solution, self.settings.solving)
+        self._solution = solved.points
+        return solved.evaluations
 
     def frame(self, warp: Warp, slope: Slope | None = None) -> Tracked:
         """The next frame's mesh. slope: of the field in the frame's own, posed space. DataError where either is NaN."""

@@ -3,7 +3,8 @@
 `meshes/<name>/frame_00000.ply`, binary, float32 positions in the data's units: names are those of `predictions`, frames
 count from 0. `surfaces.json` says what they are: frame rate, units, what the head model and the extraction were, and of
 each sequence what it cost and how open the mouth is. `topology` is "fixed" where the frames of a sequence share their
-triangles, "free" where they do not. `Surfaces(path)` reads such an artifact and checks what it reads; what is missing
+triangles, "free" where they do not. `rest/<subject>.ply` is a head at rest, where all sequences of that subject's are
+in its topology. `Surfaces(path)` reads such an artifact and checks what it reads; what is missing
 or not as it should be is a `DataError`.
 """
 
@@ -25,10 +26,13 @@ from stages.kinds.predictions import FILE_NAME, Item
 from stages.kinds.sequences import Sequences
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from faces.ply import Mesh
 
 INDEX = "surfaces.json"
-MESHES = "meshes"
+MESHES, REST = "meshes", "rest"
 FACTS = "frames.json"
 """Beside a sequence's meshes: its `Made`."""
 FREE, FIXED = "free", "fixed"
@@ -82,6 +86,11 @@ class Info:
 def mesh_file(folder: Path, name: str, number: int) -> Path:
     """The file of one frame below an artifact's folder."""
     return folder / MESHES / name / f"frame_{number:05d}.ply"
+
+
+def rest_file(folder: Path, subject: str) -> Path:
+    """The file of a head at rest below an artifact's folder."""
+    return folder / REST / f"{subject}.ply"
 
 
 def by_folder(files: Mapping[str, str]) -> dict[str, str]:
@@ -177,18 +186,29 @@ class Surfaces:
         return (self.frame(name, number) for number in range(self._item(name).frames))
 
     def check(self) -> None:
-        """DataError unless all frames are there and as they should be; of a fixed topology with equal triangles."""
+        """DataError unless all frames are there and as they should be; of a fixed topology with equal triangles, those
+        of the head at rest where there is one."""
         import numpy as np
 
-        for name in self.items:
-            first = None
+        for name, item in self.items.items():
+            first = self._rest(item.subject)
             for number, mesh in enumerate(self.frames(name)):
                 first = mesh.faces if first is None else first
                 if self.info.topology == FIXED and not np.array_equal(first, mesh.faces):
                     raise DataError(
-                        f"{mesh_file(self.path, name, number)} has other triangles than the first frame, and the "
-                        "topology is fixed: make it again with meshes"
+                        f"{mesh_file(self.path, name, number)} has other triangles than the first frame, or the head "
+                        "at rest, and the topology is fixed: make it again with meshes"
                     )
+
+    def _rest(self, subject: str) -> NDArray[np.int32] | None:
+        """(F, 3) triangles of a head at rest; None where there is none."""
+        from faces.ply import read_ply
+
+        file = rest_file(self.path, subject)
+        if not file.is_file():
+            return None
+        with remade_by("meshes", file):
+            return read_ply(file).faces
 
     def _item(self, name: str) -> Item:
         if name not in self.items:

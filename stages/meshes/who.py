@@ -71,6 +71,18 @@ class Cast:
         low[1] += 2 * ROOM
         return _point(low), _point(high)
 
+    def throat(self, subject: str) -> NDArray[np.float32] | None:
+        """(3, 3) corners of the plane below which nothing is kept, of the subject's neutral face; None for none."""
+        if not (chosen := self.params.throat):
+            return None
+        rest = self._rest(subject)
+        if not all(0 <= vertex < len(rest) for vertex in chosen):
+            raise DataError(
+                f"throat names the vertices {', '.join(map(str, chosen))}, and {self.data.path} has those from 0 to "
+                f"{len(rest) - 1}: name three of its neck, or leave throat out"
+            )
+        return rest[chosen]
+
     @property
     def _is_own(self) -> bool:
         return self.params.identity == OWN and not self.params.identity_file
