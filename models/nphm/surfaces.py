@@ -46,7 +46,7 @@ AWAY, AROUND, STEPS = 0.08, 0.06, 5
 FAR = 2.5
 """Deviations of the known codes from their mean at which a mouth counts as open. Of 1.5, 2, 2.5 and 3 the one whose
 frames are nearest to extracted ones, on a head fitted to the synthetic data."""
-PACE = 0.25
+PACE = 0.5
 """In fixed topology: how far a code goes at once from the reference's, in length."""
 Codes = NDArray[np.float32]
 
