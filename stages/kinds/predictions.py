@@ -65,7 +65,8 @@ class Text:
 @dataclass(frozen=True)
 class Info:
     """What `predictions.json` says. fps: frames per second. units: of the positions, as in `sequences`. styles: whether
-    the network speaks in the style that it is given. track: whose rows it made, "" where it made vertices."""
+    the network speaks in the style that it is given. track: whose rows it made, "" where it made vertices. head: of
+    expression codes, whose they are, as in `tracks`; "" where nobody knows."""
 
     fps: float
     units: str
@@ -74,6 +75,7 @@ class Info:
     items: Mapping[str, Item]
     styles: bool = True
     track: str = ""
+    head: str = ""
 
     def in_style(self, what: str, item: Item) -> str:
         """A caption of `what` with the style that it is in, where the network has any, or with the sample's number."""

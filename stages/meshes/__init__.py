@@ -99,6 +99,11 @@ class Params:
     )
 
     @property
+    def own(self) -> bool:
+        """Whether everybody speaks with the own head."""
+        return self.identity == OWN and not self.identity_file
+
+    @property
     def boxed(self) -> bool:
         """Whether the box is given."""
         return bool(self.low)

@@ -48,6 +48,8 @@ def make(job: Job, params: Params) -> None:
     data, head = Sequences(job.inputs["data"].path), Head(job.inputs["head"].path)
     given = Predictions(job.inputs["predictions"].path) if "predictions" in job.inputs else None
     spoken = Expressions(head, data, given, params.splits)
+    if params.own:
+        spoken.check_identities()
     studio = Studio(job, params, spoken)
     info, items = spoken.info, chosen(spoken.items, params.limit)
     job.each(list(items), studio.make)

@@ -53,8 +53,8 @@ class Cast:
 
     def mouth(self, subject: str, code: Code, model: HeadModel) -> Point:
         """Where the lips of the neutral face are; else between their anchors in NPHM's set; else the mean head's."""
-        lips, own = self.data.region("lips"), self._is_own
-        if len(self.head.tables.anchors) == 39 and not (own and lips is not None):
+        lips = self.data.region("lips")
+        if len(self.head.tables.anchors) == 39 and not (self.params.own and lips is not None):
             with torch.no_grad():
                 placed = model.identity.place(torch.tensor(code, device=model.identity.mean_anchors.device)[None])
             return _point(placed[0, list(LIP_ANCHORS)].mean(0).cpu().numpy())
@@ -82,10 +82,6 @@ class Cast:
                 f"{len(rest) - 1}: name three of its neck, or leave throat out"
             )
         return rest[chosen]
-
-    @property
-    def _is_own(self) -> bool:
-        return self.params.identity == OWN and not self.params.identity_file
 
     def _own(self, subject: str, size: int) -> Code:
         if (self.data.path / FOLDER / f"{subject}.npy").is_file():

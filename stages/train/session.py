@@ -207,6 +207,7 @@ def _config(params: Params, settings: Any, clips: ClipReader, prior: Checkpoint 
         units=clips.data.units,
         encoder_weights=clips.features.encoder.weights if clips.features is not None else "",
         prior={"model": prior.config.model, "settings": prior.config.settings} if prior is not None else {},
+        head=clips.track.track.head if clips.track is not None else "",
     )
 
 
