@@ -197,7 +197,7 @@ class Talker:
         opens = (ahead - back).astype(np.float32)
         length = float(np.linalg.norm(opens))
         code = mean + FAR * deviation * opens / np.float32(length or 1)
-        return code / np.float32(max(1.0, float(np.linalg.norm(code))))
+        return (code / max(1.0, float(np.linalg.norm(code)))).astype(np.float32)
 
     def _tracker(self, code: Codes, mesh: Surface) -> Tracker:
         return Tracker.of_frame(mesh, self._saying(code).canonical, self.making.tracking)

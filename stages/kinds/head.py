@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faces.errors import DataError, said
-from faces.texts import read_json
-from stages.kinds.plain import built, remade_by, write_json
+from stages.kinds.plain import read_as, remade_by, write_json
 from stages.kinds.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -105,11 +104,7 @@ class Head:
 
     @cached_property
     def info(self) -> Info:
-        file = self.path / INDEX
-        try:
-            return built(Info, read_json(file))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} does not describe a head model ({said(error)}); make it with headfit") from error
+        return read_as(Info, self.path / INDEX, "does not describe a head model", "make it with headfit")
 
     @cached_property
     def tables(self) -> Tables:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from faces.errors import DataError, said
 from faces.texts import read_json
 from pipeline.stage import of_json
-from stages.kinds.plain import built, remade_by, write_json
+from stages.kinds.plain import built, read_as, remade_by, told_as, write_json
 from stages.kinds.predictions import FILE_NAME, Item
 from stages.kinds.sequences import Sequences
 
@@ -109,12 +109,7 @@ def write_made(folder: Path, name: str, made: Made) -> Path:
 def read_made(folder: Path, name: str) -> Made:
     """What `write_made` wrote."""
     file = folder / MESHES / name / FACTS
-    try:
-        return built(Made, read_json(file))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(
-            f"{file} does not say how meshes were made ({said(error)}); make it again with meshes"
-        ) from error
+    return read_as(Made, file, "does not say how meshes were made", "make it again with meshes")
 
 
 def write_index(folder: Path, info: Info) -> Path:
@@ -134,7 +129,7 @@ class Surfaces:
     @cached_property
     def info(self) -> Info:
         file = self.path / INDEX
-        try:
+        with told_as(file, "is not an index of surfaces", "make it with meshes"):
             info = built(Info, read_json(file))
             if not 0 < info.fps < math.inf:
                 raise TypeError(f"its frame rate is {info.fps}")
@@ -142,8 +137,6 @@ class Surfaces:
                 raise TypeError(f"its topology is {info.topology!r}")
             if info.items.keys() != info.made.keys():
                 raise TypeError("its tables are of different sequences")
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not an index of surfaces ({said(error)}); make it with meshes") from error
         if strange := [name for name in info.items if not re.fullmatch(FILE_NAME, name)]:
             raise DataError(
                 f"{file} holds the name {said(repr(strange[0]))}, which no folder of its has; make it with meshes"
