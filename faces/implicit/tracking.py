@@ -11,7 +11,7 @@ surface of the identity, or a template registered onto it (`registration`), whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ class Tracking:
 
     solving: Solving = field(default_factory=Solving)
     """How the warp is inverted."""
+    nearly: float = 1e-3
+    """A point this near is near enough on the way to a frame, in the warp's units."""
     newton: int = 1
     """Newton's steps onto the surface, where its slope is given."""
     largest: float = 0.01
@@ -39,6 +41,8 @@ class Tracking:
     def problems(self) -> list[str]:
         """What is wrong with the choices, a sentence each."""
         found = self.solving.problems()
+        if not self.nearly > 0:
+            found.append(f"nearly is {self.nearly}; it must be above 0")
         if self.newton < 0:
             found.append(f"newton is {self.newton}; it must be at least 0")
         if not self.largest > 0:
@@ -102,8 +106,11 @@ class Tracker:
         self._solution = self._reference
 
     def pass_by(self, warp: Warp) -> int:
-        """Follow a warp on the way to the next frame's. How many points it was asked for; DataError where it is NaN."""
-        solved = solve(warp, self._places, self._solution, self.settings.solving)
+        """Follow a warp on the way to the next frame's, as near as is needed to go on from there. How many points it was
+        asked for; DataError where it is NaN."""
+        solving = self.settings.solving
+        nearly = replace(solving, tolerance=max(solving.tolerance, self.settings.nearly))
+        solved = solve(warp, self._places, self._solution, nearly)
         self._solution = solved.points
         return solved.evaluations
 

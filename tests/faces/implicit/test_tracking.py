@@ -66,6 +66,20 @@ def test_a_frame_is_followed() -> None:
             np.testing.assert_allclose(frame.vertices, reference.vertices, atol=2e-6)
 
 
+def test_a_frame_by_way_of_others_hangs_on_none_before() -> None:
+    reference = extract(posed(jaw(0.06)), SETTINGS)
+    tracker, other = (Tracker.of_frame(reference, jaw(0.06)) for _ in range(2))
+    places = jaw(0.06)(reference.vertices)[:, :3]
+    tracker.frame(jaw(-0.02))
+    found = []
+    for one in (tracker, other):
+        one.start()
+        assert one.pass_by(jaw(0.03)) < 3 * len(places), "as near as is needed"
+        found.append(one.frame(jaw(0.0)))
+    np.testing.assert_array_equal(found[0].vertices, found[1].vertices)
+    np.testing.assert_allclose(jaw(0.0)(found[0].vertices)[:, :3], places, atol=2e-6)
+
+
 def test_a_followed_frame_is_the_extracted_one() -> None:
     """After a Newton step, within a tenth of a voxel both ways, though the reference was cut by another grid."""
     tracker = Tracker.of_frame(extract(posed(jaw(0.06)), SETTINGS), jaw(0.06))
