@@ -11,6 +11,7 @@ surface of the identity, or a template registered onto it (`registration`), whic
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,8 +20,13 @@ from numpy.typing import NDArray
 from faces.errors import DataError
 from faces.implicit.laplacian import averaging
 from faces.implicit.newton import Slope, onto
-from faces.implicit.solve import Array, Solving, Warp, solve
+from faces.implicit.solve import Array, Solved, Solving, Warp, solve
 from faces.ply import Mesh
+
+Seek = Callable[[NDArray[np.integer], Array], Array]
+"""(n,) vertices and (n, 3) ways from the reference to begin at → the ways (n, 3) that lead to where they belong."""
+Lead = Callable[[Array, Seek], Array]
+"""(V, 3) ways → (V, 3), those of vertices that lost theirs put right."""
 
 
 @dataclass(frozen=True)
@@ -106,18 +112,21 @@ class Tracker:
         self._solution = self._reference
 
     def pass_by(self, warp: Warp) -> int:
-        """Follow a warp on the way to the next frame's, as near as is needed to go on from there. How many points it was
-        asked for; DataError where it is NaN."""
+        """Follow a warp on the way to the next frame's, as near as is needed to go on from there. How many points it
+        was asked for; DataError where it is NaN."""
         solving = self.settings.solving
         nearly = replace(solving, tolerance=max(solving.tolerance, self.settings.nearly))
         solved = solve(warp, self._places, self._solution, nearly)
         self._solution = solved.points
         return solved.evaluations
 
-    def frame(self, warp: Warp, slope: Slope | None = None) -> Tracked:
-        """The next frame's mesh. slope: of the field in the frame's own, posed space. DataError where either is NaN."""
+    def frame(self, warp: Warp, slope: Slope | None = None, lead: Lead | None = None) -> Tracked:
+        """The next frame's mesh. slope: of the field in the frame's own, posed space. lead: what is made of the ways of
+        vertices from the reference, given what seeks some of them anew. DataError where any is NaN."""
         settings = self.settings
         solved = solve(warp, self._places, self._solution, settings.solving)
+        if lead is not None:
+            solved = self._led(warp, solved, lead)
         self._solution = solved.points
         vertices = self._smoothed(solved.points)
         if slope is not None and settings.newton:
@@ -125,6 +134,26 @@ class Tracker:
             vertices[on] = onto(slope, vertices[on], settings.newton, settings.largest, settings.solving.chunk)
         unsolved = int(np.count_nonzero(solved.apart > settings.solving.tolerance))
         return Tracked(vertices.astype(np.float32), self.faces, solved.apart, unsolved, solved.evaluations)
+
+    def _led(self, warp: Warp, solved: Solved, lead: Lead) -> Solved:
+        evaluations = solved.evaluations
+
+        def seek(which: NDArray[np.integer], ways: Array) -> Array:
+            nonlocal evaluations
+            start = self._reference[which] + ways
+            found = solve(warp, self._places[which], start, self.settings.solving)
+            evaluations += found.evaluations
+            return found.points - self._reference[which]
+
+        before = solved.points - self._reference
+        after = lead(before, seek)
+        changed = np.flatnonzero((after != before).any(axis=1))
+        points, apart = solved.points.copy(), solved.apart.copy()
+        points[changed] = self._reference[changed] + after[changed]
+        if len(changed):
+            canonical = np.asarray(warp(points[changed].astype(np.float32)), np.float64)[:, :3]
+            apart[changed] = np.linalg.norm(canonical - self._places[changed], axis=1)
+        return Solved(points, apart, evaluations + len(changed))
 
     def _smoothed(self, points: Array) -> Array:
         if self._averaging is None:

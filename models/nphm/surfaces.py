@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from faces.implicit.tracking import Tracked, Tracker, Tracking
 from faces.implicit.weight import FacialWeight
 from faces.ply import Mesh
 from models.nphm.arrays import HeadArrays
+from models.nphm.astray import Bounds, led_back, neighbours
 from models.nphm.frozen import ROUNDING, HeadAt, Quick
 from models.nphm.head import FORWARD, NOWHERE, HeadModel
 
@@ -48,6 +49,8 @@ FAR = 2.5
 frames are nearest to extracted ones, on a head fitted to the synthetic data."""
 PACE = 0.5
 """In fixed topology: how far a code goes at once from the reference's, in length."""
+ASTRAY = Bounds(least=0.01)
+"""In fixed topology: whose way is another than its neighbours'."""
 Codes = NDArray[np.float32]
 
 
@@ -115,7 +118,7 @@ class Talker:
         if self.forward:
             return self._unmoved
         code, mesh = self._head_alone
-        return self._followed(self._tracker(code, mesh), code, self._zero)[0]
+        return self._followed(*self._tracker(code, mesh), code, self._zero)[0]
 
     def frames(self, codes: Codes, first: int = 0) -> Iterator[Frame]:
         """A mesh for every row of codes (T, E), in order. first: of which on; what is made then is what would have been
@@ -168,10 +171,10 @@ class Talker:
 
     def _fixed(self, codes: Codes, first: int) -> Iterator[Frame]:
         code, mesh = self._head_alone if self.one_mesh else self._widest(codes)
-        tracker = self._tracker(code, mesh)
+        tracker, around = self._tracker(code, mesh)
         for number in range(first, len(codes)):
             with _of_frame(number):
-                found, asked = self._followed(tracker, code, codes[number])
+                found, asked = self._followed(tracker, around, code, codes[number])
             asked += 0 if number else mesh.effort.evaluations
             yield Frame(number, found, asked, not number, found.unsolved)
 
@@ -199,17 +202,19 @@ class Talker:
         code = mean + FAR * deviation * opens / np.float32(length or 1)
         return (code / max(1.0, float(np.linalg.norm(code)))).astype(np.float32)
 
-    def _tracker(self, code: Codes, mesh: Surface) -> Tracker:
-        return Tracker.of_frame(mesh, self._saying(code).canonical, self.making.tracking)
+    def _tracker(self, code: Codes, mesh: Surface) -> tuple[Tracker, torch.Tensor]:
+        """What follows a code's surface, and every vertex's neighbours, (V, K)."""
+        tracker = Tracker.of_frame(mesh, self._saying(code).canonical, self.making.tracking)
+        return tracker, neighbours(mesh.faces, len(mesh.vertices), np.arange(len(mesh.vertices)))
 
-    def _followed(self, tracker: Tracker, base: Codes, code: Codes) -> tuple[Tracked, int]:
+    def _followed(self, tracker: Tracker, around: torch.Tensor, base: Codes, code: Codes) -> tuple[Tracked, int]:
         """The mesh of a code (E,), and the points that were asked for."""
         tracker.start()
         steps = math.ceil(float(np.linalg.norm(code - base)) / PACE)
         way = (self._saying(base + (code - base) * np.float32(step / steps)) for step in range(1, steps))
         asked = sum(tracker.pass_by(head.canonical) for head in way)
         head = self._saying(code)
-        found = tracker.frame(head.canonical, head.slope)
+        found = tracker.frame(head.canonical, head.slope, partial(led_back, around=around, bounds=ASTRAY))
         return found, asked + found.evaluations + self.making.tracking.newton * len(found.vertices)
 
     def _moved(self, codes: Codes, first: int) -> Iterator[Frame]:
