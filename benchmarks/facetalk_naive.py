@@ -29,9 +29,9 @@ def plain(attention: AudioAttention, audio: Tensor) -> Heard:
 @torch.no_grad()
 def estimate(denoiser: Denoiser, x: Tensor, step: int, audio: Tensor, *, heard: bool) -> Tensor:
     """The clean motion (W, K) of noisy motion (W, K), with or without its sound (W, d)."""
-    condition = denoiser.condition(audio[None], torch.tensor([not heard]))
+    condition = denoiser.condition(audio[None], torch.tensor([not heard], device=audio.device))
     hears: list[Sequence[Heard]] = [[plain(layer.audio, condition)] for layer in denoiser.layers]
-    films = denoiser.films(torch.tensor([step]))
+    films = denoiser.films(torch.tensor([step], device=audio.device))
     return denoiser.formed(denoiser.decode(denoiser.placed(denoiser.inward(x[None])), hears, films))[0]
 
 
@@ -42,7 +42,7 @@ def naive(network: FaceTalk, audio: Tensor, seed: int, sampling: Sampling, windo
     starts = [0]
     while starts[-1] + window < frames:
         starts.append(starts[-1] + window - shared)
-    noise = _noises(frames, width, seed)
+    noise = _noises(frames, width, seed, audio.device)
 
     def cut(x: Tensor) -> list[Tensor]:
         return [x[start : start + window] for start in starts]
@@ -64,7 +64,7 @@ def _tied(own: Tensor, before: Tensor, shared: int) -> Tensor:
     return torch.cat((before[-shared:], own[shared:])) if shared else own
 
 
-def _noises(frames: int, width: int, seed: int) -> Callable[[], Tensor]:
+def _noises(frames: int, width: int, seed: int, device: torch.device) -> Callable[[], Tensor]:
     generator = torch.Generator().manual_seed(seed)
     blocks = [min(NOISE_ROWS, frames - i) for i in range(0, frames, NOISE_ROWS)]
-    return lambda: torch.cat([torch.randn(count, width, generator=generator) for count in blocks])
+    return lambda: torch.cat([torch.randn(count, width, generator=generator) for count in blocks]).to(device)

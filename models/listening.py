@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from models.blending import joined, window_starts
 from models.logmel import log_mel
 from models.padding import Padding, clip_means
 from models.resample import FEATURE_RATE, align, features_per_frame, frame_count
-from models.settings import ListeningSettings
+from models.settings import ListeningSettings, takes_frames
 from models.sound import Wave
 from models.speech import FineTuning, SpeechEncoder, small_config
 from models.streaming import NEAR, Look, stream
@@ -46,6 +46,18 @@ class Lesson(NamedTuple):
     codes: Tensor | None = None
 
 
+class AsGiven(nn.Module):
+    """In the place of an encoder where its last states are given: they stay as they are. width: C"""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, features: Tensor, lengths: list[int]) -> Tensor:
+        """(B, T, C) → (B, T, C)"""
+        return features
+
+
 class ListeningFace(nn.Module):
     """Speech in, memory out. Parameter names are those of the released networks.
 
@@ -66,6 +78,7 @@ class ListeningFace(nn.Module):
         self.subjects = len(facts.train_subjects)
         self.per_frame = features_per_frame(settings.alignment)
         self.log_mel = facts.encoder == LOG_MEL
+        self.framewise = facts.framewise
         self.joins = 1  # steps of the speech encoder that make one of the memory
         self.hearing = 0  # steps that the speech encoder hears at once; 0: all
         self.audio_encoder = _speech_encoder(settings, facts)
@@ -185,7 +198,9 @@ def clip_mean(errors: Tensor, frames: Sequence[int]) -> Tensor:
 
 def speech_encoder(facts: DataFacts, tuning: FineTuning, small: Mapping[str, Any]) -> SpeechEncoder:
     """The one whose convolutions made the features, without pretrained weights; for log-mel features one of the
-    configuration `small`. DataError where the data's features are of other sizes."""
+    configuration `small`. DataError where the data's features are of other sizes, or of no convolutions."""
+    if facts.framewise:
+        raise DataError(framewise_refused(facts.encoder))
     if facts.encoder == LOG_MEL:
         return SpeechEncoder(small, tuning, convolutions=False)
     encoder = SpeechEncoder(facts.encoder_config, tuning)
@@ -195,6 +210,8 @@ def speech_encoder(facts: DataFacts, tuning: FineTuning, small: Mapping[str, Any
 
 
 def _speech_encoder(settings: ListeningSettings, facts: DataFacts) -> SpeechEncoder:
+    if facts.framewise:
+        return cast("SpeechEncoder", AsGiven(facts.channels))  # of which a face asks no more than this one has
     tuning = FineTuning(
         dropout=settings.encoder_dropout,
         attention_dropout=settings.attention_dropout,
@@ -206,9 +223,19 @@ def _speech_encoder(settings: ListeningSettings, facts: DataFacts) -> SpeechEnco
     return speech_encoder(facts, tuning, small_config(facts.channels, width, layers, heads))
 
 
+def framewise_refused(encoder: str) -> str:
+    """What a network is told that goes on from convolutions and is given a step a frame."""
+    return (
+        f"features are what {encoder} says of each frame, and this network has a transformer of its own upon features "
+        "at 50 Hz: leave per_frame and track out of the features step"
+    )
+
+
 def _check(settings: ListeningSettings, facts: DataFacts) -> None:
     """DataError where settings do not fit each other or the data."""
     for problem in settings.problems():
         raise DataError(problem)
+    if facts.framewise and not takes_frames(settings):
+        raise DataError(framewise_refused(facts.encoder))
     if settings.alignment == "pairs" and facts.fps != 25:
         raise DataError(f"alignment = 'pairs' needs motion at 25 fps, this is at {facts.fps:g}; use 'interpolate'")

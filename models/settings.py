@@ -63,6 +63,12 @@ def has_styles(settings: Any) -> bool:
     return bool(getattr(settings, "styles", True))
 
 
+def takes_frames(settings: Any) -> bool:
+    """Whether a network of these settings, or of this class of them, may be given what a frozen speech encoder said of
+    each frame; else it has an encoder of its own that goes on from the features at 50 Hz."""
+    return bool(getattr(settings, "takes_frames", False))
+
+
 @dataclass(frozen=True)
 class ListeningSettings:
     """Sizes of the decoder, how speech meets motion, and how the speech encoder is trained."""

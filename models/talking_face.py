@@ -29,7 +29,8 @@ class DataFacts:
     its hidden states, where the network learns with text; else empty and 0. tokeniser: of a lip reader, the whole
     content of what cuts its texts into pieces (`models.lipreader.tokeniser`); else empty. track: name of the track
     whose rows stand in the place of vertices, where the network's settings want one; else empty. width: D, the numbers
-    of a frame: 3 V, or the track's.
+    of a frame: 3 V, or the track's. framewise: whether features are what the encoder's frozen transformer says of each
+    frame, so that L is T; encoder_config is then empty where nobody knows what made them.
     """
 
     vertices: int
@@ -44,6 +45,7 @@ class DataFacts:
     tokeniser: Mapping[str, Any] = field(default_factory=dict)
     track: str = ""
     width: int = 0
+    framewise: bool = False
 
     def __post_init__(self) -> None:
         """Checkpoints of before there were tracks say no width."""

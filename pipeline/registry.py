@@ -24,6 +24,7 @@ TABLE: dict[str, dict[str, str]] = {
         "train": "stages.train:Train",
         "encode": "stages.encode:Encode",
         "reconstruct": "stages.reconstruct:Reconstruct",
+        "segment": "stages.segment:SegmentSequences",
         "head": "stages.head:PublishedHead",
         "headfit": "stages.headfit:HeadFit",
         "track": "stages.track:TrackHeads",

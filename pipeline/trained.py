@@ -21,7 +21,7 @@ from pipeline.workspace import Workspace
 
 KIND = "checkpoint"
 ADOPT, CLIP, INFER, RENDER, STYLE = "adopt", "clip", "infer", "render", "style"
-TRAIN, VOICE = "train", "voice"
+FEATURES, TRAIN, VOICE = "features", "train", "voice"
 CONFIG = "config.json"
 RELEASED = (".pth", ".pt", ".tar")
 """Endings of files that others released."""
@@ -48,7 +48,7 @@ class Trained:
 
     step: the step that is it, or makes it of weights from elsewhere. speaker: what it was trained for. data: what it
     was trained on, None where that is not in the store. splits: of the data, whom it is tested on. values: step →
-    parameters, as the recipe has them.
+    parameters, as the recipe has them. heard: parameters of the step that made its features, where that is known.
     """
 
     step: Step
@@ -56,6 +56,7 @@ class Trained:
     data: Artifact | None = None
     splits: Sequence[str] = ("test",)
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    heard: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find(wanted: Wanted, workspace: Workspace) -> Trained:
@@ -104,7 +105,10 @@ def _of_recipe(path: Path, wanted: Wanted, workspace: Workspace) -> Trained:
     data = planned[behind].artifact if behind else None
     values = {one.stage.name: dict(one.values) for one in recipe.steps.values() if one.stage.name in (INFER, RENDER)}
     splits = values.get(INFER, {}).get("splits", ["test"])
-    return Trained(_sound(artifact, workspace), load_command("infer folder")(artifact.path), data, splits, values)
+    heard = recipe.steps[name].inputs.get(FEATURES)
+    speaker = load_command("infer folder")(artifact.path)
+    told = recipe.steps[heard].values if heard else {}
+    return Trained(_sound(artifact, workspace), speaker, data, splits, values, told)
 
 
 def _earlier(recipe: Recipe, name: str, workspace: Workspace) -> str:
@@ -135,7 +139,8 @@ def _of_artifact(artifact: Artifact, workspace: Workspace) -> Trained:
     if artifact.kind != KIND:
         raise RecipeError(f"{artifact.name} is of the kind {artifact.kind}; name one that holds a checkpoint")
     speaker = load_command("infer folder")(artifact.path)
-    return Trained(_sound(artifact, workspace), speaker, _data(artifact, speaker, workspace))
+    data, heard = _data(artifact, speaker, workspace), _heard(artifact, workspace)
+    return Trained(_sound(artifact, workspace), speaker, data, heard=heard)
 
 
 def _of_folder(path: Path, workspace: Workspace) -> Trained:
@@ -160,6 +165,14 @@ def _of_file(path: Path, wanted: Wanted, workspace: Workspace) -> Trained:
     if wanted.prior:
         values["prior"] = wanted.prior
     return Trained(assembled.step("pipe infer", ADOPT, values, {}), speaker, _data(None, speaker, workspace))
+
+
+def _heard(artifact: Artifact, workspace: Workspace) -> Mapping[str, Any]:
+    """Parameters of the step that made a checkpoint's features, by their records."""
+    name = artifact.record["provenance"].get("inputs", {}).get(FEATURES, "")
+    found = workspace.store.by_name(name) if name else None
+    told: Mapping[str, Any] = found.record["provenance"].get("params", {}) if found is not None else {}
+    return told
 
 
 def _data(artifact: Artifact | None, speaker: Any, workspace: Workspace) -> Artifact | None:

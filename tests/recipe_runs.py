@@ -62,8 +62,8 @@ def settings(*words: str) -> list[str]:
     return [part for word in words for part in ("--set", word)]
 
 
-def run_tiny(recipe: str, *words: str, options: Sequence[str] = ()) -> int:
-    line = ["run", str(ROOT / "recipes" / recipe), "--tiny", "--device", "cpu", *ONE_THREAD, *options]
+def run_tiny(recipe: str, *words: str, options: Sequence[str] = (), device: str = "cpu") -> int:
+    line = ["run", str(ROOT / "recipes" / recipe), "--tiny", "--device", device, *ONE_THREAD, *options]
     return pipe(*line, *settings(*words))
 
 

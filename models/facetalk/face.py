@@ -1,7 +1,8 @@
 """FaceTalk (Aneja et al., "FaceTalk: Audio-Driven Motion Diffusion for Neural Parametric Head Models", CVPR 2024).
 
 speech → wav2vec 2.0, frozen → one step a frame; noise → causal denoiser that hears each frame's own step → motion: the
-expression codes of a neural head model, any other track of the data, or displacements of a mesh.
+expression codes of a neural head model, any other track of the data, or displacements of a mesh. Where the features are
+what that encoder says of each frame, computed once by the stage `features` or by somebody else, there is none in here.
 
 No code and no weights were published; what the paper states is here, and what it leaves open is a setting
 (`models.facetalk.settings`). Departures: motion is standardised, without which codes of a unit ball drown in noise;
@@ -24,17 +25,18 @@ from torch.nn.utils.rnn import pad_sequence
 
 from faces.errors import DataError
 from models.diffusion.schedule import Schedule
+from models.encoder_file import take_encoder
 from models.facetalk.denoiser import Denoiser
 from models.facetalk.drawing import Said, drawn
 from models.facetalk.lesson import Draws, draw, spread
 from models.facetalk.memory import Remembered
-from models.facetalk.pretrained import take_encoder
 from models.facetalk.settings import Settings
 from models.facetalk.space import Motions, MotionSpace
 from models.listening import BLOCK, ListeningFace
 from models.padding import Padding, clip_means
 from models.resample import align
 from models.sampling import Sampling
+from models.sound import Wave
 from models.talking_face import Clips, DataFacts, Speech
 
 if TYPE_CHECKING:
@@ -61,7 +63,9 @@ class FaceTalk(ListeningFace):
             raise DataError(
                 "encoder_weights is of a pretrained speech encoder, and the features are log-mel: leave it out"
             )
-        self.frozen = settings.frozen_encoder and not self.log_mel
+        if facts.framewise:
+            _check_framewise(settings)
+        self.frozen = settings.frozen_encoder and not self.log_mel and not facts.framewise
         if self.frozen:
             self.audio_encoder.requires_grad_(False)
         self.space = MotionSpace(self.coordinates, settings.pca, each=bool(settings.track))
@@ -112,6 +116,19 @@ class FaceTalk(ListeningFace):
         self.sampling = sampling
 
     # -- speech ----------------------------------------------------------------------------------------------------
+
+    def frames_for(self, feature_length: int) -> int:
+        """T of L features at 50 Hz; of features that are a frame's each, as many."""
+        return feature_length if self.framewise else super().frames_for(feature_length)
+
+    def features_of(self, wave: Wave) -> Tensor:
+        """Standardised sound (N,) → features (L, C). DataError where they are those of an encoder that is not here."""
+        if self.framewise:
+            raise DataError(
+                "this network hears what a frozen speech encoder said of each frame, and does not hold that encoder: "
+                "speak files of sound, with --audio"
+            )
+        return super().features_of(wave)
 
     def hear_clips(self, clips: Clips, frames: list[int]) -> Tensor:
         """What the speech encoder says of whole clips, (B, T, W)."""
@@ -274,6 +291,20 @@ class FaceTalk(ListeningFace):
     def _like(self, one: Said, other: Said) -> bool:
         """Whether both are cut into windows, or neither."""
         return (one.window < len(one.condition)) == (other.window < len(other.condition))
+
+
+def _check_framewise(settings: Settings) -> None:
+    """DataError for settings of an encoder that is not there."""
+    if settings.encoder_weights:
+        raise DataError(
+            "encoder_weights is of the network's own speech encoder, and of these features it has none: name the file "
+            "in the features step, weights, or leave it out"
+        )
+    if not settings.frozen_encoder:
+        raise DataError(
+            "frozen_encoder = false trains the speech encoder, and these features are what a frozen one said: leave "
+            "per_frame and track out of the features step, or the encoder frozen"
+        )
 
 
 def _seen(motion: Tensor, speech: Speech) -> Tensor:

@@ -19,6 +19,7 @@ class Settings(ListeningSettings):
 
     styles: ClassVar[bool] = False
     draws: ClassVar[bool] = True
+    takes_frames: ClassVar[bool] = True
     alignment: ClassVar[str] = "interpolate"  # type: ignore[misc]
     """A frame owns one step of speech, as the paper's mask asks; so it is no setting."""
 

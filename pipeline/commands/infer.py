@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import assembled
 from pipeline.commands.infer_show import Place, show, show_way
@@ -23,7 +23,7 @@ from pipeline.plan import Planned, State, plan
 from pipeline.recipe import Recipe, Step, load
 from pipeline.registry import load_command
 from pipeline.stored import step_for
-from pipeline.trained import ADOPT, CLIP, INFER, RENDER, STYLE, VOICE, Trained, Wanted, find
+from pipeline.trained import ADOPT, CLIP, FEATURES, INFER, RENDER, STYLE, VOICE, Trained, Wanted, find
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 COMMAND = "pipe infer"
 NETWORK, DATA = "network", "data"
-FEATURES, LOG_MEL = "features", "log-mel"
+LOG_MEL = "log-mel"
+UNNAMED = ("track", "local")
+"""What begins the name of an encoder that is neither a hub id nor a folder: of features that somebody else computed,
+and of a folder that another machine had."""
 HEARD = "clip-features"
 """The step that hears the clips of a new speaker."""
 FITTED = (CLIP, HEARD, STYLE)
@@ -151,11 +154,12 @@ def _shared_out(wanted: Wanted) -> tuple[Wanted, list[str]]:
 def _recipe(speaking: Speaking, wish: Wish, settings: Mapping[str, Mapping[str, Any]]) -> Recipe:
     trained = speaking.trained
     face = {"mesh": speaking.mesh} if speaking.mesh else {"subject": speaking.subject}
-    values, inputs = _spoken(speaking, os.path.expanduser(wish.audio), face)
+    heard = _hearing(trained, settings.get(FEATURES, {}))
+    values, inputs = _spoken(speaking, os.path.expanduser(wish.audio), face, heard)
     if wish.samples:
         values[INFER]["samples"] = wish.samples
     if speaking.newcomer:
-        fitted_values, fitted_inputs = _fitted(speaking, face)
+        fitted_values, fitted_inputs = _fitted(speaking, face, heard)
         values, inputs = fitted_values | values, fitted_inputs | inputs
     steps = network_steps(trained)
     for name in (name for name in values if wish.render or name != RENDER):
@@ -167,44 +171,50 @@ def _recipe(speaking: Speaking, wish: Wish, settings: Mapping[str, Mapping[str, 
     return assembled.recipe("infer", COMMAND, steps)
 
 
+class Hearing(NamedTuple):
+    """Parameters and inputs of a features step."""
+
+    values: dict[str, Any]
+    inputs: dict[str, str]
+
+
 Values = dict[str, dict[str, Any]]
 """Step → parameter, or slot → value."""
 
 
-def _spoken(speaking: Speaking, audio: str, face: Mapping[str, str]) -> tuple[Values, Values]:
+def _spoken(speaking: Speaking, audio: str, face: Mapping[str, str], heard: Hearing) -> tuple[Values, Values]:
     """Parameters and inputs of the steps that speak."""
     network = STYLE if speaking.newcomer else NETWORK
-    encoder, heard_with = _hearing(speaking.trained)
     # What the style was fitted to is the network of that step, and it has one file of weights.
     weights = "best" if speaking.newcomer else speaking.weights
     values: Values = {
         VOICE: {"audio": audio, **face},
-        FEATURES: {"encoder": encoder},
+        FEATURES: heard.values,
         INFER: {"splits": [VOICE], "conditions": speaking.conditions, "weights": weights},
         RENDER: {"columns": ["prediction"], "limit": 0},
     }
     inputs: Values = {
         VOICE: {"checkpoint": NETWORK, **_data(speaking.trained)},
-        FEATURES: {"data": VOICE, **heard_with},
+        FEATURES: {"data": VOICE, **heard.inputs},
         INFER: {"checkpoint": network, "data": VOICE, "features": FEATURES},
         RENDER: {"data": VOICE, "predictions": INFER},
     }
     return values, inputs
 
 
-def _fitted(speaking: Speaking, face: Mapping[str, str]) -> tuple[Values, Values]:
+def _fitted(speaking: Speaking, face: Mapping[str, str], heard: Hearing) -> tuple[Values, Values]:
     """Those of the steps that fit a new speaker's style."""
-    newcomer, (encoder, heard_with) = speaking.newcomer, _hearing(speaking.trained)
+    newcomer = speaking.newcomer
     neutral = {"mesh": newcomer.mesh} if newcomer.mesh else face
     model = speaking.trained.speaker.model
     values: Values = {
         CLIP: {"motion": newcomer.clip, "name": newcomer.name, **neutral},
-        HEARD: {"encoder": encoder},
+        HEARD: heard.values,
         STYLE: {"model": model, "subject": newcomer.name, "weights": speaking.weights},
     }
     inputs: Values = {
         CLIP: {"checkpoint": NETWORK, **_data(speaking.trained)},
-        HEARD: {"data": CLIP, **heard_with},
+        HEARD: {"data": CLIP, **heard.inputs},
         STYLE: {"checkpoint": NETWORK, "data": CLIP, "features": HEARD},
     }
     return values, inputs
@@ -214,8 +224,21 @@ def _data(trained: Trained) -> dict[str, str]:
     return {DATA: DATA} if trained.data else {}
 
 
-def _hearing(trained: Trained) -> tuple[str, dict[str, str]]:
-    """The parameter `encoder` of the features step, and where a pretrained encoder's convolutions come from."""
+def _hearing(trained: Trained, told: Mapping[str, Any]) -> Hearing:
+    """What makes the features that the network was trained on. told: what the user sets of the features step.
+    RecipeError where nobody knows what made them."""
     if trained.speaker.encoder == LOG_MEL:
-        return LOG_MEL, {}
-    return "checkpoint", {"checkpoint": NETWORK}
+        return Hearing({"encoder": LOG_MEL}, {})
+    if not trained.speaker.framewise:
+        return Hearing({"encoder": "checkpoint"}, {"checkpoint": NETWORK})
+    heard = told if "encoder" in told else trained.heard
+    encoder = heard.get("encoder", trained.speaker.encoder)
+    if encoder.split()[0] in UNNAMED:
+        name = "FOLDER" if trained.step.name == ADOPT else trained.step.name
+        raise RecipeError(
+            f"this network hears what a speech encoder says of each frame, and nobody said which ({encoder}): name the "
+            f"one that made its features, pipe infer {name} --audio … --set step.features.encoder=NAME, such as "
+            "facebook/wav2vec2-base-960h"
+        )
+    weights = {"weights": heard["weights"]} if heard.get("weights") else {}
+    return Hearing({"encoder": encoder, "per_frame": True, **weights}, {})

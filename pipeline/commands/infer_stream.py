@@ -33,6 +33,11 @@ def run(wanted: Wanted, wish: Wish, workspace: Workspace, means: Means, pace: Pa
     speaking = settle(wanted, wish, workspace)
     if faceless := speaking.trained.speaker.faceless:
         raise RecipeError(f"--stream sends vertices, and this network makes {faceless}. Give --audio FILE")
+    if speaking.trained.speaker.framewise:
+        raise RecipeError(
+            "--stream feeds a network its own features, and this one hears what a speech encoder that it does not hold "
+            "says of whole sentences: give --audio FILE"
+        )
     given = dict(speaking.trained.values.get(INFER, {})) | _settings(wanted)
     folder = _network(speaking, workspace, means)
     load_command("infer stream")(

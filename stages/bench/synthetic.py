@@ -88,7 +88,7 @@ def _write_features(folder: Path, facts: DataFacts, info: Info, rng: np.random.G
         return lambda name: rng.standard_normal((lengths[name], channels), np.float32)
 
     more = {part: draw(channels) for part, channels in texts.items()}
-    write_features(folder, lengths, encoder, draw(facts.channels), **more)
+    write_features(folder, lengths, encoder, draw(facts.channels), RATE, **more)
 
 
 def _write_codes(folder: Path, prior: MotionPrior, info: Info, rng: np.random.Generator) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,17 +21,23 @@ from stages.audio import speech
 from stages.features import CHECKPOINT, RECOGNISER, Params
 from stages.features.extractor import Array, Encoded, Extractor, Text, with_text
 from stages.kinds import LOG_MEL
-from stages.kinds.features import HIDDEN, LOGITS, Encoder, Features, write_features
+from stages.kinds.features import HIDDEN, LOGITS, RATE, Encoder, Features, write_features
 from stages.kinds.sequences import SOUND
 
 
+class Source(NamedTuple):
+    """names: of the sequences. encode: one of them → its features. rate: of these, a second."""
+
+    names: list[str]
+    facts: Encoder
+    encode: Callable[[str], Encoded]
+    rate: float = RATE
+
+
 def extract(job: Job, params: Params) -> None:
-    """Fill `job.out` with the features of every sound in the slot `data`."""
-    sounds = job.inputs["data"].path / SOUND
-    names = sorted(path.stem for path in sounds.glob("*.wav"))
-    if not names:
-        raise DataError(f"{sounds} holds no wav file: run preprocess on a data set with sound")
-    extractor = _extractor(job, params)
+    """Fill `job.out` with the features of every sequence in the slot `data`."""
+    source = _of_frames(job, params) if params.framewise else _of_sounds(job, params)
+    names = source.names
     items = job.state / "items"
     items.mkdir(exist_ok=True)
     groups = [HIDDEN, LOGITS] if params.text else [HIDDEN] if params.hidden else []
@@ -39,7 +46,7 @@ def extract(job: Job, params: Params) -> None:
         return items / (f"{name}.{group}.npy" if group else f"{name}.npy")
 
     def make(name: str) -> list[Path]:
-        encoded = extractor.encode(speech(sounds / f"{name}.wav"))
+        encoded = source.encode(name)
         parts = {"": encoded.features, HIDDEN: encoded.hidden, LOGITS: encoded.logits}
         return [
             _save(file(name, group), part.astype(params.dtype)) for group, part in parts.items() if part is not None
@@ -56,7 +63,24 @@ def extract(job: Job, params: Params) -> None:
 
     earlier = functools.lru_cache(Features)  # opened once, not for every sequence
     job.each(names, make, adopt=adopt)
-    write_features(job.out, names, extractor.facts, load(""), **{group: load(group) for group in groups})
+    more = {group: load(group) for group in groups}
+    write_features(job.out, names, source.facts, load(""), source.rate, **more)
+
+
+def _of_sounds(job: Job, params: Params) -> Source:
+    sounds = job.inputs["data"].path / SOUND
+    names = sorted(path.stem for path in sounds.glob("*.wav"))
+    if not names:
+        raise DataError(f"{sounds} holds no wav file: run preprocess on a data set with sound")
+    extractor = _extractor(job, params)
+    return Source(names, extractor.facts, lambda name: extractor.encode(speech(sounds / f"{name}.wav")))
+
+
+def _of_frames(job: Job, params: Params) -> Source:
+    from stages.features.per_frame import per_frame
+
+    names, frames = per_frame(job, params)
+    return Source(names, frames.facts, lambda name: Encoded(frames.encode(name)), frames.rate)
 
 
 def _extractor(job: Job, params: Params) -> Extractor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from torch import nn
 
 from models import hub
 from models.ctc import CtcRecogniser
+from models.encoder_file import take_encoder
 from models.sound import Wave, standardise
 from models.speech import FineTuning, SpeechEncoder
 from stages.features.extractor import Array, Encoded, Extractor, Text, with_text
-from stages.kinds.features import Encoder
+from stages.kinds.features import FRAMES, Encoder
 
 
 def speech_encoder(source: str, *, hidden: bool, device: str) -> Extractor:
@@ -26,6 +28,22 @@ def speech_encoder(source: str, *, hidden: bool, device: str) -> Extractor:
     network = SpeechEncoder(config, FineTuning())
     network.take(loaded.state_dict(), source)
     return _extractor(_facts(source, config, digest(loaded, missing)), network.to(device).eval(), hidden=hidden)
+
+
+def frame_encoder(source: str, weights: str | None, *, device: str) -> tuple[Encoder, SpeechEncoder]:
+    """A whole encoder that stays as it is, and what is told of the features that are a frame's each.
+
+    weights: a file that takes the place of its own. DataError where there is no such encoder, or the file is another's.
+    """
+    config = hub.load_config(source)
+    loaded, missing = hub.load_encoder_and_missing(source)
+    network = SpeechEncoder(config, FineTuning())
+    network.take(loaded.state_dict(), source)
+    if weights:
+        take_encoder(network, Path(weights).expanduser(), convolutions=True)
+        loaded, missing = network, frozenset(("masked_spec_embed",))
+    facts = _facts(source, config, digest(loaded, missing))
+    return replace(facts, kind=FRAMES, channels=network.width), network.to(device).eval()
 
 
 def hearing_text(source: str, *, device: str) -> Extractor:

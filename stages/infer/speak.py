@@ -46,6 +46,9 @@ def speak(job: Job, params: Params) -> None:
     pace = Pace(inputs.data.fps)
     check(inputs)
     names = inputs.data.ids_in(params.splits)
+    for name in names:
+        if inputs.data.has_motion(name):
+            inputs.features.check_frames(name, inputs.data.entry(name).frames)
     drawn = draws_motion(inputs.checkpoint.config.model)
     numbers = range(job.seed, job.seed + params.samples) if drawn else ()
     wanted = {name: _manners(inputs, name, params.conditions, numbers) for name in names}
@@ -83,7 +86,8 @@ def speak(job: Job, params: Params) -> None:
 
 def check(inputs: Inputs) -> None:
     """DataError where the network was made for other data or other features."""
-    facts, config, encoder = inputs.checkpoint.facts, inputs.checkpoint.config, inputs.features.encoder
+    facts, config, features = inputs.checkpoint.facts, inputs.checkpoint.config, inputs.features
+    encoder = features.encoder
     if not facts.encoder:
         raise DataError(
             f"{inputs.checkpoint.path} holds a motion prior ({config.model}), which does not speak: "
@@ -97,19 +101,23 @@ def check(inputs: Inputs) -> None:
     check_alike(inputs.checkpoint, inputs.data)
     pairs = [
         ("feature channels", facts.channels, encoder.channels),
-        ("kind of features", _family(facts.encoder), _family(encoder.name)),
-        ("speech encoder's weights", config.encoder_weights, encoder.weights),
+        ("kind of features", _family(facts.encoder, facts.framewise), _family(encoder.name, features.framewise)),
     ]
+    # A track does not tell what made it, where nobody said; all others do.
+    if not facts.framewise or (config.encoder_weights and encoder.weights):
+        pairs.append(("speech encoder's weights", config.encoder_weights, encoder.weights))
     for what, expected, found in pairs:
         if expected != found:
             raise DataError(
                 f"{inputs.checkpoint.path} was trained for another {what}: {expected}, this is {found}; "
-                f"make features with {facts.encoder}"
+                f"make features with {facts.encoder}{', one a frame' if facts.framewise else ''}"
             )
 
 
-def _family(encoder: str) -> str:
+def _family(encoder: str, framewise: bool) -> str:
     """What features of an encoder are, whatever its name on this machine; equal weights are checked by digest."""
+    if framewise:
+        return "what a frozen encoder says of each frame"
     return LOG_MEL if encoder == LOG_MEL else "those of a pretrained encoder"
 
 

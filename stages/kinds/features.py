@@ -1,4 +1,5 @@
-"""The kind `features`: what a frozen speech encoder made of each sequence's sound, at 50 Hz, in one HDF5 file.
+"""The kind `features`: what a frozen speech encoder made of each sequence's sound, at 50 Hz, in one HDF5 file; or,
+where its transformer is frozen too, what that says of each frame of the motion.
 
 `Features(path)` reads such an artifact, lazily and from any number of threads and processes; `write_features` makes it
 with equal bytes for equal content. `encoder.json` beside it names the encoder, its configuration and a digest of its
@@ -33,16 +34,19 @@ HIDDEN, LOGITS = "hidden", "logits"
 GROUPS = (HIDDEN, LOGITS)
 """Beside the sequences' features in the file: what else was asked for, a data set for each sequence."""
 RATE = 50.0
+FRAMES = "frames"
+"""The kind of encoder whose features are a frame's each: the last states of its transformer."""
 
 
 @dataclass(frozen=True)
 class Encoder:
     """What made the features.
 
-    name: "log-mel", a hub id, or "local" and the family where a folder was given. kind: "conv" or "log-mel".
-    channels: C. config: the encoder's configuration as `transformers` writes it, and weights: the digest of all its
-    parameters; both empty for log-mel. vocabulary: what the classes of a recogniser's logits stand for; empty where no
-    text was asked for. text_weights: the digest of the recogniser, which may be another network than made the features.
+    name: "log-mel", a hub id, "local" and the family where a folder was given, or "track" and its name where nobody
+    said. kind: "conv", "log-mel" or "frames". channels: C. config: the encoder's configuration as `transformers` writes
+    it, and weights: the digest of all its parameters; both empty for log-mel, and for a track of which nobody said what
+    made it. vocabulary: what the classes of a recogniser's logits stand for; empty where no text was asked for.
+    text_weights: the digest of the recogniser, which may be another network than made the features.
     """
 
     name: str
@@ -110,6 +114,19 @@ class Features:
     def channels(self) -> int:
         return self.encoder.channels
 
+    @property
+    def framewise(self) -> bool:
+        """Whether features are a frame's each."""
+        return self.encoder.kind == FRAMES
+
+    def check_frames(self, name: str, frames: int) -> None:
+        """DataError where features that are a frame's each are not of so many frames."""
+        if self.framewise and (found := self.length(name)) != frames:
+            raise DataError(
+                f"{self.path / FILE} has features of {found} frames of {name}, which has {frames}: run the features "
+                "step on the same data"
+            )
+
     def __getstate__(self) -> dict[str, Any]:
         """Another process opens the file for itself: HDF5 handles do not travel."""
         return {"path": self.path}
@@ -159,9 +176,11 @@ def write_features(
     names: Iterable[str],
     encoder: Encoder,
     load: Callable[[str], NDArray[np.floating]],
+    rate: float = RATE,
     **more: Callable[[str], NDArray[np.floating]],
 ) -> None:
-    """Write `features.h5` and `encoder.json`. `load(id)` gives (L, C); one sequence is in memory at a time.
+    """Write `features.h5` and `encoder.json`. `load(id)` gives (L, C), `rate` of them a second; one sequence is in
+    memory at a time.
 
     more: "hidden" and "logits" (`GROUPS`) → what gives (L, …) of them.
 
@@ -172,7 +191,7 @@ def write_features(
 
     ordered = sorted(names)
     with h5py.File(folder / FILE, "w", track_order=False) as file:
-        file.attrs.update({"encoder": encoder.name, "kind": encoder.kind, "rate": RATE, "channels": encoder.channels})
+        file.attrs.update({"encoder": encoder.name, "kind": encoder.kind, "rate": rate, "channels": encoder.channels})
         for name in ordered:
             file.create_dataset(name, data=load(name), track_times=False)
         for part, load_part in sorted(more.items()):

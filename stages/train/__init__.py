@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from models.settings import moves, wants_of
+from models.settings import moves, takes_frames, wants_of
+from pipeline.errors import RecipeError
 from pipeline.stage import Given, Job, Needs, Slot, Sources, Stage, Upstream, of_json, param
 from stages.kinds import tracks
 from stages.kinds.checkpoint import BEST, CONFIG, LAST, modules_behind, other_weights
@@ -217,9 +218,22 @@ class Train(Stage):
         return sound | {TOPOLOGY: given.files.get(TOPOLOGY, ""), MIDDLE: faces}
 
     def components(self, upstream: Mapping[str, Upstream]) -> Iterable[str]:
-        """The models behind the prior and the expert that is asked: editing one trains anew."""
+        """The models behind the prior and the expert that is asked: editing one trains anew. RecipeError for features
+        that this model cannot learn from."""
+        self._check_features(upstream)
         behind = ("prior", *(["expert"] if self._asks else []))
         return [module for slot in behind if slot in upstream for module in modules_behind(upstream[slot])]
+
+    def _check_features(self, upstream: Mapping[str, Upstream]) -> None:
+        features = upstream.get("features")
+        if features is None or takes_frames(self.settings.get("model")):
+            return
+        words = [f"{name} = {value!r}" for name in ("per_frame", "track") if (value := features.params.get(name))]
+        if words:
+            raise RecipeError(
+                f"{self.params.model} has a speech encoder of its own upon features at 50 Hz, and step "
+                f"{features.step!r} makes one of each frame ({', '.join(words)}): leave that out, or train facetalk"
+            )
 
     def needs(self) -> Needs:
         return Needs(gpu=1, threads="all")

@@ -25,7 +25,7 @@ from models.talking_face import Clips, DataFacts
 from models.text import BLANK, SPACE, UNKNOWN, Vocabulary
 from stages.audio import speech
 from stages.kinds.codes import Codes
-from stages.kinds.features import Features
+from stages.kinds.features import RATE, Features
 from stages.kinds.sequences import Sequences
 from stages.kinds.tracks import Rows, read_tracks
 from stages.train import HEARD, PIECES, READ
@@ -88,7 +88,7 @@ class ClipReader:
             return replace(silent, **moved)
         encoder = self.features.encoder
         facts = DataFacts(vertices, fps, subjects, encoder.channels, encoder.name, encoder.config, self._regions())
-        facts = replace(facts, **moved)
+        facts = replace(facts, framewise=self.features.framewise, **moved)
         if not self.wants.text or self.wants.text == PIECES:
             return facts
         classes = self.vocabulary.classes  # first: features without text are refused with what they lack
@@ -169,6 +169,8 @@ class ClipReader:
         # What is missing is refused here, before an epoch is spent.
         if self.moves:
             self.template(name)
+            if self.features is not None:
+                self.features.check_frames(name, self.data.entry(name).frames)
         if self.wants.text in READ:
             self._text(name)
         if self.wants.sound and not self.data.wav(name).is_file():
@@ -275,6 +277,11 @@ class ClipReader:
     def speech(self, name: str) -> NDArray[np.float32]:
         """(L, C); (0, 0) where nothing is heard."""
         return np.zeros((0, 0), np.float32) if self.features is None else self.features[name].astype(np.float32)
+
+    @property
+    def speech_rate(self) -> float:
+        """Steps of speech a second."""
+        return self.data.fps if self.features is not None and self.features.framewise else RATE
 
     def in_styles(self, takes: Sequence[Take]) -> Clips:
         """Takes of one and the same sequence as one clip in several styles, which is heard once."""

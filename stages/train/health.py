@@ -26,7 +26,6 @@ from faces.lips import correlation, lve_per_frame, opening
 from models.motion_prior import MotionPrior
 from models.talking_face import Speech, TalkingFace
 from stages.kinds.checkpoint import Network
-from stages.kinds.features import RATE
 from stages.kinds.sequences import Sequences
 from stages.train import LIP_REGIONS, LIPS
 from stages.train.clips import ClipReader, Take, one_hot
@@ -159,7 +158,7 @@ def _predicted(network: Network, clips: ClipReader, takes: Sequence[Take], devic
         return [_rebuilt(cast("MotionPrior", network), clips, take, device) for take in takes]
     speeches = [
         Speech(
-            features=torch.from_numpy(clips.speech(take.name)[: round(LONGEST_S * RATE)]).to(device),
+            features=torch.from_numpy(clips.speech(take.name)[: round(LONGEST_S * clips.speech_rate)]).to(device),
             template=clips.template(take.name).to(device),
             styles=one_hot([take.style], len(clips.subjects)).to(device),
         )

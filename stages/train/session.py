@@ -38,7 +38,7 @@ from stages.kinds.checkpoint import (
     write_weights,
 )
 from stages.kinds.codes import Codes
-from stages.kinds.features import Features
+from stages.kinds.features import FRAMES, Features
 from stages.kinds.plain import write_json
 from stages.kinds.sequences import Sequences
 from stages.processor import keep_freed_memory, peak_resident, set_up
@@ -140,7 +140,7 @@ def _network(job: Job, params: Params, settings: Any, clips: ClipReader, prior: 
         clips.check_codes(network.frames_to_learn)
     if params.weights:
         fill(network, Path(params.weights).expanduser(), model=params.model)
-    elif clips.features is not None and clips.features.encoder.kind != LOG_MEL:
+    elif clips.features is not None and clips.features.encoder.kind not in (LOG_MEL, FRAMES):
         network.load_speech_weights(job.inputs["features"].params.get("encoder", LOG_MEL))
     return cast("Network", network.to(job.device))
 

@@ -28,7 +28,8 @@ MOST_NAMES = 12
 @dataclass(frozen=True)
 class Speaker:
     """What a network was trained for. subjects: of its training, in the order of the style. encoder: of its speech.
-    Empty subjects and encoder: a motion prior, which does not speak. track: whose rows it moves, "" for vertices."""
+    Empty subjects and encoder: a motion prior, which does not speak. track: whose rows it moves, "" for vertices.
+    framewise: whether it hears what a frozen encoder says of each frame, and so does not hold that encoder."""
 
     model: str
     subjects: Sequence[str]
@@ -37,6 +38,7 @@ class Speaker:
     dataset: str
     encoder: str
     track: str = ""
+    framewise: bool = False
 
     @property
     def faceless(self) -> str:
@@ -62,7 +64,9 @@ def of_folder(folder: Path) -> Speaker:
     rated = isinstance(fps, int | float) and fps > 0
     if not (named and rated and isinstance(vertices, int) and isinstance(encoder, str) and (subjects or not encoder)):
         raise DataError(f"{folder} does not say what its network was trained for: train again, or give another copy")
-    return _speaking(Speaker(config.model, subjects, vertices, float(fps), config.dataset, encoder, track), folder)
+    framewise = bool(facts.get("framewise"))
+    speaker = Speaker(config.model, subjects, vertices, float(fps), config.dataset, encoder, track, framewise)
+    return _speaking(speaker, folder)
 
 
 def of_file(file: File, fps: float) -> Speaker:

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
+
+import pytest
 
 from benchmarks import facetalk
+from tests.pretended_gpu import pretended_gpu
 
 
-def test_both_forms_draw_one_motion(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_both_forms_draw_one_motion(device, tmp_path, monkeypatch, capsys):
     file = tmp_path / "found.json"
-    words = ["--size", "small", "--seconds", "1", "--steps", "3", "--plain-steps", "2", "--cases", *facetalk.CASES]
+    words = [
+        "--size",
+        "small",
+        "--seconds",
+        "1",
+        "--steps",
+        "3",
+        "--plain-steps",
+        "2",
+        "--device",
+        device,
+        "--cases",
+        *facetalk.CASES,
+    ]
     monkeypatch.setattr(sys, "argv", ["facetalk", *words, "--json", str(file)])
-    facetalk.main()
+    with pretended_gpu() if device == "cuda" else nullcontext():
+        facetalk.main()
     told, found = capsys.readouterr().out, json.loads(file.read_text())
     assert told.startswith("a clip of 1 s (24 frames), DDIM of 3 steps, guidance 2, small size, 1 threads")
     assert [row["case"] for row in found] == list(facetalk.CASES)

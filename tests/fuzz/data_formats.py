@@ -12,6 +12,7 @@ from faces.gltf import read_gltf
 from faces.regions import read_regions
 from stages.kinds.card import read_card
 from stages.kinds.codes import Codes
+from stages.kinds.segments import read_segments
 from stages.kinds.sequences import Sequences
 from stages.kinds.tracks import read_tracks
 from stages.preprocess.facetalk.features import read_features
@@ -173,6 +174,7 @@ DATA_FORMATS = {
     "curve-values": Format("a.npy", seeds.curve_values, _curve_values),
     "card": Format("card.json", seeds.cards, _card),
     "tracks": Format("tracks.json", seeds.tracks, _tracks),
+    "segments": Format("segments.json", seeds.segments, lambda file: read_segments(file.parent)),
     "codes": Format("codes.json", seeds.prior_codes, _codes),
     "sequences": Format("sequences.json", seeds.sequence_index, _sequences),
 }

@@ -15,6 +15,7 @@ import numpy as np
 from faces.mesh import Mesh
 from stages.kinds import codes, sequences
 from stages.kinds.card import CARD, Card, Check, Source, write_card
+from stages.kinds.segments import Segment, write_segments
 from stages.kinds.tracks import Track, write_index, write_rows
 from stages.preprocess.ict_facegood import OWN_MAPPING
 from stages.preprocess.ict_facegood.layout import CURVE_NAMES, MODEL
@@ -183,6 +184,12 @@ def cards(folder: Path) -> list[Seed]:
     card = Card(Source("T", "C", "https://example.org", "MIT", "any"), checks, ["a is short"])
     write_card(folder, card, folder / "raw")
     return [Seed((folder / CARD).read_bytes())]
+
+
+def segments(folder: Path) -> list[Seed]:
+    """A table of two segments."""
+    found = {f"a_1_f{start:06d}": Segment("a_1", start, 48, 1000 * start, 48_000) for start in (0, 48)}
+    return [Seed(write_segments(folder, found).read_bytes())]
 
 
 def tracks(folder: Path) -> list[Seed]:

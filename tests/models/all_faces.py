@@ -77,5 +77,6 @@ every_face = _each(_ALL)
 every_speaker = _each(_ALL | _DRAWN)
 """Those whose motion is drawn, too, so that their losses are not the same twice."""
 every_training = _each(_ALL | _FORCED)
+every_learner = _each(_ALL | _FORCED | _DRAWN)
 every_roll_out = _each(_ROLLED_OUT)
 """Those whose own frames come back as tokens."""

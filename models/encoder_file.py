@@ -1,4 +1,5 @@
-"""The file in which FaceTalk's README names a speech encoder: wav2vec 2.0 as FaceFormer fine-tuned it on VOCASET.
+"""A file with the weights of a whole speech encoder, such as FaceTalk's README names: wav2vec 2.0 as FaceFormer
+fine-tuned it on VOCASET.
 
 A state dict in the names of `transformers`' Wav2Vec2Model, alone or as a part of FaceFormer's checkpoint.
 """
@@ -20,14 +21,18 @@ NEAR = 1e-5
 """Largest difference of convolutions that are the same: files were converted on the way."""
 
 
-def take_encoder(encoder: SpeechEncoder, file: Path) -> None:
+def take_encoder(encoder: SpeechEncoder, file: Path, *, convolutions: bool = False) -> None:
     """Fill all of an encoder but its convolutions, which must be those that made the features and are there already.
 
-    DataError for a file that cannot be read, of another size, or with other convolutions.
+    convolutions: those of the file, too, where it has them; they made nothing yet. DataError for a file that cannot be
+    read, of another size, or with other convolutions.
     """
     found = encoder_part(read_official(file))
     own = encoder.state_dict()
     fixed = {name: value for name, value in own.items() if name.startswith(CONVOLUTIONS)}
+    if convolutions:
+        encoder.take({**fixed, **found}, str(file))
+        return
     for name, value in fixed.items():
         other = found.get(name)
         if other is not None and not (other.shape == value.shape and _near(value, other)):
