@@ -24,13 +24,17 @@ class Sampling:
     guidance: float = 2.0
     long: str = "auto"
 
-    def problems(self) -> Iterator[str]:
-        """Sentences on what cannot be, each beginning with the name of a field."""
+    def problems(self, trained: int | None = None) -> Iterator[str]:
+        """Sentences on what cannot be, each beginning with the name of a field. trained: steps of the noise that the
+        network was trained with; None where nobody knows yet."""
         for name, words in (("sampler", SAMPLERS), ("long", LONG)):
             if (word := getattr(self, name)) not in words:
                 yield f"{name} = {word!r} is none of {', '.join(words)}"
         if self.steps < 1:
             yield f"steps = {self.steps}: one step or more leads from noise to motion"
+        if trained is not None and self.sampler == "ddim" and self.steps > trained:
+            most = f"the {trained} that the network was trained with: take {trained} or fewer"
+            yield f"steps = {self.steps} is more than {most}"
         if not 0 <= self.eta <= 1:
             yield f"eta = {self.eta:g} lies between 0, no fresh noise, and 1, as much as an ancestral step adds"
         if not 0 <= self.guidance < math.inf:

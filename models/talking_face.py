@@ -122,9 +122,9 @@ class TalkingFace(Protocol):
     below, its clips have neither template nor vertices, its losses alone judge it, and nothing that speaks takes it.
     `styles: ClassVar[bool] = False` marks a face that moves alike in every style: a sentence is spoken once.
     `draws: ClassVar[bool] = True` marks one that draws its motion: it answers to the seeds of a `Speech`, and has
-    `sample_with(sampling: models.sampling.Sampling) -> None`. Before the first step of a training, one that has
-    `study(motions)` is shown all of its training motion: `motions()` begins anew each time it is called, and gives
-    motion (T, D) and template (D,) of every training sequence, in the data's order.
+    `sampling: models.sampling.Sampling` and `sample_with(sampling) -> None`. Before the first step of a training, one
+    that has `study(motions)` is shown all of its training motion: `motions()` begins anew each time it is called, and
+    gives motion (T, D) and template (D,) of every training sequence, in the data's order.
 
     A network built upon a prior keeps it frozen, in eval mode and out of its own state dict: it is stored beside it.
     It may offer `bound_context(frames: int)`, to look back on that many frames of its own motion only (0: all, exact),

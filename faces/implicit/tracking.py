@@ -1,7 +1,8 @@
 """One topology in all frames: vertices of a reference are followed through a warp from posed to canonical space.
 
 A vertex keeps its canonical place y: in frame t it is where the warp T_t takes it there. T_t(x) = y is solved from the
-last frame's solution. Hyper coordinates are not matched, so where lips or eyelids meet vertices may slide off the
+last frame's solution, or from the reference by way of warps between (`start`, `pass_by`), so that a frame hangs on no
+other. Hyper coordinates are not matched, so where lips or eyelids meet vertices may slide off the
 surface: a Newton step puts them back on, and a light Laplacian on the displacement from the reference evens them out.
 
 The reference is a frame's extracted mesh (`Tracker.of_frame`; one with an open mouth has its cavity), or canonical: the
@@ -10,7 +11,8 @@ surface of the identity, or a template registered onto it (`registration`), whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,13 @@ from numpy.typing import NDArray
 from faces.errors import DataError
 from faces.implicit.laplacian import averaging
 from faces.implicit.newton import Slope, onto
-from faces.implicit.solve import Array, Solving, Warp, solve
+from faces.implicit.solve import Array, Solved, Solving, Warp, solve
 from faces.ply import Mesh
+
+Seek = Callable[[NDArray[np.integer], Array], Array]
+"""(n,) vertices and (n, 3) ways from the reference to begin at → the ways (n, 3) that lead to where they belong."""
+Lead = Callable[[Array, Seek], Array]
+"""(V, 3) ways → (V, 3), those of vertices that lost theirs put right."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,8 @@ class Tracking:
 
     solving: Solving = field(default_factory=Solving)
     """How the warp is inverted."""
+    nearly: float = 1e-3
+    """A point this near is near enough on the way to a frame, in the warp's units."""
     newton: int = 1
     """Newton's steps onto the surface, where its slope is given."""
     largest: float = 0.01
@@ -38,6 +47,8 @@ class Tracking:
     def problems(self) -> list[str]:
         """What is wrong with the choices, a sentence each."""
         found = self.solving.problems()
+        if not self.nearly > 0:
+            found.append(f"nearly is {self.nearly}; it must be above 0")
         if self.newton < 0:
             found.append(f"newton is {self.newton}; it must be at least 0")
         if not self.largest > 0:
@@ -96,10 +107,26 @@ class Tracker:
         places = [np.asarray(warp(points[at : at + chunk]))[:, :3] for at in range(0, len(points), chunk)]
         return cls(mesh, settings, canonical=np.concatenate(places))
 
-    def frame(self, warp: Warp, slope: Slope | None = None) -> Tracked:
-        """The next frame's mesh. slope: of the field in the frame's own, posed space. DataError where either is NaN."""
+    def start(self) -> None:
+        """Back to the reference, whatever has been followed since."""
+        self._solution = self._reference
+
+    def pass_by(self, warp: Warp) -> int:
+        """Follow a warp on the way to the next frame's, as near as is needed to go on from there. How many points it
+        was asked for; DataError where it is NaN."""
+        solving = self.settings.solving
+        nearly = replace(solving, tolerance=max(solving.tolerance, self.settings.nearly))
+        solved = solve(warp, self._places, self._solution, nearly)
+        self._solution = solved.points
+        return solved.evaluations
+
+    def frame(self, warp: Warp, slope: Slope | None = None, lead: Lead | None = None) -> Tracked:
+        """The next frame's mesh. slope: of the field in the frame's own, posed space. lead: what is made of the ways of
+        vertices from the reference, given what seeks some of them anew. DataError where any is NaN."""
         settings = self.settings
         solved = solve(warp, self._places, self._solution, settings.solving)
+        if lead is not None:
+            solved = self._led(warp, solved, lead)
         self._solution = solved.points
         vertices = self._smoothed(solved.points)
         if slope is not None and settings.newton:
@@ -107,6 +134,26 @@ class Tracker:
             vertices[on] = onto(slope, vertices[on], settings.newton, settings.largest, settings.solving.chunk)
         unsolved = int(np.count_nonzero(solved.apart > settings.solving.tolerance))
         return Tracked(vertices.astype(np.float32), self.faces, solved.apart, unsolved, solved.evaluations)
+
+    def _led(self, warp: Warp, solved: Solved, lead: Lead) -> Solved:
+        evaluations = solved.evaluations
+
+        def seek(which: NDArray[np.integer], ways: Array) -> Array:
+            nonlocal evaluations
+            start = self._reference[which] + ways
+            found = solve(warp, self._places[which], start, self.settings.solving)
+            evaluations += found.evaluations
+            return found.points - self._reference[which]
+
+        before = solved.points - self._reference
+        after = lead(before, seek)
+        changed = np.flatnonzero((after != before).any(axis=1))
+        points, apart = solved.points.copy(), solved.apart.copy()
+        points[changed] = self._reference[changed] + after[changed]
+        if len(changed):
+            canonical = np.asarray(warp(points[changed].astype(np.float32)), np.float64)[:, :3]
+            apart[changed] = np.linalg.norm(canonical - self._places[changed], axis=1)
+        return Solved(points, apart, evaluations + len(changed))
 
     def _smoothed(self, points: Array) -> Array:
         if self._averaging is None:

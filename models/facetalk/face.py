@@ -111,12 +111,7 @@ class FaceTalk(ListeningFace):
 
     def sample_with(self, sampling: Sampling) -> None:
         """How motion is drawn from here on. DataError where it cannot be."""
-        problems = list(sampling.problems())
-        most = self.settings.diffusion_steps
-        if sampling.sampler == "ddim" and sampling.steps > most:
-            trained = f"the {most} that the network was trained with: take {most} or fewer"
-            problems.append(f"steps = {sampling.steps} is more than {trained}")
-        if problems:
+        if problems := list(sampling.problems(self.settings.diffusion_steps)):
             raise DataError("; ".join(problems))
         self.sampling = sampling
 

@@ -8,6 +8,7 @@ Shapes: N points, K neighbours at most.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -55,3 +56,24 @@ def expected(moved: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:
 def astray(moved: Tensor, middle: Tensor, spread: Tensor, bounds: Bounds) -> Tensor:
     """(N,) bool"""
     return (moved - middle).norm(dim=1) > (bounds.spread * spread).clamp(min=bounds.least)
+
+
+def led_back(
+    ways: NDArray[np.float64],
+    seek: Callable[[NDArray[np.integer], NDArray[np.float64]], NDArray[np.float64]],
+    around: Tensor,
+    bounds: Bounds,
+    searches: int = 3,
+) -> NDArray[np.float64]:
+    """Ways (N, 3) of which nobody's is astray: who is, is sought from where its neighbours expect it (`seek`, of some
+    points and the ways to begin at), and who goes astray again stays with them."""
+    found = torch.from_numpy(ways.copy())
+    for _ in range(searches):
+        middle, spread = expected(found, around)
+        lost = astray(found, middle, spread, bounds)
+        if not bool(lost.any()):
+            break
+        middle, spread = middle[lost], spread[lost]
+        sought = torch.from_numpy(seek(lost.nonzero()[:, 0].numpy(), middle.numpy()))
+        found[lost] = torch.where(astray(sought, middle, spread, bounds)[:, None], middle, sought)
+    return found.numpy()

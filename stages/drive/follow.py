@@ -39,6 +39,7 @@ def drive(job: Job, params: Params) -> None:
         )
     made = Predictions(job.inputs["predictions"].path) if "predictions" in job.inputs else None
     codes = Expressions(head, data, made, params.splits)
+    codes.check_identities()
     driver = Driver(params, data, codes.head, job.device)
     folder = job.out / MOTION
     folder.mkdir(exist_ok=True)

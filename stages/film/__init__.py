@@ -7,16 +7,14 @@ whose triangles may be others in every frame.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
-from stages.kinds.sequences import INDEX, REGIONS, SOUND, TEMPLATES, TOPOLOGY, VERTICES, Sequences
+from stages.kinds.sequences import INDEX, REGIONS, SOUND, TEMPLATES, TOPOLOGY, VERTICES
 from stages.kinds.surfaces import MESHES, Surfaces, by_folder
-from stages.render.settings import PRESETS, background_problem
-
-if TYPE_CHECKING:
-    from stages.render.choice import Clip
+from stages.render.clips import clip_items, picture_problems
+from stages.render.settings import PRESETS
 
 COLUMNS = ("truth", "prediction")
 
@@ -60,40 +58,16 @@ class Film(Stage):
         return upstream["surfaces"].label
 
     def check(self) -> Iterable[str]:
-        if self.params.size % 2:
-            yield f"size must be even (H.264 halves the colour), not {self.params.size}"
-        if not self.params.columns or len(set(self.params.columns)) != len(self.params.columns):
-            yield "columns must name at least one panel, and each once"
-        yield from background_problem(self.params.background)
+        return picture_problems(self.params)
 
     def needs(self) -> Needs:
         return Needs(threads="any")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A clip: of its meshes, what is known of it, its truth, its sound and its subject's template."""
-        from stages.render.choice import choose
-
-        data, made = Sequences(given["data"].path), Surfaces(given["surfaces"].path)
-        files, meshes = given["data"].files, by_folder(given["surfaces"].files)
-
-        def facts(clip: Clip) -> list[Any]:
-            name, item = clip.item.id, asdict(clip.item)
-            truth, sound = files.get(f"{VERTICES}/{name}.npy"), files.get(f"{SOUND}/{name}.wav")
-            return [
-                meshes.get(f"{MESHES}/{clip.name}"),
-                truth,
-                sound,
-                item,
-                clip.frames,
-                data.template_digests.get(item["subject"]),
-            ]
-
-        clips = choose(data, made, self.params.columns, self.params.splits, self.params.limit)
-        shared = [
-            {top: hash_ for top, hash_ in given["data"].content.items() if top in (TOPOLOGY, REGIONS)},
-            [data.fps, data.units, data.info.up, data.info.vertices, made.info.model, made.info.styles],
-        ]
-        return Items({clip.name: facts(clip) for clip in clips}, shared)
+        meshes = by_folder(given["surfaces"].files)
+        made = Surfaces(given["surfaces"].path)
+        return clip_items(given, made, self.params, lambda name: [meshes.get(f"{MESHES}/{name}")])
 
     def run(self, job: Job) -> None:
         from stages.film.shoot import shoot

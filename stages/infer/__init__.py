@@ -150,7 +150,11 @@ class Infer(Stage):
         usual = Params()
         needless = [name for name in DRAWING if getattr(self.params, name) != getattr(usual, name)]
         model = checkpoint.params["model"]
-        if needless and not draws_motion(model):
+        if draws_motion(model):
+            problems = self.params.sampling.problems(checkpoint.params.get("diffusion_steps"))
+            if problem := next(iter(problems), None):
+                raise RecipeError(f"{problem} (step {checkpoint.step!r})")
+        elif needless:
             told = ", ".join(f"{name} = {getattr(self.params, name)!r}" for name in needless)
             raise RecipeError(
                 f"{told}: the network of step {checkpoint.step!r} ({model}) draws nothing, and makes one motion of a "

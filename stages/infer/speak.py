@@ -172,7 +172,6 @@ def _index(inputs: Inputs, wanted: Mapping[str, Sequence[Manner]], folder: Path)
             frames = len(np.load(folder / f"{made}.npy", mmap_mode="r"))
             items[made] = Item(name, entry.subject, manner.style.name, entry.split, frames, manner.number)
     data = inputs.data.info
-    model = inputs.checkpoint.config.model
-    return Info(
-        data.fps, data.units, data.dataset, model, items, speaks_in_styles(model), inputs.checkpoint.facts.track
-    )
+    config, track = inputs.checkpoint.config, inputs.checkpoint.facts.track
+    styled = speaks_in_styles(config.model)
+    return Info(data.fps, data.units, data.dataset, config.model, items, styled, track, config.head)

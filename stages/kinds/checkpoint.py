@@ -55,7 +55,8 @@ class Config:
 
     model: its name in recipes. settings: its `Settings`, as plain values. facts: the fields of `DataFacts`.
     dataset, units: of the training data. encoder_weights: digest of the speech encoder that made the features, empty
-    for log-mel. prior: model and settings of the frozen motion prior, empty where there is none.
+    for log-mel. prior: model and settings of the frozen motion prior, empty where there is none. head: of a network
+    that makes expression codes, whose they are, as in `tracks`; "" where nobody knows.
     """
 
     model: str
@@ -65,6 +66,7 @@ class Config:
     units: str
     encoder_weights: str = ""
     prior: Mapping[str, Any] = field(default_factory=dict)
+    head: str = ""
 
 
 def write_config(folder: Path, config: Config) -> None:

@@ -13,9 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faces.errors import DataError, said
-from faces.texts import read_json
-from stages.kinds.plain import built, remade_by, write_json
+from faces.errors import DataError
+from stages.kinds.plain import read_as, remade_by, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,11 +59,7 @@ class Codes:
 
     @cached_property
     def info(self) -> Info:
-        file = self.path / INDEX
-        try:
-            return built(Info, read_json(file))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not an index of codes ({said(error)}); make them again with encode") from None
+        return read_as(Info, self.path / INDEX, "is not an index of codes", "make them again with encode")
 
     def __contains__(self, name: str) -> bool:
         return name in self.info.frames

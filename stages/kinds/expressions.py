@@ -48,6 +48,14 @@ class Expressions:
                 wanted = f"rows of {EXPRESSION!r} are wanted" if track else "metrics and render take them as they are"
                 raise DataError(f"{predictions.path} holds predictions {what}: {wanted}")
             check_alike(data, predictions)
+            head.check_codes(predictions.info.head, predictions.path)
+        else:
+            self.check_identities()
+
+    def check_identities(self) -> None:
+        """DataError where the identity codes, which lie beside the data's own expression codes, are of another head."""
+        if (track := read_tracks(self.data.path).get(EXPRESSION)) is not None:
+            self.head.check_codes(track.track.head, self.data.path)
 
     @cached_property
     def info(self) -> Info:
@@ -79,7 +87,7 @@ class Expressions:
 def spoken(data: Sequences, predictions: Predictions | None, splits: Sequence[str]) -> Info:
     """What there is to speak, told without a head: all predictions, or sentences of some splits by their own codes."""
     if predictions is not None:
-        return replace(predictions.info, track="")
+        return replace(predictions.info, track="", head="")
     entries = {name: data.entry(name) for name in data.ids_in(splits)}
     items = {
         prediction_name(name, one.subject): Item(name, one.subject, one.subject, one.split, one.frames)

@@ -9,6 +9,7 @@ loads no torch.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -16,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faces.errors import DataError, said
-from faces.texts import read_json
-from stages.kinds.plain import built, remade_by, write_json
+from stages.kinds.plain import read_as, remade_by, write_json
 from stages.kinds.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -104,11 +104,7 @@ class Head:
 
     @cached_property
     def info(self) -> Info:
-        file = self.path / INDEX
-        try:
-            return built(Info, read_json(file))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} does not describe a head model ({said(error)}); make it with headfit") from error
+        return read_as(Info, self.path / INDEX, "does not describe a head model", "make it with headfit")
 
     @cached_property
     def tables(self) -> Tables:
@@ -120,6 +116,25 @@ class Head:
             return Tables(**found)
         except TypeError as error:
             raise DataError(f"{self.path / CODES} holds other arrays ({said(error)}); make it with headfit") from error
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells this head model from others, in whose codes the same numbers are other faces: of its weights and
+        tables, wherever they lie."""
+        total = hashlib.sha256()
+        for file in (self.path / WEIGHTS, self.path / CODES):
+            with remade_by("headfit", file):
+                total.update(_sha256(file))
+        return total.hexdigest()[:16]
+
+    def check_codes(self, known: str, where: Path) -> None:
+        """DataError where codes that lie in a folder are known to be of another head. known: their head's digest, ""
+        where nobody knows."""
+        if known and known != self.digest:
+            raise DataError(
+                f"{where} holds codes of the head model {known}, and {self.path} is {self.digest}: give the head that "
+                "the stage track was given, or track these data with this one, and train on what that makes"
+            )
 
     def model(self, device: str = "cpu") -> HeadModel:
         """The network in eval mode, which learns no more. DataError where files do not fit each other."""
@@ -205,6 +220,14 @@ def fitting(units: str, up: str, where: Path) -> tuple[float, tuple[float, float
             f"{where} is in {units} with {up} up, and a head model wants meshes in {', '.join(METRES)} with y up"
         )
     return NPHM_PER_METRE * METRES[units], (0.0, 0.0, 0.0)
+
+
+def _sha256(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except OSError as error:
+        raise DataError(said(error)) from error
 
 
 def _published(name: str) -> str:

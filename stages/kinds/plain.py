@@ -13,6 +13,7 @@ from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from faces.errors import DataError, said
+from faces.texts import read_json
 
 T = TypeVar("T")
 
@@ -30,6 +31,21 @@ def remade_by(stage: str, file: Path) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{file} cannot be read ({error}); make it again with {stage}") from error
+
+
+@contextmanager
+def told_as(file: Path, what: str, remedy: str) -> Iterator[None]:
+    """Turn what cannot be read of a file into a `DataError`: "<file> <what> (…); <remedy>"."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{file} {what} ({said(error)}); {remedy}") from error
+
+
+def read_as(kind: type[T], file: Path, what: str, remedy: str) -> T:
+    """A dataclass from the file that `write_json` wrote of it. DataError as of `told_as`."""
+    with told_as(file, what, remedy):
+        return built(kind, read_json(file))
 
 
 def built(kind: type[T], facts: Any) -> T:

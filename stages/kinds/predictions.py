@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from faces.errors import DataError, said
 from faces.texts import read_json
-from stages.kinds.plain import built, remade_by, write_json
+from stages.kinds.plain import built, read_as, remade_by, told_as, write_json
 from stages.kinds.sequences import Sequences
 from stages.kinds.tracks import EXPRESSION
 
@@ -65,7 +65,8 @@ class Text:
 @dataclass(frozen=True)
 class Info:
     """What `predictions.json` says. fps: frames per second. units: of the positions, as in `sequences`. styles: whether
-    the network speaks in the style that it is given. track: whose rows it made, "" where it made vertices."""
+    the network speaks in the style that it is given. track: whose rows it made, "" where it made vertices. head: of
+    expression codes, whose they are, as in `tracks`; "" where nobody knows."""
 
     fps: float
     units: str
@@ -74,6 +75,7 @@ class Info:
     items: Mapping[str, Item]
     styles: bool = True
     track: str = ""
+    head: str = ""
 
     def in_style(self, what: str, item: Item) -> str:
         """A caption of `what` with the style that it is in, where the network has any, or with the sample's number."""
@@ -108,12 +110,10 @@ class Predictions:
     @cached_property
     def info(self) -> Info:
         file = self.path / INDEX
-        try:
+        with told_as(file, "is not an index of predictions", "make it with infer"):
             info = built(Info, read_json(file))
             if not 0 < info.fps < math.inf:
                 raise TypeError(f"its frame rate is {info.fps}")
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not an index of predictions ({said(error)}); make it with infer") from error
         if strange := [name for name in info.items if not re.fullmatch(FILE_NAME, name)]:
             raise DataError(
                 f"{file} holds the name {said(repr(strange[0]))}, which no file of its has; make it with infer"
@@ -182,12 +182,7 @@ class Predictions:
         if not self.has_texts:
             return None
         file = self.path / TEXT / f"{name}.json"
-        try:
-            return built(Text, read_json(file))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(
-                f"{file} is not the text of a prediction ({said(error)}); make it again with infer"
-            ) from error
+        return read_as(Text, file, "is not the text of a prediction", "make it again with infer")
 
 
 def remedy(track: str) -> str:

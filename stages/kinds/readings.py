@@ -13,9 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from faces.errors import DataError, said
-from faces.texts import read_json
-from stages.kinds.plain import built, write_json
+from stages.kinds.plain import read_as, write_json
 
 INDEX, TEXT, TRUTH = "readings.json", "text", "truth"
 
@@ -74,12 +72,7 @@ class Readings:
 
     @cached_property
     def info(self) -> Info:
-        file = self.path / INDEX
-        try:
-            facts = built(Info, read_json(file))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not an index of readings ({said(error)}); make it with lipread") from error
-        return facts
+        return read_as(Info, self.path / INDEX, "is not an index of readings", "make it with lipread")
 
     def text(self, name: str) -> Reading | None:
         """Of a prediction; None where it was not read."""
@@ -91,7 +84,4 @@ class Readings:
 
     def _reading(self, part: str, name: str) -> Reading:
         file = self.path / part / f"{name}.json"
-        try:
-            return built(Reading, read_json(file))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not what an expert read ({said(error)}); make it again with lipread") from error
+        return read_as(Reading, file, "is not what an expert read", "make it again with lipread")

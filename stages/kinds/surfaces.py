@@ -3,7 +3,8 @@
 `meshes/<name>/frame_00000.ply`, binary, float32 positions in the data's units: names are those of `predictions`, frames
 count from 0. `surfaces.json` says what they are: frame rate, units, what the head model and the extraction were, and of
 each sequence what it cost and how open the mouth is. `topology` is "fixed" where the frames of a sequence share their
-triangles, "free" where they do not. `Surfaces(path)` reads such an artifact and checks what it reads; what is missing
+triangles, "free" where they do not. `rest/<subject>.ply` is a head at rest, where all sequences of that subject's are
+in its topology. `Surfaces(path)` reads such an artifact and checks what it reads; what is missing
 or not as it should be is a `DataError`.
 """
 
@@ -20,15 +21,18 @@ from typing import TYPE_CHECKING, Any
 from faces.errors import DataError, said
 from faces.texts import read_json
 from pipeline.stage import of_json
-from stages.kinds.plain import built, remade_by, write_json
+from stages.kinds.plain import built, read_as, remade_by, told_as, write_json
 from stages.kinds.predictions import FILE_NAME, Item
 from stages.kinds.sequences import Sequences
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from faces.ply import Mesh
 
 INDEX = "surfaces.json"
-MESHES = "meshes"
+MESHES, REST = "meshes", "rest"
 FACTS = "frames.json"
 """Beside a sequence's meshes: its `Made`."""
 FREE, FIXED = "free", "fixed"
@@ -84,6 +88,11 @@ def mesh_file(folder: Path, name: str, number: int) -> Path:
     return folder / MESHES / name / f"frame_{number:05d}.ply"
 
 
+def rest_file(folder: Path, subject: str) -> Path:
+    """The file of a head at rest below an artifact's folder."""
+    return folder / REST / f"{subject}.ply"
+
+
 def by_folder(files: Mapping[str, str]) -> dict[str, str]:
     """Folder → a digest of all that is in it. files: relative name → digest."""
     found: dict[str, list[str]] = {}
@@ -100,12 +109,7 @@ def write_made(folder: Path, name: str, made: Made) -> Path:
 def read_made(folder: Path, name: str) -> Made:
     """What `write_made` wrote."""
     file = folder / MESHES / name / FACTS
-    try:
-        return built(Made, read_json(file))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(
-            f"{file} does not say how meshes were made ({said(error)}); make it again with meshes"
-        ) from error
+    return read_as(Made, file, "does not say how meshes were made", "make it again with meshes")
 
 
 def write_index(folder: Path, info: Info) -> Path:
@@ -125,7 +129,7 @@ class Surfaces:
     @cached_property
     def info(self) -> Info:
         file = self.path / INDEX
-        try:
+        with told_as(file, "is not an index of surfaces", "make it with meshes"):
             info = built(Info, read_json(file))
             if not 0 < info.fps < math.inf:
                 raise TypeError(f"its frame rate is {info.fps}")
@@ -133,8 +137,6 @@ class Surfaces:
                 raise TypeError(f"its topology is {info.topology!r}")
             if info.items.keys() != info.made.keys():
                 raise TypeError("its tables are of different sequences")
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not an index of surfaces ({said(error)}); make it with meshes") from error
         if strange := [name for name in info.items if not re.fullmatch(FILE_NAME, name)]:
             raise DataError(
                 f"{file} holds the name {said(repr(strange[0]))}, which no folder of its has; make it with meshes"
@@ -177,18 +179,29 @@ class Surfaces:
         return (self.frame(name, number) for number in range(self._item(name).frames))
 
     def check(self) -> None:
-        """DataError unless all frames are there and as they should be; of a fixed topology with equal triangles."""
+        """DataError unless all frames are there and as they should be; of a fixed topology with equal triangles, those
+        of the head at rest where there is one."""
         import numpy as np
 
-        for name in self.items:
-            first = None
+        for name, item in self.items.items():
+            first = self._rest(item.subject)
             for number, mesh in enumerate(self.frames(name)):
                 first = mesh.faces if first is None else first
                 if self.info.topology == FIXED and not np.array_equal(first, mesh.faces):
                     raise DataError(
-                        f"{mesh_file(self.path, name, number)} has other triangles than the first frame, and the "
-                        "topology is fixed: make it again with meshes"
+                        f"{mesh_file(self.path, name, number)} has other triangles than the first frame, or the head "
+                        "at rest, and the topology is fixed: make it again with meshes"
                     )
+
+    def _rest(self, subject: str) -> NDArray[np.int32] | None:
+        """(F, 3) triangles of a head at rest; None where there is none."""
+        from faces.ply import read_ply
+
+        file = rest_file(self.path, subject)
+        if not file.is_file():
+            return None
+        with remade_by("meshes", file):
+            return read_ply(file).faces
 
     def _item(self, name: str) -> Item:
         if name not in self.items:

@@ -9,7 +9,7 @@ and most data sets have none: `read_tracks` is then empty. What is missing or no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,15 @@ EXPRESSION = "nphm_expression"
 
 @dataclass(frozen=True)
 class Track:
-    """about: what the numbers are. framewise: row i belongs to frame i of the sequence. size: D. rows: id → N."""
+    """about: what the numbers are. framewise: row i belongs to frame i of the sequence. size: D. rows: id → N. head: of
+    expression codes, what tells the head model that they were sought with from others (`stages.kinds.head`); "" where
+    nobody knows, as of codes that others released."""
 
     about: str
     framewise: bool
     size: int = 0
     rows: Mapping[str, int] = field(default_factory=dict)
+    head: str = ""
 
 
 class Rows:
@@ -81,7 +84,7 @@ def read_tracks(path: Path) -> dict[str, Rows]:
 def of_track(path: Path, track: str, names: Sequence[str], given: Given) -> dict[str, str]:
     """Part → digest: the rows of a track of the named sequences, told from all else in the artifact. Without NumPy."""
     declared = there.track if (there := read_tracks(path).get(track)) else Track("", framewise=False)
-    facts = [track, declared.framewise, declared.size, [declared.rows.get(name) for name in names]]
+    facts = [track, declared.framewise, declared.size, declared.head, [declared.rows.get(name) for name in names]]
     files = [given.files.get(f"{FOLDER}/{track}/{name}.npy") for name in names]
     return {INDEX: of_json(facts), FOLDER: of_json(files)}
 
@@ -115,4 +118,4 @@ def _measured(folder: Path, track: Track, names: Iterable[str]) -> Track:
     if len(sizes) > 1:
         told = " and ".join(f"{size} in {name}" for size, name in sorted(sizes.items()))
         raise DataError(f"the track {folder.name} has rows of {told}; all must be of one size")
-    return Track(track.about, track.framewise, next(iter(sizes), 0), {name: shape[0] for name, shape in shapes.items()})
+    return replace(track, size=next(iter(sizes), 0), rows={name: shape[0] for name, shape in shapes.items()})

@@ -34,7 +34,7 @@ class Params:
     topology: str = param(
         "free",
         choices=("free", "fixed"),
-        help="free: each frame is extracted; fixed: one is, and its vertices follow through the sentence",
+        help="free: each frame is extracted; fixed: the head is once, and its vertices follow through all sentences",
     )
     identity: str = param(
         OWN,
@@ -78,8 +78,11 @@ class Params:
     sigma: float = param(
         0.15, low=0.0, help="facial smoothing: of the Gaussian that begins there; 0: all counts everywhere"
     )
-    reference: int = param(
-        -1, low=-1, help="fixed: the frame that is extracted; -1: the one with the mouth open widest"
+    reference: str = param(
+        "open",
+        choices=("open", "rest", "widest"),
+        help="fixed: what is extracted; open: the head with its mouth open, as its known codes say, and rest: at rest, "
+        "so that all its sentences have one mesh; widest: each sentence's frame with the widest mouth",
     )
     newton: int = param(1, low=0, help="fixed: Newton's steps that put vertices back onto the surface")
     relax: float = param(
@@ -88,6 +91,17 @@ class Params:
         high=1.0,
         help="fixed: share of the neighbours' displacement in a vertex's own; 0.1 to 0.3 is light",
     )
+
+    throat: list[int] = param(
+        [],
+        help="three vertices of the data's topology, seen counter-clockwise from above: what lies below their plane is "
+        "cut off; 3276, 3207, 3310 of FLAME's as published; empty: nothing",
+    )
+
+    @property
+    def own(self) -> bool:
+        """Whether everybody speaks with the own head."""
+        return self.identity == OWN and not self.identity_file
 
     @property
     def boxed(self) -> bool:
@@ -112,6 +126,8 @@ class Meshes(Stage):
             yield "low and high must have three numbers each, or none"
         elif any(low >= high for low, high in zip(params.low, params.high, strict=True)):
             yield "low must be below high along each axis"
+        if len(params.throat) not in (0, 3) or len(set(params.throat)) != len(params.throat):
+            yield "throat must name three vertices, or none"
         for name in ("coarsest", "stride"):
             if (size := getattr(params, name)) & (size - 1):
                 yield f"{name} = {size} must be a power of two"

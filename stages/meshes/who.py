@@ -53,8 +53,8 @@ class Cast:
 
     def mouth(self, subject: str, code: Code, model: HeadModel) -> Point:
         """Where the lips of the neutral face are; else between their anchors in NPHM's set; else the mean head's."""
-        lips, own = self.data.region("lips"), self._is_own
-        if len(self.head.tables.anchors) == 39 and not (own and lips is not None):
+        lips = self.data.region("lips")
+        if len(self.head.tables.anchors) == 39 and not (self.params.own and lips is not None):
             with torch.no_grad():
                 placed = model.identity.place(torch.tensor(code, device=model.identity.mean_anchors.device)[None])
             return _point(placed[0, list(LIP_ANCHORS)].mean(0).cpu().numpy())
@@ -71,9 +71,17 @@ class Cast:
         low[1] += 2 * ROOM
         return _point(low), _point(high)
 
-    @property
-    def _is_own(self) -> bool:
-        return self.params.identity == OWN and not self.params.identity_file
+    def throat(self, subject: str) -> NDArray[np.float32] | None:
+        """(3, 3) corners of the plane below which nothing is kept, of the subject's neutral face; None for none."""
+        if not (chosen := self.params.throat):
+            return None
+        rest = self._rest(subject)
+        if not all(0 <= vertex < len(rest) for vertex in chosen):
+            raise DataError(
+                f"throat names the vertices {', '.join(map(str, chosen))}, and {self.data.path} has those from 0 to "
+                f"{len(rest) - 1}: name three of its neck, or leave throat out"
+            )
+        return rest[chosen]
 
     def _own(self, subject: str, size: int) -> Code:
         if (self.data.path / FOLDER / f"{subject}.npy").is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from faces import metrics_codes, metrics_measures
 from faces.errors import DataError
 from pipeline.errors import StageError
+from stages.kinds.predictions import Predictions
 from stages.kinds.sequences import Sequences
 from stages.kinds.tracks import Rows, read_tracks
 from stages.metrics.choose import AGAINST, MEAN_CODE, MODEL, NEUTRAL_CODE, TRUTH, Case, Take
@@ -103,6 +105,17 @@ def rows_of(data: Sequences, track: str) -> Rows:
             "sequences that the network was trained on"
         )
     return there[track]
+
+
+def check_heads(rows: Rows, predictions: Iterable[Predictions]) -> None:
+    """DataError where predicted codes are known to be of another head model than those that they are held against."""
+    for made in predictions:
+        ours, theirs = made.info.head, rows.track.head
+        if ours and theirs and ours != theirs:
+            raise DataError(
+                f"{made.path} holds codes of the head model {ours}, and {rows.folder} those of {theirs}: use the "
+                "sequences that the network was trained on"
+            )
 
 
 def mean_code(data: Sequences, rows: Rows) -> Array | None:

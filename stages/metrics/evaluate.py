@@ -26,7 +26,7 @@ from stages.metrics.choose import (
     choose,
     notes_on_lengths,
 )
-from stages.metrics.codes import CodeMeasurer, mean_code, rows_of
+from stages.metrics.codes import CodeMeasurer, check_heads, mean_code, rows_of
 from stages.metrics.draw import Drawing, draw_all
 from stages.metrics.measure import Measured, Measurer
 from stages.metrics.read_ahead import read_ahead
@@ -72,6 +72,7 @@ def evaluate(job: Job, params: Params) -> None:
     measurer: Measurer | CodeMeasurer
     if track:
         codes = rows_of(data, track)
+        check_heads(codes, [predictions, *([] if against is None else [against])])
         measurer = CodeMeasurer(data, codes, mean_code(data, codes), diverse)
     else:
         measurer = Measurer(data, parts, training_mean(data, job.workers), diverse, params.lip_threshold, visemes)

@@ -7,16 +7,13 @@ clip after another or several at a time, and a killed run keeps the finished one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from pipeline.stage import Given, Items, Job, Needs, Slot, Stage, Upstream, param
 from stages.kinds.predictions import MOTION, TEXT, Predictions
-from stages.kinds.sequences import REGIONS, SOUND, TOPOLOGY, VERTICES, Sequences
-from stages.render.settings import COLUMNS, PRESETS, background_problem
-
-if TYPE_CHECKING:
-    from stages.render.choice import Clip
+from stages.render.clips import clip_items, picture_problems
+from stages.render.settings import COLUMNS, PRESETS
 
 
 @dataclass(frozen=True)
@@ -67,35 +64,20 @@ class Render(Stage):
         return upstream["predictions"].label
 
     def check(self) -> Iterable[str]:
-        if self.params.size % 2:
-            yield f"size must be even (H.264 halves the colour), not {self.params.size}"
-        if not self.params.columns or len(set(self.params.columns)) != len(self.params.columns):
-            yield "columns must name at least one panel, and each once"
-        yield from background_problem(self.params.background)
+        return picture_problems(self.params)
 
     def needs(self) -> Needs:
         return Needs(threads="any")
 
     def items(self, given: Mapping[str, Given], sources: Mapping[str, Any]) -> Items:
         """A clip: of its prediction, what is known of it, its truth, its sound and its subject's template."""
-        from stages.render.choice import choose
+        made, files = Predictions(given["predictions"].path), given["predictions"].files
 
-        data, made = Sequences(given["data"].path), Predictions(given["predictions"].path)
-        files = given["data"].files
+        def own(name: str) -> list[Any]:
+            text = files.get(f"{TEXT}/{name}.json") if self.params.texts else None
+            return [files.get(f"{MOTION}/{name}.npy"), text]
 
-        def facts(clip: Clip) -> list[Any]:
-            name, item = clip.item.id, asdict(clip.item)
-            motion = given["predictions"].files.get(f"{MOTION}/{clip.name}.npy")
-            text = given["predictions"].files.get(f"{TEXT}/{clip.name}.json") if self.params.texts else None
-            truth, sound = files.get(f"{VERTICES}/{name}.npy"), files.get(f"{SOUND}/{name}.wav")
-            return [motion, text, truth, sound, item, clip.frames, data.template_digests.get(item["subject"])]
-
-        clips = choose(data, made, self.params.columns, self.params.splits, self.params.limit)
-        shared = [
-            {top: hash_ for top, hash_ in given["data"].content.items() if top in (TOPOLOGY, REGIONS)},
-            [data.fps, data.units, data.info.up, data.info.vertices, made.info.model, made.info.styles],
-        ]
-        return Items({clip.name: facts(clip) for clip in clips}, shared)
+        return clip_items(given, made, self.params, own)
 
     def run(self, job: Job) -> None:
         from stages.render.produce import produce

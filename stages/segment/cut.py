@@ -180,7 +180,8 @@ def _write_rest(job: Job, cutter: Cutter, made: Mapping[str, Segment]) -> None:
 
 
 def _declared(track: Track) -> Track:
-    return Track(track.about if track.framewise else f"{track.about}, {PER_FRAME}", framewise=True)
+    about = track.about if track.framewise else f"{track.about}, {PER_FRAME}"
+    return Track(about, framewise=True, head=track.head)
 
 
 def _skipped(cutter: Cutter) -> dict[str, str]:

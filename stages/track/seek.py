@@ -44,7 +44,7 @@ def seek(job: Job, params: Params) -> None:
     job.each([f"{HEAD}{subject}" for subject in speakers], seeker.identity, unit="heads")
     job.each(data.ids(), seeker.sequence)
     _share_rest(job.out, data.path)
-    declared = _declared(data.path)
+    declared = _declared(data.path, head)
     tracks.write_index(job.out, declared, data.ids())
     _tell(job, data, speakers)
 
@@ -118,11 +118,13 @@ class Seeker:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
 
-def _declared(path: Path) -> dict[str, Track]:
-    declared = {name: Track(rows.track.about, rows.track.framewise) for name, rows in tracks.read_tracks(path).items()}
-    return declared | {
-        EXPRESSION: Track("expression codes of the head model that the stage track was given", framewise=True)
+def _declared(path: Path, head: Head) -> dict[str, Track]:
+    declared = {
+        name: Track(rows.track.about, rows.track.framewise, head=rows.track.head)
+        for name, rows in tracks.read_tracks(path).items()
     }
+    about = "expression codes of the head model that the stage track was given"
+    return declared | {EXPRESSION: Track(about, framewise=True, head=head.digest)}
 
 
 def _share_rest(out: Path, given: Path) -> None:

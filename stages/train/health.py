@@ -1,8 +1,9 @@
 """Whether what a network makes looks like speech at all, which its loss alone does not tell.
 
 A network that averages its data predicts hardly any motion while its loss looks fine. So at each validation a few clips
-are predicted as inference would, and held against the truth: how much the face moves, whether the lips open when they
-should, how far they are off. Definitions are those of the metrics (docs/metrics.md).
+are predicted as inference would, but that a network which draws takes few steps, and held against the truth: how much
+the face moves, whether the lips open when they should, how far they are off. Definitions are those of the metrics
+(docs/metrics.md).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import takewhile
 from typing import Any, cast
 
@@ -42,6 +43,8 @@ MOVED = 0.2
 YOUNG = 500
 """Steps of the optimiser before which no mouth is given up that has not moved yet."""
 PATIENCE = 20
+STEPS = 10
+"""Of a network that draws its motion, at most: enough to see that it moves, and a fifth of what inference takes."""
 
 
 @dataclass(frozen=True)
@@ -134,15 +137,19 @@ class _Sums:
 
 @contextmanager
 def _listening(network: Network) -> Iterator[None]:
-    """In evaluation mode and without gradients; the mode is as it was afterwards."""
-    module = cast("torch.nn.Module", network)
-    training = module.training
+    """In evaluation mode, without gradients and in few steps; all is as it was afterwards."""
+    module, drawing = cast("torch.nn.Module", network), cast("Any", network)
+    training, sampling = module.training, getattr(network, "sampling", None)
     module.eval()
+    if sampling is not None:
+        drawing.sample_with(replace(sampling, steps=min(sampling.steps, STEPS)))
     try:
         with torch.no_grad():
             yield
     finally:
         module.train(training)
+        if sampling is not None:
+            drawing.sample_with(sampling)
 
 
 def _predicted(network: Network, clips: ClipReader, takes: Sequence[Take], device: str) -> list[Tensor]:
@@ -189,14 +196,27 @@ def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def verdict(history: Sequence[Mapping[str, Any]], patience: int = PATIENCE) -> str | None:
+_SCALE = " and, where the model has it, motion_scale to suit the size of the motion"
+
+
+def hardly_moves(energy: float, track: str) -> str:
+    """A warning of a network that has learnt to move next to nothing. track: whose rows it moves; "": faces."""
+    what, more = (f"rows of the track {track!r}", "") if track else ("faces", _SCALE)
+    return (
+        f"warning: the predicted {what} hardly move ({100 * energy:.1f} % of the truth's motion energy). Train longer, "
+        f"or set lr{more}"
+    )
+
+
+def verdict(history: Sequence[Mapping[str, Any]], patience: int = PATIENCE, track: str = "") -> str | None:
     """The reason to stop, from the records of epochs up to the one that was just validated; None to go on.
 
     A mouth has frozen where two validations in a row find it still, while the best network of all moved. It does not
     move where `patience` validations in a row find it still, of which the first ones may be: an untrained network
     returns the template, and one that shakes at first may have to calm down before it speaks. patience 0 never stops
-    for either, only for motion that is not finite.
+    for either, only for motion that is not finite. track: whose rows the network moves; "": faces.
     """
+    mover, made = (f"the track {track!r}", "rows") if track else ("the mouth", "faces")
     judged = [record for record in history if record.get(HEALTH, {}).get(ENERGY) is not None]
     if not judged:
         return None
@@ -207,30 +227,29 @@ def verdict(history: Sequence[Mapping[str, Any]], patience: int = PATIENCE) -> s
     best = min(judged, key=lambda record: record["val"]["loss"])
     if patience > 0 and len(still) >= 2 and best[HEALTH][ENERGY] >= MOVED:
         what = (
-            f"the mouth has frozen: in epochs {still[1]['epoch']} and {still[0]['epoch']} the faces that the network "
+            f"{mover} has frozen: in epochs {still[1]['epoch']} and {still[0]['epoch']} the {made} that the network "
             f"makes have {_energy_of(still[1])} and {_energy_of(still[0])} of the truth's motion energy, and "
             f"{_energy_of(best)} in epoch {best['epoch']}, the best so far"
         )
     elif 0 < patience <= len(still) and still[0]["step"] >= YOUNG:
         what = (
-            f"the mouth does not move: at each of the last {len(still)} validations, up to epoch {still[0]['epoch']}, "
-            f"the faces that the network makes have less than {_percent(FROZEN)} of the truth's motion energy, now "
+            f"{mover} does not move: at each of the last {len(still)} validations, up to epoch {still[0]['epoch']}, "
+            f"the {made} that the network makes have less than {_percent(FROZEN)} of the truth's motion energy, now "
             f"{_energy_of(still[0])}"
         )
     else:
         return None
-    return f"{what}; {_advice(history[-1])}"
+    return f"{what}; {_advice(history[-1], track)}"
 
 
 def _energy_of(record: Mapping[str, Any]) -> str:
     return _percent(record[HEALTH][ENERGY])
 
 
-def _advice(record: Mapping[str, Any]) -> str:
-    return (
-        f"change lr{_now(record)}, set motion_scale, where the model has it, to the size of the motion, and check the "
-        "data; frozen_patience = 0 goes on regardless"
-    )
+def _advice(record: Mapping[str, Any], track: str) -> str:
+    """Of a track each number is measured by its own spread, so that nothing is to be scaled."""
+    scaled = " and" if track else ", set motion_scale, where the model has it, to the size of the motion, and"
+    return f"change lr{_now(record)}{scaled} check the data; frozen_patience = 0 goes on regardless"
 
 
 def _now(record: Mapping[str, Any]) -> str:

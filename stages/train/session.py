@@ -48,7 +48,7 @@ from stages.train.curves import draw_curves
 from stages.train.faults import diverged, telling_of
 from stages.train.gathering import gathered
 from stages.train.group import Alone, Group
-from stages.train.health import FROZEN, motion_energy
+from stages.train.health import FROZEN, hardly_moves, motion_energy
 from stages.train.looking import expert_of, look, parted, publish_expert, spelling_of
 from stages.train.looks import publish_looks
 from stages.train.sinks import opened
@@ -71,7 +71,7 @@ def train(job: Job, params: Params, settings: Any) -> None:
     with gathered(job, params, settings) if params.epochs else nullcontext(Alone()) as group:
         prior, expert, clips, network, progress = fitted(job, params, settings, group)
     energy = _publish_weights(job, params, network, clips, progress, expert)
-    _warn_if_frozen(job, energy, progress)
+    _warn_if_frozen(job, energy, progress, clips.wants.track)
     write_config(job.out, _config(params, settings, clips, prior))
     write_json(job.out / TRAINING, _training(network, progress, energy))
     _publish_history(job.out, params.model, progress)
@@ -193,12 +193,9 @@ def _no_numbers(what: str, params: Params) -> Exception:
     return diverged(what, params.lr)
 
 
-def _warn_if_frozen(job: Job, energy: float | None, progress: Progress) -> None:
+def _warn_if_frozen(job: Job, energy: float | None, progress: Progress, track: str) -> None:
     if energy is not None and energy < FROZEN and progress.step:
-        job.say(
-            f"warning: the predicted faces hardly move ({100 * energy:.1f} % of the truth's motion energy). "
-            "Train longer, or set lr and, where the model has it, motion_scale to suit the size of the motion"
-        )
+        job.say(hardly_moves(energy, track))
 
 
 def _config(params: Params, settings: Any, clips: ClipReader, prior: Checkpoint | None) -> Config:
@@ -210,6 +207,7 @@ def _config(params: Params, settings: Any, clips: ClipReader, prior: Checkpoint 
         units=clips.data.units,
         encoder_weights=clips.features.encoder.weights if clips.features is not None else "",
         prior={"model": prior.config.model, "settings": prior.config.settings} if prior is not None else {},
+        head=clips.track.track.head if clips.track is not None else "",
     )
 
 

@@ -209,7 +209,7 @@ class Trainer:
         if (found := self.group.gather(health and health.record())[0]) is not None:
             record[HEALTH] = found
         self._looked_at(record)
-        if reason := verdict([*self.progress.history, record], self.options.frozen_patience):
+        if reason := verdict([*self.progress.history, record], self.options.frozen_patience, self.clips.wants.track):
             raise StageError(f"training was stopped after epoch {record['epoch']}: {reason}{self._last_good()}")
         self._judge(record["val"]["loss"])
 

@@ -48,7 +48,7 @@ def make_head(folder: Path, data: Path, *, moves: str = BACKWARD, form: str = "m
     tables = Tables(
         anchors=model.identity.mean_anchors.numpy(), identities=np.concatenate([number, number + 0.01]),
         identity_mean=number[0], identity_deviation=number[0] + 1,
-        expression_mean=np.zeros(EXPRESSION, np.float32), expression_deviation=np.ones(EXPRESSION, np.float32),
+        expression_mean=np.zeros(EXPRESSION, np.float32), expression_deviation=np.full(EXPRESSION, 0.1, np.float32),
         anchor_vertices=np.empty(0, np.int64),
     )  # fmt: skip
     write_head(folder, info, tables, model)

@@ -89,6 +89,7 @@ def test_tracked_sequences_hold_all_that_was_there(made: dict[str, FakeJob]) -> 
 
 def test_codes_follow_the_chin(made: dict[str, FakeJob]) -> None:
     rows = read_tracks(made["track"].out)[EXPRESSION]
+    assert rows.track.head == Head(made["head"].out).digest
     size = np.linalg.norm(rows["A_s1"], axis=1)
     assert size[[0, -1]].max() < 0.5 * size[5:7].min()
 

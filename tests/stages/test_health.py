@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from faces.errors import DataError
 from faces.lip_vertices import FLAME, lip_middles
 from faces.metrics_parts import Parts
 from faces.metrics_stream import Apart, Moving
+from models.sampling import Sampling
 from models.talking_face import Speech
 from pipeline.stage import Given, Input
 from stages.kinds.sequences import Sequences
 from stages.train import Params, Train, health
 from stages.train.clips import ClipReader
-from stages.train.health import Health, examine, motion_energy, verdict
+from stages.train.health import Health, examine, hardly_moves, motion_energy, verdict
 from tests.stages import fake_prior
 from tests.stages.tiny import REGIONS, make_sequences
 from tests.stages.train_runs import clips, inputs
@@ -272,6 +274,49 @@ def test_a_mouth_that_does_not_move() -> None:
         "the mouth does not move: at each of the last 5 validations, up to epoch 12, the faces that the network makes "
         "have less than 5 % of the truth's motion energy, now 0.05 %; change lr"
     )
+
+
+def test_a_track_that_does_not_move_is_no_mouth() -> None:
+    still = verdict(records(0.15, *[0.01] * 5), patience=5, track="codes")
+    froze = verdict(records(0.001, 0.63, 0.041, 0.0123, losses=(0.9, 0.3, 0.5, 0.4)), patience=5, track="codes")
+    assert still is not None
+    assert froze is not None
+    assert still.startswith(
+        "the track 'codes' does not move: at each of the last 5 validations, up to epoch 12, the rows"
+    )
+    assert froze.startswith(
+        "the track 'codes' has frozen: in epochs 6 and 8 the rows that the network makes have 4.1 %"
+    )
+    for said in (still, froze):
+        assert said.endswith("change lr (now 0.01) and check the data; frozen_patience = 0 goes on regardless")
+    assert hardly_moves(0.012, "codes") == (
+        "warning: the predicted rows of the track 'codes' hardly move (1.2 % of the truth's motion energy). Train "
+        "longer, or set lr"
+    )
+
+
+class Drawn(Mouth):
+    """One that draws, and keeps what it was asked with."""
+
+    def __init__(self, reader: ClipReader, steps: int) -> None:
+        super().__init__(reader, lambda truth: truth)
+        self.sampling = self.first = Sampling(steps=steps, guidance=3.0)
+        self.asked: list[Sampling] = []
+
+    def sample_with(self, sampling: Sampling) -> None:
+        self.sampling = sampling
+
+    def predict_all(self, speeches: list[Speech]) -> list[Tensor]:
+        self.asked.append(self.sampling)
+        return super().predict_all(speeches)
+
+
+@pytest.mark.parametrize(("steps", "taken"), [(50, 10), (4, 4)])
+def test_what_is_drawn_takes_few_steps(inputs: dict[str, Input], steps: int, taken: int) -> None:
+    network = Drawn(clips(inputs), steps)
+    assert examine(network, clips(inputs), "cpu") is not None  # type: ignore[arg-type]
+    assert network.asked == [replace(network.first, steps=taken)]
+    assert network.sampling == network.first, "inference takes what it did"
 
 
 def test_a_network_of_few_steps_is_not_given_up() -> None:

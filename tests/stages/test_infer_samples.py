@@ -181,6 +181,14 @@ def test_no_sample_of_what_draws_none() -> None:
     assert list(Infer(Params(samples=3, guidance=1.0)).components(drawing)) == [drawing_face.NAME]
 
 
+def test_no_more_steps_than_were_trained_with() -> None:
+    trained = {"checkpoint": Upstream("train", "t", {"model": drawing_face.NAME, "diffusion_steps": 40})}
+    with pytest.raises(RecipeError, match=r"steps = 50 is more than the 40 .*: take 40 or fewer \(step 'train'\)"):
+        Infer(Params()).components(trained)
+    assert list(Infer(Params(steps=40)).components(trained)) == [drawing_face.NAME]
+    assert list(Infer(Params(sampler="ancestral")).components(trained)) == [drawing_face.NAME]
+
+
 def test_words_that_the_sampler_does_not_read() -> None:
     said = list(Infer(Params(sampler="ancestral", steps=20, eta=0.3)).check())
     assert said == [

@@ -11,13 +11,14 @@ import pytest
 
 from faces.errors import DataError
 from faces.mesh_measures import vertex_chamfer
+from faces.ply import read_ply
 from models.nphm.head import FORWARD
 from pipeline.errors import Interrupted
 from stages.kinds import predictions
 from stages.kinds.head import Head
 from stages.kinds.predictions import Info, Item
 from stages.kinds.sequences import Sequences
-from stages.kinds.surfaces import Surfaces, mesh_file
+from stages.kinds.surfaces import Surfaces, mesh_file, rest_file
 from stages.kinds.tracks import read_tracks
 from stages.meshes import Meshes, Params
 from tests.stages.fake_job import FakeJob
@@ -124,22 +125,60 @@ def test_bfloat16_is_near(inputs: dict[str, Path], tmp_path: Path, made: FakeJob
         assert 0 < vertex_chamfer(near, exact) < 2e-3
 
 
-def test_fixed_topology(inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_fixed_topology_is_that_of_the_head(inputs: dict[str, Path], tmp_path: Path) -> None:
     job = run(tmp_path / "run", inputs, topology="fixed", low=[], high=[])
     surfaces = Surfaces(job.out)
     assert surfaces.info.topology == "fixed"
     surfaces.check()
+    first, other = (read_ply(rest_file(job.out, subject)) for subject in "BC")
+    assert not np.array_equal(first.faces, other.faces), "of two heads"
+    for name, item in surfaces.items.items():
+        rest = first if item.subject == "B" else other
+        assert set(surfaces.info.made[name].vertices) == {len(rest.vertices)}
+        assert all(np.array_equal(mesh.faces, rest.faces) for mesh in surfaces.frames(name))
     name = "B_s1_condition_B"
-    assert len(set(surfaces.info.made[name].vertices)) == 1
-    first, last = surfaces.frame(name, 0), surfaces.frame(name, FRAMES - 1)
-    assert np.linalg.norm(first.vertices - last.vertices, axis=1).max() > 1e-3
+    moved = surfaces.frame(name, FRAMES - 1).vertices - surfaces.frame(name, 0).vertices
+    assert np.linalg.norm(moved, axis=1).max() > 1e-3
+    alone = run(tmp_path / "alone", inputs, topology="fixed", low=[], high=[], limit=1)
+    for number in range(FRAMES):
+        same = mesh_file(job.out, name, number).read_bytes()
+        assert mesh_file(alone.out, name, number).read_bytes() == same, "whatever else is made"
+
+
+def test_a_mesh_of_another_head_is_told(inputs: dict[str, Path], tmp_path: Path) -> None:
+    out = run(tmp_path / "run", inputs, topology="fixed", low=[], high=[]).out
+    rest_file(out, "B").write_bytes(rest_file(out, "C").read_bytes())
+    with pytest.raises(DataError, match="other triangles than the first frame, or the head at rest"):
+        Surfaces(out).check()
+
+
+def test_a_topology_of_each_sentence_has_no_head_at_rest(inputs: dict[str, Path], tmp_path: Path) -> None:
+    job = run(tmp_path / "run", inputs, topology="fixed", low=[], high=[], reference="widest")
+    Surfaces(job.out).check()
+    assert not (job.out / "rest").exists()
     rest = Sequences(inputs["data"]).templates["B"]
-    beyond = np.abs(first.vertices).max() - np.abs(rest).max()
+    beyond = np.abs(Surfaces(job.out).frame("B_s1_condition_B", 0).vertices).max() - np.abs(rest).max()
     assert 0 < beyond < 0.02, "the box is about the neutral face, and vertices hardly leave it"
 
 
+def test_the_throat_is_cut_off_along_the_datas_vertices(inputs: dict[str, Path], tmp_path: Path, made: FakeJob) -> None:
+    rest = Sequences(inputs["data"]).templates["B"]
+    low = np.flatnonzero(np.isclose(rest[:, 1], np.unique(rest[:, 1].round(4))[2], atol=1e-3))
+    around = low[np.argsort(np.arctan2(rest[low, 0], rest[low, 2]))]
+    throat = around[[0, len(around) // 3, 2 * len(around) // 3]].tolist()
+    shorter = Surfaces(run(tmp_path / "run", inputs, throat=throat, limit=1).out)
+    for whole, cut in zip(
+        Surfaces(made.out).frames("B_s1_condition_B"), shorter.frames("B_s1_condition_B"), strict=True
+    ):
+        above = whole.vertices[:, 1] > rest[throat, 1].mean()
+        assert np.count_nonzero(~above) > 0
+        assert np.allclose(cut.vertices, whole.vertices[above])
+    with pytest.raises(DataError, match=r"throat names the vertices 0, 1, 9999, and .* has those from 0 to"):
+        run(tmp_path / "other", inputs, throat=[0, 1, 9999])
+
+
 def test_facial_smoothing_leaves_the_back_of_the_head_alone(inputs: dict[str, Path], tmp_path: Path) -> None:
-    surfaces = Surfaces(run(tmp_path / "run", inputs, topology="fixed", sigma=0.05, radius=0.1, reference=0).out)
+    surfaces = Surfaces(run(tmp_path / "run", inputs, topology="fixed", sigma=0.05, radius=0.1).out)
     for name in surfaces.items:
         first, *others = (mesh.vertices for mesh in surfaces.frames(name))
         back = first[:, 2] < -0.05
@@ -169,14 +208,28 @@ def test_a_forward_model_has_one_topology(inputs: dict[str, Path], tmp_path: Pat
     assert job.said[0].startswith("this head model moves one surface's points")
 
 
-def test_a_stopped_run_goes_on(inputs: dict[str, Path], tmp_path: Path, made: FakeJob) -> None:
+@pytest.mark.parametrize("topology", ["free", "fixed"])
+def test_a_stopped_run_goes_on_in_the_middle_of_a_sentence(
+    inputs: dict[str, Path], tmp_path: Path, topology: str
+) -> None:
+    params = Params(**SMALL, topology=topology, refresh=2)
+    straight = FakeJob.under(tmp_path / "straight", inputs)
+    Meshes(params).run(straight)
     job = FakeJob.under(tmp_path / "run", inputs, stop_after=6)
     with pytest.raises(Interrupted):
-        Meshes(Params(**SMALL)).run(job)
+        Meshes(params).run(job)
     assert list(job.done) == ["B_s1_condition_B"]
+    begun = job.state / "meshes" / "B_s2_condition_B"
+    assert {file.name for file in begun.iterdir()} == {"0.ply", "1.ply", "2.ply", "frames.jsonl"}
+    (begun / "2.ply").write_bytes(b"cut")
     job.stop_after = None
-    Meshes(Params(**SMALL)).run(job)
-    assert (job.out / "surfaces.json").read_bytes() == (made.out / "surfaces.json").read_bytes()
+    Meshes(params).run(job)
+    assert job.said[0] == "B_s2_condition_B: 2 of 4 frames were made by an earlier attempt"
+    assert not list((job.state / "meshes").iterdir())
+    files = [file.relative_to(straight.out) for file in straight.out.rglob("*") if file.is_file()]
+    assert sorted(files) == sorted(file.relative_to(job.out) for file in job.out.rglob("*") if file.is_file())
+    for file in files:
+        assert (straight.out / file).read_bytes() == (job.out / file).read_bytes(), file
 
 
 def test_what_does_not_fit_is_told(inputs: dict[str, Path], tmp_path: Path) -> None:
@@ -205,6 +258,8 @@ def test_what_does_not_fit_is_told(inputs: dict[str, Path], tmp_path: Path) -> N
         ({"low": [0.0, 0.0, 1.0], "high": [1.0, 1.0, 1.0]}, "low must be below high"),
         ({"stride": 6}, "stride = 6 must be a power of two"),
         ({"splits": []}, "splits is empty"),
+        ({"throat": [1, 2]}, "throat must name three vertices"),
+        ({"throat": [1, 2, 2]}, "throat must name three vertices"),
     ],
 )
 def test_parameters_that_do_not_fit_are_told_early(params: dict[str, Any], sentence: str) -> None:

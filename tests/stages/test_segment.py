@@ -208,6 +208,11 @@ def test_damaged_inputs_are_named(data: Path, tmp_path: Path) -> None:
         segment(tmp_path / "b", other, frames=7)
 
 
+def test_codes_stay_those_of_their_head(data: Path, tmp_path: Path) -> None:
+    write_track_index(data, {TRACK: Track("mixed vertices", framewise=True, head="a head")}, Sequences(data).ids())
+    assert read_tracks(segment(tmp_path / "s", data, frames=7).out)[TRACK].track.head == "a head"
+
+
 def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
     assert read_segments(tmp_path) == {}
     good = {"source": "a", "start": 0, "frames": 2, "first_sample": 0, "samples": 3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,41 @@ def test_a_frame_is_followed() -> None:
         np.testing.assert_allclose(warp(frame.vertices)[:, :3], places, atol=2e-6)
         if amount == 0.06:
             np.testing.assert_allclose(frame.vertices, reference.vertices, atol=2e-6)
+
+
+def test_a_frame_by_way_of_others_hangs_on_none_before() -> None:
+    reference = extract(posed(jaw(0.06)), SETTINGS)
+    tracker, other = (Tracker.of_frame(reference, jaw(0.06)) for _ in range(2))
+    places = jaw(0.06)(reference.vertices)[:, :3]
+    tracker.frame(jaw(-0.02))
+    found = []
+    for one in (tracker, other):
+        one.start()
+        assert one.pass_by(jaw(0.03)) < 3 * len(places), "as near as is needed"
+        found.append(one.frame(jaw(0.0)))
+    np.testing.assert_array_equal(found[0].vertices, found[1].vertices)
+    np.testing.assert_allclose(jaw(0.0)(found[0].vertices)[:, :3], places, atol=2e-6)
+
+
+def test_vertices_that_lost_their_way_are_put_right() -> None:
+    reference = extract(posed(jaw(0.06)), SETTINGS)
+    places, warp = jaw(0.06)(reference.vertices)[:, :3], jaw(0.0)
+    seen = list[np.ndarray]()
+
+    def lead(ways: np.ndarray, seek: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        seen.append(ways)
+        led = ways.copy()
+        led[[3, 5]] = seek(np.array([3, 5]), ways[[3, 5]] + 0.02)
+        led[7] = ways[7] + [0.1, 0, 0]  # where it does not belong
+        return led
+
+    plain, led = (Tracker.of_frame(reference, jaw(0.06)).frame(warp, lead=one) for one in (None, lead))
+    np.testing.assert_allclose(reference.vertices + seen[0], plain.vertices, atol=1e-6)
+    np.testing.assert_allclose(warp(led.vertices[[3, 5]])[:, :3], places[[3, 5]], atol=3e-6)
+    np.testing.assert_allclose(led.vertices[7] - plain.vertices[7], [0.1, 0, 0], atol=1e-6)
+    assert (plain.unsolved, led.unsolved) == (0, 1)
+    assert led.apart[7] > 0.05
+    assert led.evaluations > plain.evaluations
 
 
 def test_a_followed_frame_is_the_extracted_one() -> None:
