@@ -48,14 +48,20 @@ def read_as(kind: type[T], file: Path, what: str, remedy: str) -> T:
         return built(kind, read_json(file))
 
 
+def as_table(facts: Any) -> dict[str, Any]:
+    """TypeError, the end of a sentence, where something is none."""
+    if not isinstance(facts, dict):
+        raise TypeError("what should be a table is none")
+    return facts
+
+
 def built(kind: type[T], facts: Any) -> T:
     """A dataclass from what `write_json` has written of its `asdict`.
 
     TypeError, the end of a sentence, where a field is missing, unknown, or of another type than it is declared with:
     plain types and dataclasses, in lists and tables by text, or None beside them.
     """
-    if not isinstance(facts, dict):
-        raise TypeError("what should be a table is none")
+    facts = as_table(facts)
     plain, hints = _plain(kind), _hints(kind)  # type: ignore[arg-type]
     if all(type(value) in plain.get(name, ()) for name, value in facts.items()):  # most are: ten thousands of entries
         return kind(**facts)

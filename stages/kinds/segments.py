@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from faces.errors import DataError, said
 from faces.texts import read_json
-from stages.kinds.plain import built, write_json
+from stages.kinds.plain import as_table, built, told_as, write_json
 
 INDEX = "segments.json"
 
@@ -38,7 +37,5 @@ def read_segments(path: Path) -> dict[str, Segment]:
     file = Path(path) / INDEX
     if not file.is_file():
         return {}
-    try:
-        return {name: built(Segment, facts) for name, facts in read_json(file).items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{file} is no table of segments ({said(error)}); make it again with segment") from None
+    with told_as(file, "is no table of segments", "make it again with segment"):
+        return {name: built(Segment, facts) for name, facts in as_table(read_json(file)).items()}

@@ -13,9 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from faces.errors import DataError, said
-from faces.texts import read_json
-from stages.kinds.plain import built, write_json
+from stages.kinds.plain import read_as, write_json
 
 INDEX, PREDICTED, TRUTH, NEUTRAL = "synchrony.json", "predicted", "truth", "neutral"
 OF_VERTICES, OF_SURFACES = "vertices", "surfaces"
@@ -84,11 +82,7 @@ def write_score(folder: Path, part: str, name: str, score: Score) -> Path:
 
 def read_score(folder: Path, part: str, name: str) -> Score:
     """What `write_score` wrote. DataError where it did not."""
-    file = folder / part / f"{name}.json"
-    try:
-        return built(Score, read_json(file))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{file} is not a score of lips and sound ({said(error)}); make it with lipsync") from error
+    return read_as(Score, folder / part / f"{name}.json", "is not a score of lips and sound", "make it with lipsync")
 
 
 class Synchronies:
@@ -99,11 +93,7 @@ class Synchronies:
 
     @cached_property
     def info(self) -> Info:
-        file = self.path / INDEX
-        try:
-            return built(Info, read_json(file))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file} is not an index of scores ({said(error)}); make it with lipsync") from error
+        return read_as(Info, self.path / INDEX, "is not an index of scores", "make it with lipsync")
 
     def predicted(self, name: str) -> Score | None:
         """Of a prediction; None where it was not scored."""
