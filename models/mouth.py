@@ -83,10 +83,11 @@ class Mouth:
         count = self.frames(len(motion))
         if not self.fps or self.fps == PICTURES_PER_SECOND:
             return motion[:count]
-        places = torch.arange(count, device=motion.device, dtype=torch.float64) * (self.fps / PICTURES_PER_SECOND)
+        places = torch.arange(count, dtype=torch.float64) * (self.fps / PICTURES_PER_SECOND)
         before = places.floor().long().clamp(max=len(motion) - 1)
-        after = (before + 1).clamp(max=len(motion) - 1)
-        share = (places - before).clamp(max=1.0).to(motion.dtype).view(-1, *[1] * (motion.ndim - 1))
+        after = (before + 1).clamp(max=len(motion) - 1).to(motion.device)
+        share = (places - before).clamp(max=1.0).to(motion).view(-1, *[1] * (motion.ndim - 1))
+        before = before.to(motion.device)
         return motion[before] * (1 - share) + motion[after] * share
 
     def widened(self, rim: int) -> Mouth:

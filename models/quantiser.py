@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.doubles import doubled
 from models.folded import precise
 
 
@@ -83,4 +84,5 @@ def health(counts: Tensor) -> dict[str, float]:
     """
     if not counts.sum():
         return {"usage": 0.0, "perplexity": 0.0}
-    return {"usage": (counts > 0).double().mean().item(), "perplexity": perplexity(counts.double()).item()}
+    exact = doubled(counts)
+    return {"usage": (exact > 0).double().mean().item(), "perplexity": perplexity(exact).item()}

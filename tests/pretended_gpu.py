@@ -1,11 +1,12 @@
 """A GPU that is only pretended, to find what would go wrong on a real one where none is at hand.
 
-Inside `pretended_gpu()` tensors may be sent to "cuda". Their numbers stay in memory and are computed there, but they
-say that they lie on the GPU, and what a GPU refuses is refused: an operation on tensors of both places, a generator of
-the other place, a look at the numbers by NumPy. Half precision, speed and memory are nothing that it can tell.
+Inside `pretended_gpu()` tensors may be sent to "cuda", or inside `pretended_gpu("mps")` to that. Their numbers stay in
+memory and are computed there, but they say that they lie on the GPU, and what a GPU refuses is refused: an operation on
+tensors of both places, a generator of the other place, a look at the numbers by NumPy, and of Apple's float64. Half
+precision, speed and memory are nothing that it can tell.
 
 A far tensor is a wrapper whose device is "meta" to PyTorch, because its engine of gradients knows what to do with those
-without a driver; two modes, of functions and of operations, make "cuda" of it. Both hold for the calling thread alone.
+without a driver; two modes, of functions and of operations, make a GPU of it. Both hold for the calling thread alone.
 """
 
 from __future__ import annotations
@@ -22,25 +23,28 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 
-GPU = torch.device("cuda", 0)
+KINDS = ("cuda", "mps")
 INNER = torch.device("meta")
 aten = torch.ops.aten
 INDEXED = (aten.index.Tensor, aten.index_put_.default, aten.index_put.default, aten._index_put_impl_.default)
 COPIES = (aten.copy_.default, aten._to_copy.default)
-REFUSED = "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+REFUSED = "can't convert {} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
 
 
-class MixedError(RuntimeError):
+class RefusedError(RuntimeError):
     """An operation that a GPU would refuse."""
 
 
 class Far(Tensor):
-    """A tensor of the pretended GPU. near: its numbers."""
+    """A tensor of the pretended GPU. near: its numbers. place: which GPU there is."""
 
     near: Tensor
+    place: torch.device
 
     @staticmethod
     def __new__(cls, near: Tensor) -> Far:
+        if cls.place.type == "mps" and near.dtype in (torch.float64, torch.complex128):
+            raise RefusedError("MPS has no float64")
         made: Far = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls,
             near.size(),
@@ -61,12 +65,13 @@ class Far(Tensor):
 
 
 @contextmanager
-def pretended_gpu() -> Iterator[None]:
-    """A block in which there is one GPU."""
+def pretended_gpu(kind: str = "cuda") -> Iterator[torch.device]:
+    """A block in which there is one GPU, "cuda" or "mps"."""
+    Far.place = torch.device(kind, 0)
     asked: dict[str, Callable[..., Any]] = {
-        "is_available": lambda: True,
+        "is_available": lambda: kind == "cuda",
         "is_initialized": lambda: False,
-        "device_count": lambda: 1,
+        "device_count": lambda: int(kind == "cuda"),
         "current_device": lambda: 0,
         "empty_cache": lambda: None,
         "get_rng_state_all": list,
@@ -79,6 +84,7 @@ def pretended_gpu() -> Iterator[None]:
     with ExitStack() as block:
         for name, answer in asked.items():
             block.enter_context(mock.patch.object(torch.cuda, name, answer))
+        block.enter_context(mock.patch.object(torch.backends.mps, "is_available", return_value=kind == "mps"))
         # Tensors made in it have no place for what a wrapper needs.
         block.enter_context(mock.patch.object(torch, "inference_mode", torch.no_grad))
         block.enter_context(mock.patch.object(Tensor, "pin_memory", lambda self, *_: self))
@@ -88,11 +94,11 @@ def pretended_gpu() -> Iterator[None]:
         block.enter_context(mock.patch.dict(checks, {"default": lambda _: None}))
         block.enter_context(_Functions())
         block.enter_context(_Operations())
-        yield
+        yield Far.place
 
 
 class _Functions(TorchFunctionMode):
-    """What is decided before an operation begins: the word "cuda", and what a tensor says of its place."""
+    """What is decided before an operation begins: the word for the GPU, and what a tensor says of its place."""
 
     def __torch_function__(
         self,
@@ -104,13 +110,13 @@ class _Functions(TorchFunctionMode):
         given, first = dict(kwargs or {}), args[0] if args else None
         if isinstance(first, Far):
             if func == Tensor.device.__get__:  # type: ignore[attr-defined]
-                return GPU
+                return Far.place
             if func == Tensor.is_cuda.__get__:  # type: ignore[attr-defined]
-                return True
+                return Far.place.type == "cuda"
             if func is Tensor.tolist:
                 return first.near.tolist()
             if func in (Tensor.numpy, Tensor.__array__):
-                raise TypeError(REFUSED)
+                raise TypeError(REFUSED.format(Far.place))
             if func is Tensor.new_tensor:
                 device = given.pop("device", INNER)
                 return torch.tensor(*args[1:], **{"dtype": first.dtype} | given).to(_inner(device))
@@ -135,8 +141,8 @@ class _Operations(TorchDispatchMode):
 
 
 def _inner(word: Any) -> Any:
-    named = isinstance(word, torch.device) and word.type == "cuda"
-    return INNER if named or (isinstance(word, str) and word.partition(":")[0] == "cuda") else word
+    named = isinstance(word, torch.device) and word.type in KINDS
+    return INNER if named or (isinstance(word, str) and word.partition(":")[0] in KINDS) else word
 
 
 def _index(key: Any) -> Any:
@@ -156,7 +162,7 @@ def _operate(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     sent = device is not None and torch.device(device) == INNER
     _refuse_mixed(func, args, tensors)
     if (sent or far) and kwargs.get("generator") is not None:
-        raise MixedError(f"{func}: a generator of the CPU draws on the GPU")
+        raise RefusedError(f"{func}: a generator of the CPU draws on the GPU")
     if sent:
         kwargs["device"] = torch.device("cpu")
     made = func(*tree_map(_near, args), **tree_map(_near, kwargs))
@@ -170,17 +176,17 @@ def _operate(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 
 def _refuse_mixed(func: Any, args: Any, tensors: list[Tensor]) -> None:
-    """MixedError where tensors of both places meet; single numbers may come from anywhere, and indices from the CPU."""
+    """RefusedError where tensors of both places meet. Single numbers may come from anywhere, indices from the CPU."""
     if func in COPIES:
         return
     if func in INDEXED:
         indices = [part for part in tree_leaves(args[1]) if isinstance(part, Far)]
         if indices and not isinstance(args[0], Far):
-            raise MixedError(f"{func}: indices on the GPU of a tensor on the CPU")
+            raise RefusedError(f"{func}: indices on the GPU of a tensor on the CPU")
         tensors = [args[0], *args[2:3]]
     near = [tuple(tensor.shape) for tensor in tensors if not isinstance(tensor, Far) and tensor.dim()]
     if near and len(near) < len(tensors) and any(isinstance(tensor, Far) for tensor in tensors):
-        raise MixedError(f"{func}: tensors on the GPU, and of shapes {near} on the CPU")
+        raise RefusedError(f"{func}: tensors on the GPU, and of shapes {near} on the CPU")
 
 
 def _near(part: Any) -> Any:

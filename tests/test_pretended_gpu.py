@@ -16,11 +16,12 @@ from torch import nn
 from models.talking_face import Speech
 from stages.train.loader import moved, pinned
 from tests.models.all_faces import Face, every_learner, every_speaker, speech
-from tests.pretended_gpu import GPU, Far, MixedError, pretended_gpu
+from tests.pretended_gpu import KINDS, Far, RefusedError, pretended_gpu
 from tests.recipe_runs import here, run_tiny, store
 
 __all__ = ["here", "store"]
 LENGTHS, FRAMES = [30, 20], [12, 8]
+each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture(autouse=True)
@@ -28,19 +29,20 @@ def _quiet(recwarn: pytest.WarningsRecorder) -> None:
     """PyTorch warns that it was compiled without what is pretended."""
 
 
-def test_numbers_are_those_of_the_processor() -> None:
+@each_kind
+def test_numbers_are_those_of_the_processor(kind: str) -> None:
     x = torch.arange(12.0).view(3, 4)
-    with pretended_gpu():
-        far = x.to("cuda")
-        assert far.device == GPU
-        assert far.is_cuda
+    with pretended_gpu(kind) as gpu:
+        far = x.to(kind)
+        assert far.device == gpu
+        assert far.is_cuda == (kind == "cuda")
         assert not x.is_cuda
-        assert torch.zeros(2, device=far.device).device == far.new_zeros(2).device == far.new_tensor([1]).device == GPU
+        assert torch.zeros(2, device=far.device).device == far.new_zeros(2).device == far.new_tensor([1]).device == gpu
         torch.testing.assert_close((far @ far.mT)[[0, 2], 1:].cpu(), (x @ x.mT)[[0, 2], 1:])
         far[1] = torch.tensor(5.0)
         assert far.tolist() == [[0, 1, 2, 3], [5] * 4, [8, 9, 10, 11]]
         assert far.sum().item() == 64
-        assert far[torch.tensor([2])].device == GPU
+        assert far[torch.tensor([2])].device == gpu
         assert far.cpu().device.type == "cpu"
     assert x[1, 0] == 4, "sent is copied"
 
@@ -72,13 +74,22 @@ def test_learning_is_that_of_the_processor() -> None:
         lambda far: torch.ones(3, 3)[far.argmax(0)],
         lambda far: far.index_put_((torch.tensor([0]),), torch.ones(3)),
         lambda far: far.uniform_(generator=torch.Generator()),
-        lambda far: torch.randn(2, device="cuda", generator=torch.Generator()),
+        lambda far: torch.randn(2, device=far.device, generator=torch.Generator()),
         lambda far: nn.Linear(3, 2)(far),
     ],
 )
-def test_what_a_gpu_refuses_is_refused(wrong: Any) -> None:
-    with pretended_gpu(), pytest.raises(MixedError):
-        wrong(torch.ones(3, 3).to("cuda"))
+@each_kind
+def test_what_a_gpu_refuses_is_refused(kind: str, wrong: Any) -> None:
+    with pretended_gpu(kind), pytest.raises(RefusedError):
+        wrong(torch.ones(3, 3).to(kind))
+
+
+@pytest.mark.parametrize("wide", [lambda far: far.double(), lambda far: far.new_zeros(2, dtype=torch.float64)])
+def test_apple_has_no_float64(wide: Any) -> None:
+    with pretended_gpu("mps"), pytest.raises(RefusedError, match="float64"):
+        wide(torch.ones(3).to("mps"))
+    with pretended_gpu():
+        wide(torch.ones(3).to("cuda"))
 
 
 def test_nobody_looks_at_its_numbers_by_numpy() -> None:
@@ -90,7 +101,8 @@ def test_nobody_looks_at_its_numbers_by_numpy() -> None:
 
 
 @every_learner
-def test_every_network_learns_there(face: Face) -> None:
+@each_kind
+def test_every_network_learns_there(kind: str, face: Face) -> None:
     """Losses, gradients and a step of the optimiser; validation."""
     face = face.calm()
     near = face.network().train()
@@ -98,10 +110,10 @@ def test_every_network_learns_there(face: Face) -> None:
     torch.manual_seed(5)
     loss = near.losses(clips)["loss"]
     loss.backward()
-    with pretended_gpu():
-        far = face.network().train().to("cuda")
-        assert {part.device for part in (*far.parameters(), *far.buffers())} == {GPU}
-        sent = moved(pinned(clips), "cuda")
+    with pretended_gpu(kind) as gpu:
+        far = face.network().train().to(kind)
+        assert {part.device for part in (*far.parameters(), *far.buffers())} == {gpu}
+        sent = moved(pinned(clips), kind)
         torch.manual_seed(5)
         found = far.losses(sent)["loss"]
         found.backward()
@@ -116,14 +128,15 @@ def test_every_network_learns_there(face: Face) -> None:
 
 
 @every_speaker
-def test_every_network_speaks_there(face: Face) -> None:
+@each_kind
+def test_every_network_speaks_there(kind: str, face: Face) -> None:
     near, said = face.network(), speech(30)
     template = face.clips(LENGTHS, FRAMES).template[0]
     expected = near.predict_all([Speech(said.features, template, said.styles)])[0]
     kept = io.BytesIO()
-    with pretended_gpu():
-        far = face.network().to("cuda")
-        sent = Speech(said.features.to("cuda"), template.to("cuda"), said.styles.to("cuda"))
+    with pretended_gpu(kind):
+        far = face.network().to(kind)
+        sent = Speech(said.features.to(kind), template.to(kind), said.styles.to(kind))
         found = far.predict_all([sent])[0]
         torch.testing.assert_close(found.cpu(), expected, atol=1e-5, rtol=1e-5)
         torch.save({name: value.cpu() for name, value in far.state_dict().items()}, kept)

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.doubles import doubled
 from models.facetalk.attention import AudioAttention, CausalAttention, Heard
 from models.facetalk.settings import Settings
 from models.folded import precise
@@ -151,6 +152,6 @@ class Denoiser(nn.Module):
         Motion is wide, VOCASET's thirty times as wide as the layers: a sampler whose state is what `inward` makes of it
         never forms any before the end.
         """
-        weight, outward = self.inward.weight.double(), self.outward
-        matrix = weight @ outward.weight.double()
-        return matrix.to(outward.weight.dtype), (weight @ outward.bias.double()).to(outward.weight.dtype)
+        weight, outward = doubled(self.inward.weight), self.outward
+        matrix = weight @ doubled(outward.weight)
+        return matrix.to(outward.weight), (weight @ doubled(outward.bias)).to(outward.weight)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models.doubles import doubled
+
 NEVER = -1e10
 """Logarithm of the probability of what cannot be; the published one, which is finite."""
 MOST = 1 << 22
@@ -37,7 +39,7 @@ class PrefixScores:
 
     def __init__(self, logits: Tensor, end: int) -> None:
         # By class first: what is looked up is a class in all frames.
-        self.chances = logits.double().log_softmax(-1).T.contiguous()  # (V, T)
+        self.chances = doubled(logits).log_softmax(-1).T.contiguous()  # (V, T)
         self.sums = self.chances.cumsum(1)
         self.end = end
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
+from models.doubles import doubled
 from models.sight import PICTURES_PER_SECOND
 
 SAMPLE_RATE = 16_000
@@ -29,7 +30,7 @@ def prepare_audio(wave: Tensor, frames: int) -> Tensor:
 
     Cut, or followed by zeros, which take part in the mean and the (population) variance that are then taken out.
     """
-    x = fitted(wave, frames).double()
+    x = doubled(fitted(wave, frames))
     return ((x - x.mean()) / torch.sqrt(x.var(correction=0) + EPS)).float()
 
 

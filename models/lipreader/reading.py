@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from faces.errors import DataError
+from models.doubles import doubled
 from models.lipreader.ctc_prefix import NEVER, PrefixScores, State
 from models.lipreader.decoder import Decoder, Written
 
@@ -86,19 +87,20 @@ class BeamSearch:
     def run(self) -> list[Hypothesis]:
         """All finished hypotheses, the best first."""
         written = self.decoder.begin(self.features)
-        nothing = self.features.new_zeros(1, dtype=torch.float64)
-        first = torch.full((1, 1), self.end, device=self.features.device)
+        nothing = doubled(self.features.new_zeros(1))
+        first = torch.full((1, 1), self.end, device=nothing.device)
         running = _Running(first, nothing, nothing, nothing, self.prefixes.begin())
         for step in range(self.frames):
             running, kept = self._extended(running, written, step == self.frames - 1)
             if not len(kept) or self._over(step):
                 break
-            written.keep(kept)
+            written.keep(kept.to(self.features.device))
         return sorted(self.finished, key=lambda one: one.score, reverse=True)
 
     def _extended(self, running: _Running, written: Written, is_last: bool) -> tuple[_Running, Tensor]:
         """The best pairs of hypotheses and pieces: those that end are put away; the others, and what they extend."""
-        said = self.decoder.step(written, running.pieces[:, -1]).double().log_softmax(-1)  # (N, V)
+        last = running.pieces[:, -1].to(self.features.device)
+        said = doubled(self.decoder.step(written, last)).log_softmax(-1)  # (N, V)
         gain = self._gain(running, said)
         total = running.score[:, None] + (1 - self.weight) * said + self.weight * gain
         score, flat = total.flatten().topk(min(self.beam, total.numel()))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.doubles import doubled
 from models.nphm.canonical import Canonical
 from models.nphm.deformation import Deformation
 from models.nphm.identity import Identity
@@ -41,19 +42,19 @@ class Folded:
     """
 
     def __init__(self, layers: Sequence[Layer], again: int | None, seen: Seen, half: bool = False) -> None:
-        self.again, self.seen_again, kind = again, None, layers[0][0].dtype
+        self.again, self.seen_again, given = again, None, layers[0][0]
         last, inputs = len(layers) - 1, len(seen.constant)
         self.layers: list[Layer] = []  # weights lie (in, out)
-        for i, (weight, bias) in enumerate((weight.double(), bias.double()) for weight, bias in layers):
+        for i, (weight, bias) in enumerate((doubled(weight), doubled(bias)) for weight, bias in layers):
             if i == 0:
                 weight, bias = weight @ seen.positions, bias + weight @ seen.constant
             elif i == again:
                 weight = weight / math.sqrt(2)
                 own, weight = weight[:, -inputs:], weight[:, :-inputs]
-                self.seen_again = (own @ seen.positions).T.to(kind).contiguous()
+                self.seen_again = (own @ seen.positions).T.to(given).contiguous()
                 bias = bias + own @ seen.constant
-            low = torch.bfloat16 if half and 0 < i < last else kind
-            self.layers.append((weight.T.to(low).contiguous(), bias.to(kind)))
+            low = torch.bfloat16 if half and 0 < i < last else given.dtype
+            self.layers.append((weight.T.to(given.device, low).contiguous(), bias.to(given)))
 
     def __call__(self, x: Tensor) -> Tensor:
         h, in_place = x, not torch.is_grad_enabled()
@@ -69,8 +70,8 @@ class Folded:
 
 def fold_members(identity: Identity | Canonical, code: Tensor, anchors: Tensor, half: bool) -> list[Folded]:
     """The members of all slots, points (P, 3 + hyper) → (P, 1). code: (1, D). anchors: (K, 3)."""
-    whole, local = divided(code.double(), identity.sizes.global_code, identity.sizes.local_code)
-    centres = torch.cat((anchors, torch.zeros_like(anchors[:1]))).double()
+    whole, local = divided(doubled(code), identity.sizes.global_code, identity.sizes.local_code)
+    centres = doubled(torch.cat((anchors, torch.zeros_like(anchors[:1]))))
     made = []
     for slot, (member, sign) in enumerate(zip(identity.sets.tolist(), identity.signs.tolist(), strict=True)):
         codes = torch.cat((whole[0], local[0, slot]))
@@ -86,8 +87,8 @@ def fold_members(identity: Identity | Canonical, code: Tensor, anchors: Tensor, 
 
 def fold_deformation(deformation: Deformation, told: Tensor, expression: Tensor, half: bool) -> Folded:
     """Points (P, 3) → (P, 3 + hyper). told: the compressed identity (bottleneck,). expression: (E,)."""
-    constant = torch.cat((told.new_zeros(3), told, expression)).double()
-    seen = Seen(torch.eye(len(constant), 3, dtype=torch.float64, device=told.device), constant)
+    constant = doubled(torch.cat((told.new_zeros(3), told, expression)))
+    seen = Seen(torch.eye(len(constant), 3, dtype=constant.dtype, device=constant.device), constant)
     return Folded(linears(deformation.defDeepSDF), deformation.defDeepSDF.again, seen, half)
 
 

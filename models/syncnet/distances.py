@@ -39,7 +39,7 @@ def distances(seen: Tensor, heard: Tensor) -> Tensor:
 
 def synchrony(seen: Tensor, heard: Tensor) -> Synchrony:
     """Of one sentence, from features of its windows, both (N, D). Of equally good offsets the earliest is taken."""
-    means = distances(seen, heard).double().mean(dim=0).cpu()
+    means = distances(seen, heard).cpu().double().mean(dim=0)
     best = int(means.argmin())
     least = means[best].item()
     return Synchrony(least, means.median().item() - least, best - REACH, tuple(means.tolist()))

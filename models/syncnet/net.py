@@ -84,7 +84,9 @@ class SyncNet(nn.Module):
 
     def _given(self, values: NDArray[np.generic]) -> Tensor:
         weight = next(self.parameters())
-        return torch.from_numpy(values).to(weight.device).to(weight.dtype)
+        given = torch.from_numpy(values)
+        # Pictures go there as bytes, numbers in the weights' precision, beyond which a device may know none.
+        return (given.to(weight.dtype) if given.is_floating_point() else given).to(weight.device).to(weight.dtype)
 
 
 def _heard(before: int, after: int, kernel: int | tuple[int, int], padding: int = 1) -> tuple[nn.Module, ...]:

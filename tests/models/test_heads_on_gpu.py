@@ -1,4 +1,4 @@
-"""Head models, and lips that an expert watches, on a pretended GPU (`tests.pretended_gpu`)."""
+"""Head models, readers of lips and judges of them, on pretended GPUs (`tests.pretended_gpu`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from faces.implicit.weight import FacialWeight
+from models.lipreader.reading import read
+from models.lipreader.sizes import Sizes
 from models.nphm.arrays import HeadArrays
 from models.nphm.astray import neighbours
 from models.nphm.following import Pace, follow
@@ -17,27 +19,32 @@ from models.nphm.frozen import HeadAt, Quick
 from models.nphm.head import HeadModel
 from models.nphm.lessons import Lesson, Weights, loss
 from models.nphm.tracking import Effort, at_rest, track
+from models.syncnet.distances import synchrony
 from stages.train.loader import moved
 from tests.models.avguidance.heads import GUIDED, clips, expert, guided, sight
+from tests.models.lipreader import tiny as reading
 from tests.models.nphm import tiny
-from tests.pretended_gpu import pretended_gpu
+from tests.models.syncnet.narrow import narrow
+from tests.pretended_gpu import KINDS, pretended_gpu
 
 POINTS = 0.3 * torch.randn(60, 3, generator=torch.Generator().manual_seed(1))
 Send = Callable[[Tensor], Tensor]
 
 
 def both(ask: Callable[[Send], Tensor], **close: float) -> None:
-    """What is asked for comes to the same on both devices. Tensors and networks go through what `ask` is given."""
+    """What is asked for comes to the same everywhere. Tensors and networks go through what `ask` is given."""
     near = ask(lambda tensor: tensor)
-    with pretended_gpu():
-        far = ask(lambda tensor: tensor.to("cuda"))
-        assert far.device.type == "cuda"
-        torch.testing.assert_close(far.cpu(), near, **close)
+    for kind in KINDS:
+        with pretended_gpu(kind) as gpu:
+            far = ask(lambda tensor: tensor.to(gpu))
+            assert far.device == gpu
+            torch.testing.assert_close(far.cpu(), near, **close)
 
 
 @pytest.mark.parametrize("form", ["forward", "mono"])
 @pytest.mark.parametrize("half", [False, True])
-def test_frozen_heads(form: str, half: bool) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_frozen_heads(kind: str, form: str, half: bool) -> None:
     make = tiny.forward_model if form == "forward" else tiny.mono_model
 
     def arrays(send: Send) -> HeadArrays:
@@ -47,8 +54,8 @@ def test_frozen_heads(form: str, half: bool) -> None:
         return HeadArrays(HeadAt(send(model), identity, expression, Quick(half=half), facial))
 
     near, points = arrays(lambda tensor: tensor), POINTS.numpy()
-    with pretended_gpu():
-        far = arrays(lambda tensor: tensor.to("cuda"))
+    with pretended_gpu(kind) as gpu:
+        far = arrays(lambda tensor: tensor.to(gpu))
         close = {"atol": 5e-2 if half else 1e-5, "rtol": 0.0}
         np.testing.assert_allclose(far.field(points), near.field(points), **close)
         moves = ("posed",) if form == "forward" else ("canonical",)
@@ -119,9 +126,36 @@ def test_guided_training() -> None:
         network, judge = guided(GUIDED), expert()
         network = send(network)
         network.watch(sight(), send(judge))
-        found = network.losses(moved(clips(), "cuda") if send(torch.ones(1)).is_cuda else clips())
+        found = network.losses(moved(clips(), send(torch.ones(1)).device))
         found["loss"].backward()
         pulled = [parameter.grad.abs().sum() for parameter in network.parameters() if parameter.grad is not None]
         return torch.stack([found["loss"].detach(), *pulled])
 
     both(ask, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("settings", reading.BOTH, ids=["audio-visual", "video"])
+def test_reading(settings: Sizes) -> None:
+    """The beam search, whose sums are in double precision."""
+
+    def ask(send: Send) -> Tensor:
+        network = send(reading.network(settings))
+        sound = reading.sound_for(settings, 7)
+        features = network.encode(send(reading.video(7)), None if sound is None else send(sound))[0]
+        found = read(network, features, beam=4, ctc_weight=0.3)
+        assert all(len(one.pieces) <= 7 for one in found)
+        return send(torch.tensor([[one.score, one.decoder, one.ctc] for one in found]))
+
+    both(ask, atol=1e-4, rtol=1e-4)
+
+
+def test_synchrony() -> None:
+    def ask(send: Send) -> Tensor:
+        network = send(narrow())
+        drawn = np.random.default_rng(0)
+        seen = network.look(drawn.integers(0, 255, (224, 224, 3), dtype=np.uint8) for _ in range(12))
+        heard = network.hear(drawn.normal(size=(60, 13)), 8)
+        found = synchrony(seen, heard)
+        return send(torch.tensor([found.distance, found.confidence, found.offset]))
+
+    both(ask, atol=1e-3, rtol=1e-3)
