@@ -81,9 +81,16 @@ def pretended_gpu(kind: str = "cuda") -> Iterator[torch.device]:
         "reset_peak_memory_stats": lambda *_: None,
         "synchronize": lambda *_: None,
     }
+    of_apple: dict[str, Callable[..., Any]] = {
+        "driver_allocated_memory": lambda: 0,
+        "get_rng_state": lambda: torch.zeros(1, dtype=torch.uint8),
+        "set_rng_state": lambda state: None,
+        "_is_in_bad_fork": lambda: True,  # who seeds all devices leaves it alone
+    }
     with ExitStack() as block:
-        for name, answer in asked.items():
-            block.enter_context(mock.patch.object(torch.cuda, name, answer))
+        for place, answers in ((torch.cuda, asked), (torch.mps, of_apple)):
+            for name, answer in answers.items():
+                block.enter_context(mock.patch.object(place, name, answer))
         block.enter_context(mock.patch.object(torch.backends.mps, "is_available", return_value=kind == "mps"))
         # Tensors made in it have no place for what a wrapper needs.
         block.enter_context(mock.patch.object(torch, "inference_mode", torch.no_grad))

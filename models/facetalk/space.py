@@ -79,7 +79,7 @@ class MotionSpace(nn.Module):
         self.mean.copy_(mean)
         if self.components:
             self.basis.copy_(_principal(_spread_frames(motions, mean, frames), self.components))
-        deviation = _deviation(motions, mean, self.basis.double().cpu(), each=self.each)
+        deviation = _deviation(motions, mean, self.basis.cpu().double(), each=self.each)
         largest = float(deviation.max())
         if not largest > 0:
             raise DataError("the training motion never moves: there is nothing to learn")
@@ -89,7 +89,7 @@ class MotionSpace(nn.Module):
 def _displacements(motions: Motions) -> Iterator[Tensor]:
     """(T, D) float64 of each sequence."""
     for motion, template in motions():
-        yield motion.double().cpu() - template.double().cpu()
+        yield motion.cpu().double() - template.cpu().double()
 
 
 def _mean(motions: Motions, width: int) -> tuple[Tensor, int]:
