@@ -21,8 +21,8 @@ class Bounds(NamedTuple):
     """A point is astray where its way differs by more than `least`, in the model's units, from its neighbours' median,
     and by more than `spread` times what neighbours usually differ by."""
 
-    least: float = 0.02
-    spread: float = 4.0
+    least: float = 0.005
+    spread: float = 3.0
 
 
 def neighbours(faces: NDArray[np.integer], count: int, chosen: NDArray[np.integer], reach: int = 2) -> Tensor:

@@ -13,6 +13,7 @@ Shapes: T frames, N points, E numbers of a code.
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -74,7 +75,7 @@ class _Way:
         assert model.deformation is not None
         self.around = around
         self.network, self.points, self.pace = model.deformation, points, pace
-        self.told = self.network.compress(identity, model.identity.place(identity)).expand(len(points), -1)
+        self.told = self.network.compress(identity, model.identity.place(identity))
         self.code = points.new_zeros(self.network.sizes.expression)
         self.places = points
         for _ in range(4):  # a model at rest nearly stays where it is
@@ -90,27 +91,34 @@ class _Way:
                 self.correct(self.code + way * (step / steps), self.pace.hyper)
         for hyper in (self.pace.hyper, self.pace.last):
             turns, wrong = self.correct(code, hyper)
-        if self.around is not None and self.lead_back(code, self.around):
-            turns = self.sloped(code, self.pace.last)[1][:, :3]
+        if self.around is not None and bool((led := self.lead_back(code, self.around)).any()):
+            some = self._of(led, self.places[led])
+            turns[led] = some.sloped(code, self.pace.last)[1][:, :3]
         self.code = code
         return self.places, turns, wrong[:, :3].norm(dim=1).mean()
 
-    def lead_back(self, code: Tensor, around: Tensor) -> bool:
+    def lead_back(self, code: Tensor, around: Tensor) -> Tensor:
         """Put points that are astray where their neighbours expect them, to seek their place from there; whoever goes
-        astray again stays with the neighbours. Whether there were any."""
-        any_astray = False
+        astray again stays with the neighbours. (N,) bool, who was."""
+        led = torch.zeros(len(self.points), dtype=torch.bool, device=self.points.device)
         for _ in range(self.pace.searches):
             middle, spread = expected(self.places - self.points, around)
             lost = astray(self.places - self.points, middle, spread, self.pace.bounds)
             if not bool(lost.any()):
                 break
-            any_astray = True
-            led = self.points + middle
-            self.places = torch.where(lost[:, None], led, self.places)
-            self.correct(code, self.pace.hyper)
-            lost &= astray(self.places - self.points, middle, spread, self.pace.bounds)
-            self.places = torch.where(lost[:, None], led, self.places)
-        return any_astray
+            led |= lost
+            expecting = self.points[lost] + middle[lost]
+            some = self._of(lost, expecting)
+            some.correct(code, self.pace.hyper)
+            again = astray(some.places - some.points, middle[lost], spread[lost], self.pace.bounds)
+            self.places = self.places.masked_scatter(lost[:, None], torch.where(again[:, None], expecting, some.places))
+        return led
+
+    def _of(self, which: Tensor, places: Tensor) -> _Way:
+        """Some of the points alone, and where they are for the time being."""
+        some = copy(self)
+        some.points, some.places = self.points[which], places
+        return some
 
     def correct(self, code: Tensor, hyper: float) -> tuple[Tensor, Tensor]:
         """One round. Turns (N, 3, 3) where the points were, what is wrong (N, 3 + hyper) where they are before the last
@@ -142,7 +150,7 @@ class _Way:
         return self._missed(self.places, offsets, hyper), slopes
 
     def _asked(self, places: Tensor, code: Tensor) -> Tensor:
-        return torch.cat((places, self.told, code.expand(len(places), -1)), -1)
+        return torch.cat((places, *(part.expand(len(places), -1) for part in (self.told, code))), -1)
 
     def _missed(self, places: Tensor, offsets: Tensor, hyper: float) -> Tensor:
         return torch.cat((places + offsets[:, :3] - self.points, hyper * offsets[:, 3:]), -1)
