@@ -49,7 +49,7 @@ FAR = 2.5
 frames are nearest to extracted ones, on a head fitted to the synthetic data."""
 PACE = 0.5
 """In fixed topology: how far a code goes at once from the reference's, in length."""
-ASTRAY = Bounds(least=0.01)
+ASTRAY = Bounds(least=0.01, spread=4.0)
 """In fixed topology: whose way is another than its neighbours'."""
 Codes = NDArray[np.float32]
 
