@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 # Tests run side by side, and their tensors are tiny: threads of one would only spin in the way of another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Who is started in the background of a script is deaf to Ctrl-C, and so would be every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
