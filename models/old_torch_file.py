@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faces.errors import DataError, said
+from faces.errors import DataError
 from models.official import OfficialState
-from models.torch_file import MOST_PICKLE, NAMED, UNNAMED
+from models.torch_file import MOST_PICKLE, NAMED, UNNAMED, told_of_checkpoint
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 BEGINNING = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
@@ -56,17 +56,11 @@ def is_old(path: Path) -> bool:
 
 def read_old(path: Path) -> OfficialState:
     """Name → tensor, on the CPU. DataError where the file is damaged or holds anything but a state dict of tensors."""
-    try:
+    with told_of_checkpoint(path):
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise DataError(f"{path} has {size:,} bytes, more than are read of a file from before PyTorch 1.6")
         found = _Reader(path, path.read_bytes()).state()
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(f"checkpoint {path} cannot be read: {error.strerror or said(error)}") from error
-    except Exception as error:  # a damaged pickle makes the reader raise anything
-        raise DataError(f"{path} is damaged ({said(error)}); it was not loaded; download it again") from error
     state = OfficialState(found)
     state.source = str(path)
     return state

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import pickletools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from faces.archives import Archive
@@ -23,6 +25,19 @@ ALLOWED = re.compile(
     r"|torch\.storage UntypedStorage|torch (Size|device|float\d+|int\d+|bfloat16|bool)|_codecs encode"
 )
 NAMED, UNNAMED = "GLOBAL", {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
+
+
+@contextmanager
+def told_of_checkpoint(path: Path) -> Iterator[None]:
+    """Turn whatever a file that cannot be opened, or is damaged, raises into a `DataError` that names it."""
+    try:
+        yield
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"checkpoint {path} cannot be read: {error.strerror or said(error)}") from error
+    except Exception as error:  # a damaged pickle makes the reader raise anything
+        raise DataError(f"{path} is damaged ({said(error)}); it was not loaded; download it again") from error
 
 
 def check_torch_file(path: Path) -> None:

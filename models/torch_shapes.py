@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from faces.archives import Archive
-from faces.errors import DataError, said
-from models.torch_file import MOST_PICKLE, check_torch_file
+from faces.errors import DataError
+from models.torch_file import MOST_PICKLE, check_torch_file, told_of_checkpoint
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -59,17 +59,11 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
     DataError where the file is absent, damaged, or holds no state dict.
     """
-    try:
+    with told_of_checkpoint(path):
         check_torch_file(path)
         with Archive.open(path) as archive:
             (name,) = (name for name in archive.names if name.endswith("data.pkl"))
             loaded = _Reader(io.BytesIO(archive.read(name, limit=MOST_PICKLE))).load()
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(f"checkpoint {path} cannot be read: {error.strerror or said(error)}") from error
-    except Exception as error:  # a damaged pickle makes the reader raise anything
-        raise DataError(f"{path} is damaged ({said(error)}); it was not loaded; download it again") from error
     return _unwrapped(loaded, path)
 
 

@@ -51,14 +51,7 @@ def standings(recipe: Path, *words: str) -> dict[str, str]:
     """Step → "cached", "made", or "2 of 4" where items were taken over."""
     recorder = Recorder()
     run(load(recipe, list(words), tiny=True), Workspace.find(), recorder, means=Means("cpu", 1))
-    found: dict[str, str] = {}
-    for line in recorder.lines:
-        step, _, rest = line.partition(" ")
-        if rest.strip().startswith(("cached", "running")):
-            found[step] = "cached" if rest.strip().startswith("cached") else "made"
-        elif taken := re.search(r"(\d+ of \d+) \w+ are as they were", rest):
-            found[step] = taken[1]
-    return found
+    return recorder.standings()
 
 
 def test_of_vertices(here: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:

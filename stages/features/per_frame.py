@@ -20,7 +20,7 @@ from stages.features import TRACK, Params
 from stages.features.extractor import Array
 from stages.kinds.features import FRAMES, Encoder
 from stages.kinds.sequences import Sequences
-from stages.kinds.tracks import Rows, read_tracks
+from stages.kinds.tracks import Rows, read_track
 
 if TYPE_CHECKING:
     from models.speech import SpeechEncoder
@@ -101,14 +101,8 @@ def _heard(data: Sequences, encoder: FrameEncoder, name: str) -> Array:
 
 def _rows(data: Sequences, track: str, names: Sequence[str]) -> Rows:
     """The track. DataError where there is none, or a sequence lacks it or the frames that it would be brought to."""
-    there = read_tracks(data.path)
-    if track not in there:
-        held = ", ".join(there) or "none"
-        raise DataError(
-            f"{data.path} has no track {track!r}; it has {held}: name one of these, or prepare the data with it "
-            "(FaceTalk's speech_features: audio_features = true in the preprocess step)"
-        )
-    rows = there[track]
+    remedy = "name one of these, or prepare the data with it (FaceTalk's speech_features: audio_features = true in the "
+    rows = read_track(data.path, track, "", f"{remedy}preprocess step)")
     if lacking := [name for name in names if name not in rows]:
         raise DataError(
             f"{data.path} lacks the track {track!r} of {_few(lacking)}: leave them out with skip in the preprocess "

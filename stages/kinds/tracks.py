@@ -81,6 +81,14 @@ def read_tracks(path: Path) -> dict[str, Rows]:
     return {name: Rows(Path(path) / FOLDER / name, track) for name, track in declared.items()}
 
 
+def read_track(path: Path, name: str, wish: str, remedy: str) -> Rows:
+    """One track. DataError where there is none of that name: wish says who wants it, remedy what to do."""
+    there = read_tracks(path)
+    if name not in there:
+        raise DataError(f"{path} has no track {name!r}{wish}; it has {', '.join(there) or 'none'}: {remedy}")
+    return there[name]
+
+
 def of_track(path: Path, track: str, names: Sequence[str], given: Given) -> dict[str, str]:
     """Part → digest: the rows of a track of the named sequences, told from all else in the artifact. Without NumPy."""
     declared = there.track if (there := read_tracks(path).get(track)) else Track("", framewise=False)

@@ -27,7 +27,7 @@ from stages.audio import speech
 from stages.kinds.codes import Codes
 from stages.kinds.features import RATE, Features
 from stages.kinds.sequences import Sequences
-from stages.kinds.tracks import Rows, read_tracks
+from stages.kinds.tracks import Rows, read_track
 from stages.train import HEARD, PIECES, READ
 
 NOTHING = Wants()
@@ -114,14 +114,8 @@ class ClipReader:
         of their sequences to learn from, which are all named, has not a row for each frame."""
         if not (wanted := self.wants.track):
             return None
-        there = read_tracks(self.data.path)
-        if wanted not in there:
-            held = ", ".join(there) or "none"
-            raise DataError(
-                f"{self.data.path} has no track {wanted!r}, which the network moves; it has {held}: prepare data that "
-                "have it, or name another"
-            )
-        rows = there[wanted]
+        remedy = "prepare data that have it, or name another"
+        rows = read_track(self.data.path, wanted, ", which the network moves", remedy)
         if not rows.track.framewise:
             raise DataError(
                 f"the track {wanted!r} of {self.data.path} has no row for each frame, so that it cannot be moved: name "

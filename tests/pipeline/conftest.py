@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ class Recorder(Reporter):
     def ran(self) -> list[str]:
         """Names of the steps that ran."""
         return [line.split()[0] for line in self.lines if len(line.split()) > 1 and line.split()[1] == "running"]
+
+    def standings(self) -> dict[str, str]:
+        """Step → "cached", "3 of 4" where items were taken over, or "made"."""
+        found: dict[str, str] = {}
+        for line in self.lines:
+            step, _, rest = line.partition(" ")
+            if rest.strip().startswith(("cached", "running")):
+                found[step] = "cached" if rest.strip().startswith("cached") else "made"
+            elif taken := re.search(r"(\d+ of \d+) \w+ are as they were", rest):
+                found[step] = taken[1]
+        return found
 
 
 @pytest.fixture

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from faces.errors import DataError
+from pipeline.errors import StageError
 from stages.kinds.predictions import Info, Item, prediction_name, write_index
 from stages.kinds.sequences import Sequences
 from stages.kinds.tracks import read_tracks
@@ -65,6 +68,22 @@ def run(folder: Path, data: Path, predictions: Path, against: Path | None = None
     job = FakeJob.under(folder, inputs, workers=params.pop("workers", 1))
     Metrics(Params(**{"figures": False} | params)).run(job)
     return job
+
+
+def run_slots(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> FakeJob:
+    """With data, predictions and what is made for other slots."""
+    inputs = {slot: made[slot] for slot in ("data", "predictions", *slots)}
+    job = FakeJob.under(folder, inputs, workers=params.pop("workers", 1))
+    Metrics(Params(**{"figures": False} | params)).run(job)
+    return job
+
+
+def refused(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> str:
+    """The one sentence with which `run_slots` ends."""
+    with pytest.raises((DataError, StageError)) as caught:
+        run_slots(folder, made, *slots, **params)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def report(job: FakeJob) -> dict[str, Any]:

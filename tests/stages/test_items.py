@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +62,7 @@ def go(store: str = "store") -> dict[str, str]:
     """Step → "cached", "3 of 4" where items were taken over, or "made"."""
     recorder = Recorder()
     run(load(Path("r.toml")), Workspace.find(store), recorder, means=Means("cpu", 1))
-    found: dict[str, str] = {}
-    for line in recorder.lines:
-        step, _, rest = line.partition(" ")
-        if rest.strip().startswith(("cached", "running")):
-            found[step] = "cached" if rest.strip().startswith("cached") else "made"
-        elif taken := re.search(r"(\d+ of \d+) \w+ are as they were", rest):
-            found[step] = taken[1]
-    return found
+    return recorder.standings()
 
 
 def again(data: BiwiData, name: tuple[str, str], rng: np.random.Generator, frames: int = 9) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faces.errors import DataError
 from faces.text_errors import error_rate_of_all, letters, words
 from faces.visemes import TABLE, Visemes
-from pipeline.errors import RecipeError, StageError
+from pipeline.errors import RecipeError
 from pipeline.stage import Upstream
 from pipeline.table.report import read
 from pipeline.table.terms import differences
@@ -21,8 +20,8 @@ from stages.kinds.predictions import Predictions
 from stages.kinds.readings import TEXT, TRUTH, Info, Reading, digest_of, write_index, write_reading
 from stages.kinds.sequences import Sequences
 from stages.metrics import Metrics, Params
-from tests.stages.fake_job import FakeJob
-from tests.stages.metrics_runs import csv_rows, make_predictions, numbers
+from tests.stages.metrics_runs import csv_rows, make_predictions, numbers, refused
+from tests.stages.metrics_runs import run_slots as run
 from tests.stages.test_metrics_lips import _given
 from tests.stages.tiny import make_sequences
 
@@ -69,13 +68,6 @@ def made(data: Sequences, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     found["lipread"] = readings(root / "r", data, found["predictions"])
     found["lipread_against"] = readings(root / "s", data, found["against"], worse)
     return found | {"data": data.path}
-
-
-def run(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> FakeJob:
-    inputs = {slot: made[slot] for slot in ("data", "predictions", *slots)}
-    job = FakeJob.under(folder, inputs, workers=params.pop("workers", 1))
-    Metrics(Params(**{"figures": False} | params)).run(job)
-    return job
 
 
 def rate(pairs, tokens) -> float:
@@ -195,13 +187,6 @@ def test_numbers_of_another_expert_are_told_apart(data, made, tmp_path) -> None:
     assert differences(b.terms, a.terms) == [
         "read by ffffffff, silent, frame by frame instead of read by e, video, beam 10, CTC 0.1"
     ]
-
-
-def refused(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> str:
-    with pytest.raises((DataError, StageError)) as caught:
-        run(folder, made, *slots, **params)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_what_cannot_be_had(made, tmp_path) -> None:

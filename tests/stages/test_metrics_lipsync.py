@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faces.errors import DataError
 from pipeline.errors import RecipeError, StageError
 from pipeline.stage import Upstream
 from pipeline.table.report import read
@@ -20,8 +19,8 @@ from stages.kinds.readings import digest_of
 from stages.kinds.sequences import Sequences
 from stages.kinds.synchrony import NEUTRAL, PREDICTED, TRUTH, Info, Score, write_index, write_score
 from stages.metrics import Metrics, Params
-from tests.stages.fake_job import FakeJob
-from tests.stages.metrics_runs import csv_rows, make_predictions, make_samples, numbers
+from tests.stages.metrics_runs import csv_rows, make_predictions, make_samples, numbers, refused
+from tests.stages.metrics_runs import run_slots as run
 from tests.stages.test_metrics_lips import _given
 from tests.stages.tiny import make_sequences
 from tests.stages.tracked import add_track
@@ -66,13 +65,6 @@ def made(data: Sequences, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     found["lipsync"] = scores(root / "r", data, found["predictions"])
     found["lipsync_against"] = scores(root / "s", data, found["against"], more=1.0)
     return found | {"data": data.path}
-
-
-def run(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> FakeJob:
-    inputs = {slot: made[slot] for slot in ("data", "predictions", *slots)}
-    job = FakeJob.under(folder, inputs, workers=params.pop("workers", 1))
-    Metrics(Params(**{"figures": False} | params)).run(job)
-    return job
 
 
 def test_means_by_hand(made: dict[str, Path], tmp_path: Path) -> None:
@@ -178,13 +170,6 @@ def test_numbers_of_another_network_are_told_apart(data: Sequences, made: dict[s
     assert differences(b.terms, a.terms) == [
         "scored by SyncNet ffffffff, renders of vertices instead of scored by SyncNet abcdefgh, renders of vertices"
     ]
-
-
-def refused(folder: Path, made: dict[str, Path], *slots: str, **params: Any) -> str:
-    with pytest.raises((DataError, StageError)) as caught:
-        run(folder, made, *slots, **params)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_what_cannot_be_had(made: dict[str, Path], tmp_path: Path) -> None:
